@@ -1,0 +1,324 @@
+// A grid of images one selects by mouse or keyboard; Python holds the truth about the selection.
+//
+// A click shows at once and is sent a moment later. Each action gets a number (seq) and stays in
+// `pending` until Python's answer acknowledges it; what is drawn is always Python's selection with
+// the pending actions applied on top. Every message carries all pending actions, so a message
+// that is overtaken by a newer one, or met by a run that was interrupted, loses nothing; and an
+// answer to an older state cannot flip a newer click back.
+
+const SEND_AFTER_MS = 150; // One message for a burst of clicks...
+const SEND_AT_LATEST_MS = 600; // ...but someone who never pauses gets answers too.
+
+// Pending actions live in the tab, not in the DOM: Streamlit may mount the gallery anew (another
+// place in the page, back from another page) before they were acknowledged.
+const logs = new Map(); // scope -> { nonce, seq, pending: [[seq, [added ids], [removed ids]]] }
+const mounts = new WeakMap(); // root element -> the Gallery in it
+
+function logFor(scope) {
+  let log = logs.get(scope);
+  if (!log) {
+    const nonce = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    log = { nonce, seq: 0, pending: [] };
+    logs.set(scope, log);
+  }
+  return log;
+}
+
+function element(tag, className) {
+  const node = document.createElement(tag);
+  node.className = className;
+  return node;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function setAttribute(node, name, value) {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+class Gallery {
+  constructor(root) {
+    this.root = root;
+    this.grid = root.querySelector(".grid");
+    this.empty = root.querySelector(".empty");
+    this.live = root.querySelector(".live");
+    this.nodes = new Map(); // id -> tile element, reused from one rerun to the next
+    this.data = { tiles: [], selected: [] };
+    this.order = []; // ids as shown
+    this.tiles = new Map(); // id -> tile data
+    this.active = null; // the id that Tab reaches (roving tabindex)
+    this.anchor = null; // the id last toggled: a Shift range starts here
+    this.timer = null;
+    this.oldestUnsent = null;
+    this.send = () => {};
+    this.grid.addEventListener("click", (event) => this.onClick(event));
+    this.grid.addEventListener("keydown", (event) => this.onKey(event));
+    this.grid.addEventListener("focusin", (event) => this.onFocus(event));
+    // Leaving for a button next to the gallery: what was clicked here must arrive first.
+    this.grid.addEventListener("focusout", (event) => {
+      if (!this.grid.contains(event.relatedTarget)) this.flush();
+    });
+  }
+
+  // ---- Data from Python -------------------------------------------------------------------
+
+  update(data) {
+    this.data = data;
+    this.log = logFor(data.scope);
+    if (data.ack && data.ack.nonce === this.log.nonce) {
+      this.log.pending = this.log.pending.filter(([seq]) => seq > data.ack.seq);
+    }
+    this.tiles = new Map(data.tiles.map((tile) => [tile.id, tile]));
+    this.render();
+    // Left over from an earlier mount whose message never arrived.
+    if (this.log.pending.length && this.timer === null) this.schedule();
+  }
+
+  render() {
+    const { data, root, grid } = this;
+    const focused = root.getRootNode().activeElement;
+    const hadFocus = focused && focused !== grid && grid.contains(focused);
+    const wasAt = Math.max(0, this.order.indexOf(this.active));
+
+    root.style.setProperty("--tile", `${data.size}px`);
+    root.style.setProperty("--columns", data.columns ? String(data.columns) : "auto-fill");
+    root.classList.toggle("fixed", Boolean(data.columns));
+    root.classList.toggle("selectable", data.selectable);
+    root.classList.toggle("pixelated", data.pixelated);
+    setAttribute(grid, "role", data.selectable ? "listbox" : "list");
+    setAttribute(grid, "aria-label", data.label);
+    setAttribute(grid, "aria-multiselectable", data.selectable ? String(!data.single) : null);
+
+    const order = data.tiles.map((tile) => tile.id);
+    for (const [id, node] of this.nodes) {
+      if (!this.tiles.has(id)) {
+        node.remove();
+        this.nodes.delete(id);
+      }
+    }
+    let before = grid.firstElementChild;
+    for (const id of order) {
+      let node = this.nodes.get(id);
+      if (!node) {
+        node = this.createTile(id);
+        this.nodes.set(id, node);
+      }
+      // Only moved when out of place: moving an element takes its focus away.
+      if (node === before) before = before.nextElementSibling;
+      else grid.insertBefore(node, before);
+      this.fillTile(node, this.tiles.get(id));
+    }
+    this.order = order;
+
+    grid.hidden = order.length === 0;
+    this.empty.hidden = order.length > 0;
+    setText(this.empty, data.empty);
+
+    if (!this.tiles.has(this.anchor)) this.anchor = null;
+    if (!this.tiles.has(this.active)) {
+      this.active = order[Math.min(wasAt, order.length - 1)] ?? null;
+    }
+    this.paint();
+    if (hadFocus && this.active !== null) {
+      const node = this.nodes.get(this.active);
+      if (root.getRootNode().activeElement !== node) node.focus({ preventScroll: true });
+    }
+  }
+
+  createTile(id) {
+    const node = element("div", "tile");
+    node.dataset.id = id;
+    const frame = element("div", "frame");
+    const image = element("img", "image");
+    image.draggable = false;
+    image.decoding = "sync"; // Tiny images: decoding later would flash on every page turn.
+    const mark = element("span", "mark");
+    mark.setAttribute("aria-hidden", "true");
+    const gone = element("span", "gone");
+    gone.textContent = "gone";
+    frame.append(image, mark, gone);
+    node.append(frame, element("div", "label"), element("div", "caption"), element("div", "badges"));
+    return node;
+  }
+
+  fillTile(node, tile) {
+    const image = node.querySelector(".image");
+    setAttribute(image, "src", tile.src);
+    setAttribute(image, "alt", tile.alt);
+    setAttribute(node, "title", tile.id);
+    setText(node.querySelector(".label"), tile.label);
+    const caption = node.querySelector(".caption");
+    setText(caption, tile.caption);
+    caption.hidden = !tile.caption;
+    const badges = node.querySelector(".badges");
+    if (badges.dataset.words !== JSON.stringify(tile.badges)) {
+      badges.dataset.words = JSON.stringify(tile.badges);
+      badges.replaceChildren(
+        ...tile.badges.map((word) => {
+          const badge = element("span", "badge");
+          badge.textContent = word;
+          return badge;
+        }),
+      );
+    }
+    badges.hidden = tile.badges.length === 0;
+    node.classList.toggle("deleted", tile.state === "deleted");
+  }
+
+  // ---- What is selected -------------------------------------------------------------------
+
+  selection() {
+    const selected = new Set(this.data.selected);
+    for (const [, added, removed] of this.log.pending) {
+      for (const id of added) selected.add(id);
+      for (const id of removed) selected.delete(id);
+    }
+    return selected;
+  }
+
+  paint() {
+    const { selectable } = this.data;
+    const selected = this.selection();
+    for (const [id, node] of this.nodes) {
+      const on = selected.has(id);
+      node.classList.toggle("selected", on);
+      setAttribute(node, "role", selectable ? "option" : "listitem");
+      setAttribute(node, "aria-selected", selectable ? String(on) : null);
+      setAttribute(node, "aria-disabled", selectable && !this.canAdd(id) && !on ? "true" : null);
+      setAttribute(node, "tabindex", selectable ? (id === this.active ? "0" : "-1") : null);
+    }
+    const count = this.order.filter((id) => selected.has(id)).length;
+    setText(this.live, selectable ? `${count} of ${this.order.length} on this page selected` : "");
+  }
+
+  canAdd(id) {
+    return this.data.deletedSelectable || this.tiles.get(id).state !== "deleted";
+  }
+
+  // Turn these tiles on or off: draw at once, tell Python soon.
+  change(ids, on) {
+    if (!this.data.selectable) return;
+    const selected = this.selection();
+    const changed = ids.filter((id) => selected.has(id) !== on && (!on || this.canAdd(id)));
+    if (!changed.length) return;
+    let added = on ? changed : [];
+    let removed = on ? [] : changed;
+    if (this.data.single && on) {
+      added = changed.slice(-1);
+      removed = [...selected].filter((id) => id !== added[0]);
+    }
+    this.log.seq += 1;
+    this.log.pending.push([this.log.seq, added, removed]);
+    this.paint();
+    this.schedule();
+  }
+
+  toggle(id) {
+    const on = !this.selection().has(id);
+    this.anchor = id;
+    this.change([id], on);
+  }
+
+  // From the tile last toggled to this one, all become what that one is.
+  range(id) {
+    if (this.anchor === null || this.data.single) {
+      this.toggle(id);
+      return;
+    }
+    const [from, to] = [this.order.indexOf(this.anchor), this.order.indexOf(id)].sort((a, b) => a - b);
+    this.change(this.order.slice(from, to + 1), this.selection().has(this.anchor));
+  }
+
+  // ---- Messages to Python -----------------------------------------------------------------
+
+  schedule() {
+    const now = performance.now();
+    this.oldestUnsent ??= now;
+    clearTimeout(this.timer);
+    const latest = this.oldestUnsent + SEND_AT_LATEST_MS - now;
+    this.timer = setTimeout(() => this.flush(), Math.max(0, Math.min(SEND_AFTER_MS, latest)));
+  }
+
+  flush() {
+    if (this.timer === null) return;
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.oldestUnsent = null;
+    if (!this.log.pending.length) return;
+    this.send("batch", { nonce: this.log.nonce, actions: this.log.pending });
+  }
+
+  // ---- Mouse and keyboard -----------------------------------------------------------------
+
+  tileOf(event) {
+    const node = event.target.closest(".tile");
+    return node && this.grid.contains(node) ? node.dataset.id : null;
+  }
+
+  onFocus(event) {
+    const id = this.tileOf(event);
+    if (id === null || !this.data.selectable || id === this.active) return;
+    this.active = id;
+    this.paint();
+  }
+
+  onClick(event) {
+    const id = this.tileOf(event);
+    if (id === null || !this.data.selectable) return;
+    if (event.shiftKey) this.range(id);
+    else this.toggle(id);
+  }
+
+  onKey(event) {
+    const id = this.tileOf(event);
+    if (id === null || !this.data.selectable || event.altKey) return;
+    const command = event.ctrlKey || event.metaKey;
+    const at = this.order.indexOf(id);
+    const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    let handled = true;
+    if (step !== undefined && !command) this.move(at, at + step, event.shiftKey);
+    else if (event.key === "Home") this.move(at, 0, event.shiftKey);
+    else if (event.key === "End") this.move(at, this.order.length - 1, event.shiftKey);
+    else if ((event.key === " " || event.key === "Enter") && !command) {
+      if (event.shiftKey) this.range(id);
+      else if (!event.repeat) this.toggle(id); // A key held down is one decision, not thirty.
+    } else if (event.key.toLowerCase() === "a" && command && !event.shiftKey && !this.data.single) {
+      this.change(this.order, true);
+    } else if (event.key === "Escape") this.change(this.order, false);
+    else handled = false;
+    if (handled) {
+      event.preventDefault();
+      event.stopPropagation(); // Streamlit has page-wide shortcuts of its own.
+    }
+  }
+
+  move(from, to, extend) {
+    if (to < 0 || to >= this.order.length) return;
+    const id = this.order[to];
+    if (extend && !this.data.single) {
+      this.anchor ??= this.order[from];
+      this.change([this.anchor], true);
+      this.range(id);
+    }
+    const node = this.nodes.get(id);
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+}
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  const root = parentElement.querySelector(".gallery");
+  let gallery = mounts.get(root);
+  if (!gallery) {
+    gallery = new Gallery(root);
+    mounts.set(root, gallery);
+  }
+  gallery.send = setStateValue; // A new closure every time: it knows the current fragment.
+  gallery.update(data);
+  return () => gallery.flush();
+}

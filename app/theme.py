@@ -1,0 +1,252 @@
+"""The one visual language of the app: a colour has the same meaning on every page and chart.
+
+Three colours carry the story and nothing else wears them: *forget* (what is to go, or is gone),
+*retain* (what stays) and *retrained* (the model that never saw the forgotten images). They start
+from Okabe and Ito's colour-blind-safe set and are darkened for the light page and lightened for
+the dark one until each can be read as text (contrast of at least 4.5:1). The numbers are
+checked in ``tests/app/test_theme.py``, simulated colour blindness included.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit import config
+
+FONT_STACK = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
+"""What charts ask for: the font that Streamlit serves itself, so nothing is fetched elsewhere."""
+
+_BASE_FONT_PX = 17  # A little above Streamlit's 16: legible from the last row of a classroom.
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one mode (light or dark), each as ``#RRGGBB``.
+
+    The colours of meaning have at least 4.5:1 against ``page``, so they serve for marks and for
+    words alike; ``on_mark`` is the text colour to put *on* any of them, also at 4.5:1.
+    """
+
+    page: str
+    """The page's background."""
+    panel: str
+    """Cards, sidebar, input fields."""
+    text: str
+    """Body text."""
+    muted: str
+    """Secondary text: captions, axis labels."""
+    border: str
+    """Hairlines around cards and fields."""
+    grid: str
+    """Gridlines in charts: there when looked for."""
+    forget: str
+    """In the basket, to be deleted, deleted."""
+    retain: str
+    """Stays in the memory."""
+    retrained: str
+    """The model that was trained without the forgotten images."""
+    test: str
+    """Images nobody trained on."""
+    neutral: str
+    """Everything without a part in the story: the other points, the null band."""
+    on_mark: str
+    """Text on top of one of the five colours above."""
+    primary: str
+    """Streamlit's accent: forget again, dark enough for the white label of its buttons."""
+    classes: tuple[str, ...]
+    """Ten colours for ten classes. Never the only cue: write the class's name too."""
+    sequential: tuple[str, ...]
+    """From nothing to much, for densities and magnitudes."""
+    diverging: tuple[str, ...]
+    """Negative, zero, positive, for attributions: retain blue, page, forget vermillion."""
+
+
+# Class colours: found by farthest-point search, so that any two of them, and each of them and
+# forget, stay apart for normal, deuteranopic and protanopic eyes (see tests/app/test_theme.py).
+_LIGHT = Palette(
+    page="#FFFFFF",
+    panel="#F5F6F8",
+    text="#1B212B",
+    muted="#596373",
+    border="#D9DEE6",
+    grid="#E8EBF0",
+    forget="#BD4B00",
+    retain="#0067A5",
+    retrained="#007A5A",
+    test="#6A1FD0",
+    neutral="#667080",
+    on_mark="#FFFFFF",
+    primary="#BD4B00",
+    classes=(
+        "#7924B2",
+        "#3D4C4C",
+        "#B2749A",
+        "#5777F7",
+        "#1F9968",
+        "#8A994C",
+        "#3131F7",
+        "#298BCC",
+        "#4C4080",
+        "#804E2D",
+    ),
+    sequential=("#F5F6F8", "#C9D8E6", "#86B0D0", "#3D86B7", "#0067A5", "#003F66"),
+    diverging=("#0067A5", "#7FB0D3", "#F7F7F5", "#E8A06F", "#BD4B00"),
+)
+
+_DARK = Palette(
+    page="#12161C",
+    panel="#1D232C",
+    text="#EDF0F4",
+    muted="#A9B3C1",
+    border="#3A4350",
+    grid="#2A313B",
+    forget="#FF8A45",
+    retain="#56B4E9",
+    retrained="#2FC79A",
+    test="#B98AFF",
+    neutral="#9AA4B2",
+    on_mark="#12161C",
+    primary="#C24E00",
+    classes=(
+        "#F7D031",
+        "#D031F7",
+        "#B4CCA3",
+        "#7474B2",
+        "#31F781",
+        "#F7C6F7",
+        "#F77CF7",
+        "#CC477C",
+        "#24B2B2",
+        "#B27D59",
+    ),
+    sequential=("#1D232C", "#1F3C52", "#226188", "#2F8AC0", "#56B4E9", "#B9E2FA"),
+    diverging=("#56B4E9", "#2F6183", "#1D232C", "#8F5431", "#FF8A45"),
+)
+
+
+def palette(dark: bool) -> Palette:
+    """Return the colours of the dark or the light mode.
+
+    >>> palette(dark=False).page
+    '#FFFFFF'
+    """
+    return _DARK if dark else _LIGHT
+
+
+def is_dark() -> bool:
+    """Say whether this person's browser shows the app in dark mode.
+
+    Streamlit does not know on the very first run of a session and says nothing outside of one;
+    then the configured base theme decides, and light if there is none.
+    """
+    kind = st.context.theme.type
+    if kind is None:
+        kind = st.get_option("theme.base")
+    return kind == "dark"
+
+
+def current_palette() -> Palette:
+    """Return the palette of the mode this person's browser is in."""
+    return palette(is_dark())
+
+
+def streamlit_options() -> dict[str, str]:
+    """Return the theme as Streamlit's options, name to value, all of them strings.
+
+    Both modes are set, so Streamlit follows the system's preference and its own menu can switch.
+    Each pair is a command-line flag: ``f"--{name}={value}"``.
+    """
+    options = {
+        "theme.baseFontSize": str(_BASE_FONT_PX),
+        # Streamlit's h1 of 2.75rem takes a third of a laptop's first screen away from the images.
+        "theme.headingFontSizes": json.dumps(
+            ["2.1rem", "1.6rem", "1.3rem", "1.15rem", "1rem", "0.9rem"]
+        ),
+        "theme.baseRadius": "0.5rem",
+        "theme.showWidgetBorder": "true",
+        "theme.paddingTop": "1rem",
+    }
+    for mode, colours in (("light", _LIGHT), ("dark", _DARK)):
+        options |= {
+            f"theme.{mode}.primaryColor": colours.primary,
+            f"theme.{mode}.backgroundColor": colours.page,
+            f"theme.{mode}.secondaryBackgroundColor": colours.panel,
+            f"theme.{mode}.textColor": colours.text,
+            f"theme.{mode}.borderColor": colours.border,
+            # A link is told by its underline, so that blue keeps its one meaning: retain.
+            f"theme.{mode}.linkColor": colours.text,
+            f"theme.{mode}.linkUnderline": "true",
+        }
+    # Streamlit refuses flags it does not know, and gained some of these only recently.
+    known = config.get_config_options()
+    return {name: value for name, value in options.items() if name in known}
+
+
+PLOTLY_CONFIG: dict[str, Any] = {"displaylogo": False, "displayModeBar": "hover"}
+"""``config=`` of every ``st.plotly_chart``: the layout alone cannot hide Plotly's logo."""
+
+
+def plotly_layout(palette: Palette) -> dict[str, Any]:
+    """Return the layout every chart starts from: ``figure.update_layout(plotly_layout(p))``.
+
+    Transparent background (the page shows through in both modes), quiet gridlines, small
+    margins, labels at a size that a projector carries. Pass :data:`PLOTLY_CONFIG` beside it and
+    ``theme=None``, or Streamlit lays its own template over this one.
+    """
+    axis = {
+        "gridcolor": palette.grid,
+        "linecolor": palette.border,
+        "zerolinecolor": palette.border,
+        "zerolinewidth": 1,
+        "ticks": "",
+        "automargin": True,
+        "tickfont": {"color": palette.muted, "size": 13},
+        "title": {"font": {"color": palette.text, "size": 14}, "standoff": 10},
+    }
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT_STACK, "color": palette.text, "size": 14},
+        "colorway": [
+            palette.forget,
+            palette.retain,
+            palette.retrained,
+            palette.test,
+            palette.neutral,
+        ],
+        "colorscale": {
+            "sequential": _scale(palette.sequential),
+            "diverging": _scale(palette.diverging),
+        },
+        "margin": {"l": 8, "r": 8, "t": 32, "b": 8},
+        "xaxis": axis,
+        "yaxis": axis,
+        "legend": {
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "x": 0,
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": palette.text, "size": 13},
+        },
+        "hoverlabel": {
+            "bgcolor": palette.panel,
+            "bordercolor": palette.border,
+            "font": {"family": FONT_STACK, "color": palette.text, "size": 13},
+        },
+        "modebar": {
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": palette.muted,
+            "activecolor": palette.text,
+            "remove": ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines"],
+        },
+        "hovermode": "closest",
+    }
+
+
+def _scale(colours: tuple[str, ...]) -> list[list[Any]]:
+    """Spread the colours evenly over [0, 1], in Plotly's form."""
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]

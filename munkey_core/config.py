@@ -1,0 +1,253 @@
+"""Frozen, validated settings: what a recipe file may say, and what a bundle's manifest repeats.
+
+A recipe is a TOML file whose tables are the fields of :class:`Recipe`. Every value is checked
+when the object is made, so a setting that exists is a setting that works.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from munkey_core.errors import BadInputError
+
+Aggregation = Literal["mean", "similarity", "rank", "single_pass"]
+TokenKind = Literal["features", "patches"]
+EncoderName = Literal["conv", "resnet18", "vit_b_16"]
+
+T = TypeVar("T")
+
+
+def _require(ok: bool, name: str, wanted: str, got: object) -> None:
+    if not ok:
+        raise BadInputError(f"{name} must be {wanted}, got {got!r}")
+
+
+def _check_fraction(settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        _require(0.0 <= value < 1.0, name, "at least 0 and below 1", value)
+
+
+def _check_positive(settings: object, *names: str) -> None:
+    for name in names:
+        _require(getattr(settings, name) > 0, name, "above 0", getattr(settings, name))
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How many images go where (METHOD.md §2, §7); drawn per class, by `seed`.
+
+    public_encoder: images that train the frozen encoder.
+    public_anchor: labelled images for the public anchor steps; unseen by the encoder's training,
+        so that their features look like those of any new image.
+    calibration: public images that get a bank entry during training only; with `validation`
+        they choose τ, s_0 and K. Their entries are removed before the bundle is written.
+    validation: public images without an entry.
+    private: the bank. test: held-out images (from the source's own test part if it has one).
+    """
+
+    public_encoder: int = 20_000
+    public_anchor: int = 8_000
+    calibration: int = 1_000
+    validation: int = 2_000
+    private: int = 10_000
+    test: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "public_encoder", "validation", "private", "test")
+        for name in ("public_anchor", "calibration"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+
+    @property
+    def train_total(self) -> int:
+        """Images taken from the source's training part."""
+        return (
+            self.public_encoder
+            + self.public_anchor
+            + self.calibration
+            + self.validation
+            + self.private
+        )
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The frozen image encoder: `conv` is trained on public_encoder, the others come pretrained.
+
+    width: channels of the first stage of `conv` (doubled at each stage).
+    grid: the feature map is pooled to grid × grid tokens.
+    feature_dim: the feature tokens' channels are reduced to so many principal components of the
+        public anchors' features (0: kept as they are; useful for the wide pretrained encoders).
+    image_size: images are resized to so many pixels before they are encoded.
+    """
+
+    name: EncoderName = "conv"
+    width: int = 32
+    grid: int = 4
+    feature_dim: int = 0
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 5e-2
+    image_size: int = 28
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "width", "grid", "epochs", "batch_size", "learning_rate")
+        _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+        _require(8 <= self.image_size <= 512, "image_size", "between 8 and 512", self.image_size)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The exemplar transformer f_θ. dim = 128 is the paper's token dimension."""
+
+    tokens: TokenKind = "features"
+    dim: int = 128
+    layers: int = 2
+    heads: int = 4
+    mlp_ratio: float = 2.0
+    dropout: float = 0.2
+    token_dropout: float = 0.3
+    patch_size: int = 4
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "dim", "layers", "heads", "mlp_ratio", "patch_size")
+        _require(self.dim % self.heads == 0, "dim", f"divisible by heads={self.heads}", self.dim)
+        _check_fraction(self, "dropout", "token_dropout")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Joint training of θ and all exemplar tokens (METHOD.md §2 and §7).
+
+    p_img, p_mem: probability that the image, the memory pathway is replaced by its null token.
+        p_mem = 1 trains the plain transformer: the same network with the memory always empty.
+    neighbour_rate: probability r that a sample's slot holds a neighbour's token, not its own.
+    anchor_batch, anchor_weight: the public anchor steps (ours): so many public labelled images
+        with an empty memory slot beside each private batch, and the weight of their loss.
+    """
+
+    epochs: int = 12
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    token_learning_rate: float = 1e-2
+    weight_decay: float = 5e-2
+    p_img: float = 0.3
+    p_mem: float = 0.0
+    neighbour_rate: float = 0.0
+    anchor_batch: int = 64
+    anchor_weight: float = 0.5
+    warmup: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "epochs", "batch_size", "learning_rate", "token_learning_rate")
+        _check_fraction(self, "p_img", "neighbour_rate", "warmup")
+        _require(0.0 <= self.p_mem <= 1.0, "p_mem", "between 0 and 1", self.p_mem)
+        for name in ("weight_decay", "anchor_batch", "anchor_weight"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """How the K retrieved exemplars become one prediction (METHOD.md §2, Inference).
+
+    aggregation: `mean` averages the K passes (the paper's ensemble); `similarity` weighs them by
+        softmax(s_k / tau) (ours); `rank` by 1 / rank; `single_pass` makes one pass with the
+        softmax-weighted token.
+    tau: temperature on cosine similarities. anchor: s_0, the similarity of the null anchor (ours),
+        or None for no anchor.
+    """
+
+    k: int = 4
+    aggregation: Aggregation = "similarity"
+    tau: float = 0.05
+    anchor: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.k <= 64, "k", "between 1 and 64", self.k)
+        _check_positive(self, "tau")
+        _require(
+            self.aggregation in get_args(Aggregation),
+            "aggregation",
+            "one of " + ", ".join(get_args(Aggregation)),
+            self.aggregation,
+        )
+        if self.anchor is not None:
+            _require(-1 <= self.anchor <= 1, "anchor", "a cosine in [-1, 1]", self.anchor)
+
+
+@dataclass(frozen=True)
+class OwnersConfig:
+    """Simulated owners for data that names none: counts follow a Zipf law, so most own little."""
+
+    count: int = 400
+    exponent: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "count", "exponent")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a bundle, apart from the data itself and the device."""
+
+    name: str = "bundle"
+    split: SplitConfig = field(default_factory=SplitConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    owners: OwnersConfig = field(default_factory=OwnersConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def from_dict(kind: type[T], values: dict[str, Any], where: str = "settings") -> T:
+    """Build a settings object from plain values.
+
+    Raises BadInputError for a name the settings don't have, or a value of the wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise BadInputError(f"{where}: no setting {name!r}; known: {', '.join(sorted(known))}")
+    made = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    return kind(**made)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        _require(isinstance(value, dict), where, "a table", value)
+        return from_dict(hint, value, where)  # type: ignore[arg-type]
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        _require(value in choices, where, "one of " + ", ".join(choices), value)
+        return value
+    kinds = get_args(hint) or (hint,)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if float in kinds and is_number:
+        return float(value)
+    names = " or ".join("nothing" if k is type(None) else k.__name__ for k in kinds)
+    ok = isinstance(value, tuple(kinds)) and not (isinstance(value, bool) and bool not in kinds)
+    _require(ok, where, f"a {names}", value)
+    return value
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe TOML file. Raises BadInputError naming the file and what is wrong in it."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"recipe {path}: can't be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(f"recipe {path}: not valid TOML ({error})") from error
+    return from_dict(Recipe, values, f"recipe {path.name}")

@@ -1,0 +1,63 @@
+"""Where the images come from: one file a source, one door for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from munkey_core.data import cifar10, digits, fashion_mnist, image_folder, medmnist
+from munkey_core.data.base import ImageDataset, to_rgb
+from munkey_core.data.images import check_size, decode_image, encode_png, resize_images
+from munkey_core.errors import DataError
+
+__all__ = ["ImageDataset", "decode_image", "encode_png", "load_dataset", "to_rgb"]
+
+_ACCEPTED = (
+    "fashion_mnist, fashion_mnist:FOLDER, cifar10, cifar10:PATH, digits, a folder of images, "
+    "a MedMNIST .npz file, or a .tar, .tar.gz or .tar.xz of CIFAR-10's images"
+)
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def load_dataset(source: str, *, image_size: int | None = None) -> ImageDataset:
+    """Load a dataset by name or path.
+
+    source: `fashion_mnist`, `fashion_mnist:FOLDER`, `cifar10`, `cifar10:PATH`, `digits`, a folder,
+    a `.npz` file or a tar archive. A folder that is called like a source: `./digits`.
+    image_size: the images come out as squares of so many pixels; None keeps the source's own size
+    (a folder of images: 64).
+
+    Raises DataError if the source is unknown, missing or damaged, BadInputError for a size that
+    no image can have.
+    """
+    if not source.strip():
+        raise DataError(f"data source must be {_ACCEPTED}; got nothing")
+    if image_size is not None:
+        check_size(image_size)
+    dataset = _named(source) or _at_path(source, image_size)
+    if image_size is None:
+        return dataset
+    return dataclasses.replace(dataset, images=resize_images(dataset.images, image_size))
+
+
+def _named(source: str) -> ImageDataset | None:
+    name, _, place = source.partition(":")
+    path = Path(place).expanduser() if place else None
+    if name == "fashion_mnist":
+        return fashion_mnist.load(path)
+    if name == "cifar10":
+        return cifar10.load(path)
+    return digits.load() if source == "digits" else None
+
+
+def _at_path(source: str, image_size: int | None) -> ImageDataset:
+    path = Path(source).expanduser()
+    if cifar10.is_batches(path):
+        return cifar10.load(path)
+    if path.is_dir():
+        return image_folder.load(path, image_size or image_folder.DEFAULT_SIZE)
+    if path.is_file() and path.suffix == ".npz":
+        return medmnist.load(path)
+    if path.is_file() and path.name.endswith(_ARCHIVES):
+        return cifar10.load(path)
+    raise DataError(f"data source must be {_ACCEPTED}; got {source!r}")

@@ -1,0 +1,105 @@
+"""What every source of images gives: one frozen, checked :class:`ImageDataset`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from munkey_core.errors import DataError
+
+# An id goes unchanged into URLs, CSV cells and comma lists; `@` and `:` mean other things there.
+_ID = re.compile(r"[A-Za-z0-9._/~%-]+")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """Labelled images with stable ids, and what their licence allows.
+
+    name: the source's short name, such as `fashion_mnist`. title: for people.
+    licence: an SPDX-like id or `unknown`. attribution: a notice of one line.
+    classes: the class names; a label is a position in it.
+    ids: one an image: unique, stable, never reused; only letters, digits and `._/~%-`.
+    images: uint8 (n, H, W) if grey, (n, H, W, 3) if colour; see :func:`to_rgb`.
+    labels: int64 (n,), each from 0 to len(classes) - 1.
+    is_test: bool (n,), the source's own held-out part; all False if it has none.
+    owners: one name an image ("" where the source names nobody), or None if it names no owners.
+    may_ship_images: whether the licence allows images inside a bundle.
+    skipped: (file name, reason) of each file that couldn't be used.
+
+    Raises DataError, naming the field, what it should be and what came.
+    """
+
+    name: str
+    title: str
+    licence: str
+    attribution: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    is_test: npt.NDArray[np.bool_]
+    owners: tuple[str, ...] | None
+    may_ship_images: bool
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        self._check_images()
+        self._check_column("labels", self.labels, np.dtype(np.int64))
+        self._check_column("is_test", self.is_test, np.dtype(np.bool_))
+        self._check_classes()
+        self._check_ids()
+        if self.owners is not None:
+            self._require(len(self.owners) == len(self), "owners", len(self), len(self.owners))
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)
+
+    def _require(self, ok: bool, field: str, wanted: object, got: object) -> None:
+        if not ok:
+            raise DataError(f"{self.name}: {field} must be {wanted}, got {got}")
+
+    def _check_images(self) -> None:
+        shape, dtype = self.images.shape, self.images.dtype
+        wanted = "uint8 of shape (n, H, W) or (n, H, W, 3), none of them 0"
+        grey_or_colour = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+        ok = grey_or_colour and min(shape) > 0 and dtype == np.uint8
+        self._require(ok, "images", wanted, f"{dtype} of shape {shape}")
+
+    def _check_column(self, field: str, values: npt.NDArray[np.generic], kind: np.dtype) -> None:
+        ok = values.shape == (len(self),) and values.dtype == kind
+        got = f"{values.dtype} of shape {values.shape}"
+        self._require(ok, field, f"{kind} of shape ({len(self)},)", got)
+
+    def _check_classes(self) -> None:
+        names = self.classes
+        ok = bool(names) and len(set(names)) == len(names) and all(names)
+        self._require(ok, "classes", "different names, at least one", names)
+        low, high = int(self.labels.min()), int(self.labels.max())
+        wanted = f"between 0 and {len(names) - 1}"
+        self._require(low >= 0 and high < len(names), "labels", wanted, f"{low} to {high}")
+
+    def _check_ids(self) -> None:
+        self._require(len(self.ids) == len(self), "ids", f"{len(self)} ids", len(self.ids))
+        odd = next((i for i in self.ids if not _ID.fullmatch(i)), None)
+        wanted = "made of letters, digits and ._/~%- only"
+        self._require(odd is None, "ids", wanted, repr(odd))
+        twice = [i for i, count in Counter(self.ids).items() if count > 1]
+        self._require(not twice, "ids", "unique", f"{twice[:1]} more than once")
+
+
+def to_rgb(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give images three channels: uint8 (n, H, W) or (n, H, W, 3) to uint8 (n, H, W, 3).
+
+    Grey images come back as a read-only view that repeats the one channel, so nothing is copied;
+    colour images come back as they are. Raises DataError for any other shape.
+    """
+    if images.ndim == 4 and images.shape[3] == 3:
+        return images
+    if images.ndim == 3:
+        return np.broadcast_to(images[..., None], (*images.shape, 3))
+    raise DataError(f"images must be of shape (n, H, W) or (n, H, W, 3), got {images.shape}")

@@ -1,0 +1,125 @@
+"""Fashion-MNIST (Zalando SE, MIT): 70,000 grey images of 28 x 28, in ten classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from munkey_core.data.base import ImageDataset
+from munkey_core.data.idx import read_idx
+from munkey_core.data.sources import data_home, fetch
+from munkey_core.errors import DataError
+
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+ATTRIBUTION = (
+    "Fashion-MNIST, Copyright (c) 2017 Zalando SE, https://tech.zalando.com; "
+    "Xiao, Rasul and Vollgraf, arXiv:1708.07747"
+)
+
+_DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+_TORCHVISION = Path("FashionMNIST") / "raw"
+_NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+_ADVICE = (
+    "install Debian's package dataset-fashion-mnist, or put the four IDX files in "
+    "$MUNKEY_DATA/fashion_mnist, or name their folder: fashion_mnist:FOLDER"
+)
+
+
+def load(folder: Path | None = None) -> ImageDataset:
+    """Load Fashion-MNIST; images uint8 (70000, 28, 28), ids `train-00042` and `test-00017`.
+
+    folder: where the four IDX files lie, plain or gzipped. None looks in
+    `$MUNKEY_DATA/fashion_mnist` and Debian's folder, then downloads with torchvision.
+
+    Raises DataError if the files are nowhere, or one of them is damaged.
+    """
+    train_images, train_labels, test_images, test_labels = _find(folder)
+    train = _part(train_images, train_labels)
+    test = _part(test_images, test_labels)
+    n_train, n_test = len(train[1]), len(test[1])
+    return ImageDataset(
+        name="fashion_mnist",
+        title="Fashion-MNIST",
+        licence="MIT",
+        attribution=ATTRIBUTION,
+        classes=CLASSES,
+        ids=tuple(
+            [f"train-{i:05d}" for i in range(n_train)] + [f"test-{i:05d}" for i in range(n_test)]
+        ),
+        images=np.concatenate([train[0], test[0]]),
+        labels=np.concatenate([train[1], test[1]]),
+        is_test=np.repeat([False, True], [n_train, n_test]),
+        owners=None,
+        may_ship_images=True,
+    )
+
+
+def _find(folder: Path | None) -> list[Path]:
+    """The paths of the four files, in the order of `_NAMES`."""
+    if folder is not None:
+        return _files_in(folder) or _raise_missing(folder)
+    home = data_home() / "fashion_mnist"
+    found = _files_in(home) or _files_in(_DEBIAN)
+    return found or _download(home)
+
+
+def _files_in(folder: Path) -> list[Path] | None:
+    """The four files of a folder, or of torchvision's folder in it; None if one is missing."""
+    for place in (folder, folder / _TORCHVISION):
+        found = [_file(place, name) for name in _NAMES]
+        present = [path for path in found if path is not None]
+        if len(present) == len(_NAMES):
+            return present
+    return None
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    return next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+
+
+def _raise_missing(folder: Path) -> list[Path]:
+    names = ", ".join(f"{name}[.gz]" for name in _NAMES if _file(folder, name) is None)
+    raise DataError(f"Fashion-MNIST: {folder} lacks {names}")
+
+
+def _download(home: Path) -> list[Path]:
+    def download() -> None:
+        from torchvision.datasets import FashionMNIST
+
+        FashionMNIST(str(home), train=True, download=True)
+
+    fetch("Fashion-MNIST", download, _ADVICE)
+    return _files_in(home) or _raise_missing(home / _TORCHVISION)
+
+
+def _part(
+    image_file: Path, label_file: Path
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Images uint8 (n, 28, 28) and labels int64 (n,) of one part."""
+    images = read_idx(image_file, dimensions=3)
+    labels = read_idx(label_file, dimensions=1).astype(np.int64)
+    if images.shape[1:] != (28, 28):
+        raise DataError(f"{image_file}: images must be 28 x 28, got {images.shape[1:]}")
+    if len(images) != len(labels):
+        raise DataError(f"{label_file}: wanted {len(images):,} labels, got {len(labels):,}")
+    if labels.max() >= len(CLASSES):
+        raise DataError(f"{label_file}: labels must be 0 to 9, got {labels.max()}")
+    return images, labels

@@ -1,0 +1,195 @@
+"""A folder of one's own images: one sub-folder a class, and perhaps an owners.csv.
+
+Also understood: `train/<class>/…`, `test/<class>/…` and `val/<class>/…` (which joins train).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from munkey_core.data.base import ImageDataset
+from munkey_core.data.images import check_size, decode_image, printable
+from munkey_core.errors import BadInputError, DataError
+
+DEFAULT_SIZE = 64
+
+_OWNERS = "owners.csv"
+_TRAIN, _TEST, _VALIDATION = "train", "test", ("val", "valid", "validation")
+_WANTED = "one sub-folder a class with images in it, for two classes or more"
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file of the folder: where it lies, and its path inside the folder (NFC)."""
+
+    path: Path
+    name: str
+
+
+@dataclass
+class _Found:
+    """What a walk through the folder collects."""
+
+    files: list[_File] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def load(folder: Path, image_size: int = DEFAULT_SIZE) -> ImageDataset:
+    """Load a folder of images; images uint8 (n, image_size, image_size, 3).
+
+    An id is the file's path inside the folder, percent-encoded: `cats/img%201.jpg`. Files come in
+    the order of their paths; hidden ones are passed over. Unreadable files and links that lead out
+    of the folder are left out and listed in `skipped`. `owners.csv` in the folder (columns `file`
+    and `owner`, paths as they are on disk) names owners; files it doesn't list have the owner "".
+
+    Raises DataError if there are not two classes with a readable image each, or owners.csv is
+    wrong (with the line).
+    """
+    check_size(image_size)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: wanted a folder with {_WANTED}, got no folder")
+    found = _walk(folder)
+    has_parts = _has_parts(found.files)
+    usable = _in_classes(found, depth=3 if has_parts else 2)
+    known = {file.name for file in found.files} | {name for name, _ in found.skipped}
+    images, files = _decode(usable, image_size, found)
+    kinds = [file.name.split("/")[1 if has_parts else 0] for file in files]
+    classes = sorted(set(kinds))
+    if len(classes) < 2:
+        raise DataError(f"{folder}: wanted {_WANTED}, got {_what_came(classes, found.skipped)}")
+    return ImageDataset(
+        name="image_folder",
+        title=printable(folder.resolve().name) or "Images",
+        licence="unknown",
+        attribution=f"Images of the folder {printable(folder.resolve().name)}",
+        classes=tuple(printable(kind) for kind in classes),
+        ids=tuple(_id(file.name) for file in files),
+        images=images,
+        labels=np.array([classes.index(kind) for kind in kinds], dtype=np.int64),
+        is_test=np.array([has_parts and file.name.startswith("test/") for file in files]),
+        owners=_owners(folder / _OWNERS, files, known),
+        may_ship_images=False,
+        skipped=tuple(found.skipped),
+    )
+
+
+def _walk(folder: Path) -> _Found:
+    found = _Found()
+    root = folder.resolve()
+
+    def unreadable(error: OSError) -> None:
+        found.skipped.append((_name(Path(error.filename), folder), "folder can't be read"))
+
+    for here, subfolders, names in os.walk(folder, onerror=unreadable):
+        subfolders[:] = _visible(subfolders)
+        for path in (Path(here, name) for name in [*subfolders, *_visible(names)]):
+            name = _name(path, folder)
+            if reason := _refusal(path, root):
+                found.skipped.append((printable(name), reason))
+            elif not path.is_dir() and name != _OWNERS:
+                found.files.append(_File(path, name))
+    found.files.sort(key=lambda file: file.name)
+    return found
+
+
+def _visible(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _refusal(path: Path, root: Path) -> str | None:
+    """Why a path is not followed, or None. Opening a pipe would wait for ever."""
+    if path.is_symlink():
+        if path.is_dir():
+            return "a link to a folder"
+        if not path.resolve().is_relative_to(root):
+            return "a link that leads out of the folder"
+    return None if path.is_dir() or path.is_file() else "not a regular file"
+
+
+def _has_parts(files: list[_File]) -> bool:
+    """Whether the top folders are train and test or validation, not classes."""
+    paths = [file.name.split("/") for file in files if "/" in file.name]
+    tops = {path[0] for path in paths}
+    others = tops - {_TRAIN}
+    named = _TRAIN in tops and bool(others) and others <= {_TEST, *_VALIDATION}
+    return named and any(len(path) > 2 for path in paths)
+
+
+def _in_classes(found: _Found, depth: int) -> list[_File]:
+    usable = []
+    for file in found.files:
+        if file.name.count("/") + 1 >= depth:
+            usable.append(file)
+        else:
+            found.skipped.append((printable(file.name), "lies outside the class folders"))
+    return usable
+
+
+def _decode(
+    files: list[_File], size: int, found: _Found
+) -> tuple[npt.NDArray[np.uint8], list[_File]]:
+    """The readable ones: images uint8 (n, size, size, 3) and their files."""
+    images = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    kept: list[_File] = []
+    for file in files:
+        try:
+            images[len(kept)] = decode_image(file.path, size)
+            kept.append(file)
+        except BadInputError as error:
+            reason = str(error).removeprefix(f"{printable(file.path.name)}: ")
+            found.skipped.append((printable(file.name), reason))
+    return images[: len(kept)], kept
+
+
+def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] | None:
+    """The owner of each file, or None without an owners.csv."""
+    if not path.is_file():
+        return None
+    owners: dict[str, str] = {}
+    for line, name, owner in _owner_rows(path):
+        if name not in known:
+            raise DataError(f"{_OWNERS} line {line}: the folder has no file {name!r}")
+        if not owner:
+            raise DataError(f"{_OWNERS} line {line}: wanted an owner for {name!r}, got nothing")
+        if owners.setdefault(name, owner) != owner:
+            raise DataError(f"{_OWNERS} line {line}: {name!r} has two owners")
+    return tuple(owners.get(file.name, "") for file in files)
+
+
+def _owner_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, file and owner of each row."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, skipinitialspace=True)
+            columns = [str(name).strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            if not {"file", "owner"} <= set(columns):
+                raise DataError(f"{_OWNERS} line 1: wanted columns file and owner, got {columns}")
+            for row in reader:
+                name = unicodedata.normalize("NFC", (row["file"] or "").strip())
+                yield reader.line_num, name, (row["owner"] or "").strip()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: can't be read as a UTF-8 CSV file ({error})") from error
+
+
+def _name(path: Path, folder: Path) -> str:
+    """The path inside the folder. macOS decomposes accents; one form keeps the ids the same."""
+    return unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
+
+
+def _id(name: str) -> str:
+    return quote(os.fsencode(name), safe="/-_.~")
+
+
+def _what_came(classes: list[str], skipped: list[tuple[str, str]]) -> str:
+    reason = f"; first skipped: {skipped[0][0]} ({skipped[0][1]})" if skipped else ""
+    return f"{len(classes)} with {len(skipped)} files skipped{reason}"

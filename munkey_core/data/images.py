@@ -1,0 +1,134 @@
+"""One image in, one small square of bytes out: for folders, archives and the app's upload."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from munkey_core.errors import BadInputError
+
+MAX_PIXELS = 40_000_000
+MAX_SIZE = 4096
+
+# A closed list, because Pillow also opens formats that start other programs (EPS: Ghostscript).
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+_WANTED = "wanted a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM image"
+
+
+def decode_image(
+    source: bytes | Path, size: int, *, max_pixels: int = MAX_PIXELS, grey: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Read one image as uint8 (size, size, 3), values 0 to 255.
+
+    The image is turned as its EXIF data says, laid on white where it is transparent, cut to its
+    central square and resized with antialiasing. 16-bit grey is scaled to 8 bits; an animation
+    gives its first frame. With `grey` the three channels are equal: the luminance.
+    An image with more than `max_pixels` pixels is refused before it is decoded.
+
+    Raises BadInputError with one line: the file, what is wanted and what came.
+    """
+    check_size(size)
+    name = printable(source.name) if isinstance(source, Path) else "image"
+    if isinstance(source, Path) and not source.is_file():
+        raise BadInputError(f"{name}: {_WANTED}, got no regular file")
+    try:
+        with Image.open(_stream(source), formats=_FORMATS) as opened:
+            _check_pixels(opened, max_pixels, name)
+            upright = ImageOps.exif_transpose(opened)
+            square = _square(_eight_bit(upright, name), size)
+    except BadInputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadInputError(f"{name}: {_WANTED} of at most {max_pixels:,} pixels") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything when the bytes are bad
+        raise BadInputError(f"{name}: {_WANTED}, got {_what_came(error)}") from error
+    return np.array(square.convert("L").convert("RGB") if grey else square, dtype=np.uint8)
+
+
+def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
+    """Write an image, uint8 (H, W) or (H, W, 3), as a PNG file's bytes.
+
+    Raises BadInputError for another dtype or shape.
+    """
+    grey_or_colour = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not grey_or_colour or image.size == 0:
+        got = f"{image.dtype} of shape {image.shape}"
+        raise BadInputError(f"image must be uint8 of shape (H, W) or (H, W, 3), got {got}")
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(out, format="PNG")
+    return out.getvalue()
+
+
+def resize_images(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Cut and resize images as :func:`decode_image` does.
+
+    uint8 (n, H, W) to (n, size, size), or uint8 (n, H, W, 3) to (n, size, size, 3).
+    Images that have the size already come back as they are.
+    """
+    check_size(size)
+    if images.shape[1:3] == (size, size):
+        return images
+    out = np.empty((len(images), size, size, *images.shape[3:]), dtype=np.uint8)
+    for position, image in enumerate(images):
+        out[position] = _square(Image.fromarray(image), size)
+    return out
+
+
+def check_size(size: int) -> None:
+    """Raise BadInputError unless `size` can be an image's side: 1 to 4096 pixels."""
+    if not 1 <= size <= MAX_SIZE:
+        raise BadInputError(f"image size must be between 1 and {MAX_SIZE}, got {size}")
+
+
+def printable(name: str) -> str:
+    """A file name that can be shown and stored: bytes that were not UTF-8 are replaced."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
+
+
+def _stream(source: bytes | Path) -> io.BytesIO | Path:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _check_pixels(image: Image.Image, max_pixels: int, name: str) -> None:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        got = f"got {image.width:,} x {image.height:,}"
+        raise BadInputError(f"{name}: {_WANTED} of at most {max_pixels:,} pixels, {got}")
+
+
+def _eight_bit(image: Image.Image, name: str) -> Image.Image:
+    """Any of Pillow's modes to RGB, 8 bits a channel."""
+    if image.mode[0] in "IF":
+        return _from_deep_grey(image, name).convert("RGB")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
+    """Scale 16-bit grey: Pillow's own conversion would cut everything above 255 to white."""
+    values = np.asarray(image)
+    # Older Pillows open a 16-bit PNG in mode `I` (32 bits), so the values decide, not the mode.
+    if image.mode == "F" or values.min() < 0 or values.max() > 65_535:
+        raise BadInputError(f"{name}: wanted 8 or 16 bits a channel, got mode {image.mode}")
+    return Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    return ImageOps.fit(image, (size, size), method=Image.Resampling.BICUBIC)
+
+
+def _what_came(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "something else"
+    if isinstance(error, MemoryError):
+        return "one too large for the memory"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"a damaged or unsupported one ({reason})"

@@ -1,0 +1,317 @@
+"""The frozen image encoder E: image → key and feature tokens (METHOD.md §2).
+
+E never sees an image of the bank while it is made, so a key depends on its one image only.
+`conv` is trained here on the public split; `resnet18` and `vit_b_16` are torchvision's networks
+with their published weights (the paper uses a frozen ViT-B/16).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from munkey_core.config import EncoderConfig
+from munkey_core.errors import DataError
+from munkey_core.types import ImageArray, Progress
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+# Reflected border, in pixels, from which the random crops of the encoder's training are taken.
+_CROP_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded images. keys: (B, d) float32 unit length. features: (B, P, c) float32."""
+
+    keys: Tensor
+    features: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> Encoded:
+        return Encoded(self.keys[rows], self.features[rows])
+
+    def __len__(self) -> int:
+        return self.keys.shape[0]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x))
+
+
+class ConvBackbone(nn.Sequential):
+    """Small residual network: (B, 3, H, W) in [0, 1] → (B, 4·width, H/4, W/4)."""
+
+    def __init__(self, width: int) -> None:
+        layers: list[nn.Module] = []
+        channels = 3
+        for out, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
+            layers += [
+                nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+            ]
+            if stride > 1:
+                layers.append(ResidualBlock(out))
+            channels = out
+        super().__init__(*layers)
+        self.channels = channels
+
+
+class _TorchvisionBackbone(nn.Module):
+    """Shared part of the pretrained backbones: ImageNet normalisation of the input."""
+
+    channels: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalised = (images - self.get_buffer("mean")) / self.get_buffer("std")
+        return self.feature_map(normalised)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class ResNet18Backbone(_TorchvisionBackbone):
+    """torchvision's ResNet-18 up to its last feature map, 512 channels."""
+
+    channels = 512
+
+    def __init__(self) -> None:
+        from torchvision.models import ResNet18_Weights, resnet18
+
+        super().__init__()
+        network = _with_published_weights(resnet18, ResNet18_Weights.IMAGENET1K_V1)
+        self.body = nn.Sequential(*list(network.children())[:-2])
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        mapped: Tensor = self.body(images)
+        return mapped
+
+
+class ViTB16Backbone(_TorchvisionBackbone):
+    """torchvision's ViT-B/16 (the paper's encoder): its patch tokens as a 14 × 14 map."""
+
+    channels = 768
+
+    def __init__(self) -> None:
+        from torchvision.models import ViT_B_16_Weights, vit_b_16
+
+        super().__init__()
+        self.network = _with_published_weights(vit_b_16, ViT_B_16_Weights.IMAGENET1K_V1)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        resized = F.interpolate(images, size=(224, 224), mode="bilinear", antialias=True)
+        patches = self.network._process_input(resized)
+        cls = self.network.class_token.expand(patches.shape[0], -1, -1)
+        tokens = self.network.encoder(torch.cat([cls, patches], dim=1))[:, 1:]
+        side = int(tokens.shape[1] ** 0.5)
+        mapped: Tensor = tokens.transpose(1, 2).unflatten(2, (side, side))
+        return mapped
+
+
+def _with_published_weights(make: object, weights: object) -> nn.Module:
+    try:
+        network: nn.Module = make(weights=weights)  # type: ignore[operator]
+    except OSError as error:
+        raise DataError(
+            f"the published weights {weights} could not be downloaded ({error}); "
+            "connect to the internet once, or use the encoder 'conv'"
+        ) from error
+    return network
+
+
+_BACKBONES = {"resnet18": ResNet18Backbone, "vit_b_16": ViTB16Backbone}
+
+
+class FrozenEncoder(nn.Module):
+    """image → (key, feature tokens), with the public split's statistics as buffers.
+
+    key = normalise(pool(E(x)) − μ), μ the mean over the public split: without centring every
+    cosine is close to 1. A feature token is one cell of the feature map pooled to grid × grid,
+    each channel standardised over the public split, optionally projected on principal components.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: nn.Module = (
+            ConvBackbone(config.width) if config.name == "conv" else _BACKBONES[config.name]()
+        )
+        raw = int(self.backbone.channels)  # type: ignore[arg-type]
+        self.channels = config.feature_dim or raw
+        self.register_buffer("key_mean", torch.zeros(raw))
+        self.register_buffer("feature_mean", torch.zeros(raw))
+        self.register_buffer("feature_scale", torch.ones(raw))
+        self.register_buffer("projection", torch.zeros(raw, config.feature_dim))
+
+    @property
+    def key_dim(self) -> int:
+        """Dimension d of a key."""
+        return self.get_buffer("key_mean").shape[0]
+
+    @property
+    def n_tokens(self) -> int:
+        """Feature tokens P of an image."""
+        return self.config.grid**2
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) float32 in [0, 1] → (B, channels, h, w), resized to image_size first."""
+        size = (self.config.image_size, self.config.image_size)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
+        mapped: Tensor = self.backbone(images)
+        return mapped
+
+    def forward(self, images: Tensor) -> Encoded:
+        """images: (B, 3, H, W) float32 in [0, 1]. Differentiable, for pixel attributions."""
+        mapped = self.feature_map(images)
+        centred = mapped.mean(dim=(2, 3)) - self.get_buffer("key_mean")
+        cells = F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2).transpose(1, 2)
+        features = (cells - self.get_buffer("feature_mean")) / self.get_buffer("feature_scale")
+        if self.config.feature_dim:
+            features = features @ self.get_buffer("projection")
+        return Encoded(F.normalize(centred, dim=1), features)
+
+    @torch.no_grad()
+    def encode(self, images: ImageArray, batch_size: int = 256) -> Encoded:
+        """Encode uint8 images (n, H, W, 3) or grey (n, H, W), in batches, on this module's device.
+
+        The result lies on the CPU.
+        """
+        self.eval()
+        device = self.get_buffer("key_mean").device
+        parts = [
+            self(to_float(images[i : i + batch_size]).to(device))
+            for i in range(0, len(images), batch_size)
+        ]
+        return Encoded(
+            torch.cat([p.keys for p in parts]).cpu(), torch.cat([p.features for p in parts]).cpu()
+        )
+
+    @torch.no_grad()
+    def fit_statistics(self, public_images: ImageArray, batch_size: int = 256) -> None:
+        """Set μ, the channels' mean and scale, and the projection from public images only."""
+        self.eval()
+        device = self.get_buffer("key_mean").device
+        pooled, cells = [], []
+        for i in range(0, len(public_images), batch_size):
+            mapped = self.feature_map(to_float(public_images[i : i + batch_size]).to(device))
+            pooled.append(mapped.mean(dim=(2, 3)))
+            cells.append(F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2))
+        flat = torch.cat(cells).transpose(1, 2).flatten(0, 1)
+        self.get_buffer("key_mean").copy_(torch.cat(pooled).mean(dim=0))
+        self.get_buffer("feature_mean").copy_(flat.mean(dim=0))
+        # A channel that never fires would divide by zero; its centred value is 0 anyway.
+        self.get_buffer("feature_scale").copy_(flat.std(dim=0).clamp_min(1e-6))
+        if self.config.feature_dim:
+            scaled = (flat - flat.mean(dim=0)) / flat.std(dim=0).clamp_min(1e-6)
+            _, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
+            self.get_buffer("projection").copy_(vectors.flip(1)[:, : self.config.feature_dim])
+
+
+def to_float(images: ImageArray) -> Tensor:
+    """uint8 (n, H, W, 3) or grey (n, H, W) → float32 (n, 3, H, W) in [0, 1]."""
+    tensor = torch.from_numpy(images.copy() if not images.flags.writeable else images)
+    if tensor.ndim == 3:
+        tensor = tensor[..., None].expand(-1, -1, -1, 3)
+    return tensor.permute(0, 3, 1, 2).float() / 255
+
+
+def augment(images: Tensor, generator: torch.Generator, margin: int = _CROP_MARGIN) -> Tensor:
+    """Random shift by up to `margin` pixels and random left-right flip, one draw an image.
+
+    images: (B, 3, H, W). The generator lies on the CPU, so that a seed means the same everywhere.
+    """
+    b, _, height, width = images.shape
+    padded = F.pad(images, (margin,) * 4, mode="reflect")
+    top, left = torch.randint(0, 2 * margin + 1, (2, b), generator=generator)
+    flip = torch.rand(b, generator=generator) < 0.5
+    columns = torch.arange(width).expand(b, -1)
+    columns = torch.where(flip[:, None], width - 1 - columns, columns) + left[:, None]
+    rows = torch.arange(height) + top[:, None]
+    picture = torch.arange(b)[:, None, None]
+    cropped = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]]
+    return cropped.permute(0, 3, 1, 2)
+
+
+class EncoderTraining:
+    """Trains the `conv` backbone as a classifier of the public split.
+
+    `run` yields progress after each epoch; `encoder` holds the result, whose linear head is
+    thrown away. images: uint8 (n, H, W[, 3]); labels: (n,) int64.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        images: ImageArray,
+        labels: Tensor,
+        n_classes: int,
+        device: torch.device,
+    ) -> None:
+        self.config = config
+        self.device = device
+        torch.manual_seed(config.seed)
+        self.encoder = FrozenEncoder(config).to(device)
+        self.head = nn.Linear(self.encoder.key_dim, n_classes).to(device)
+        self._images = to_float(images).contiguous()
+        self._labels = labels
+
+    def run(self) -> Iterator[Progress]:
+        config, n = self.config, len(self._labels)
+        steps_per_epoch = max(1, n // config.batch_size)
+        parameters = [*self.encoder.backbone.parameters(), *self.head.parameters()]
+        optimiser = torch.optim.AdamW(
+            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, config.learning_rate, total_steps=config.epochs * steps_per_epoch + 1
+        )
+        start = time.perf_counter()
+        for epoch in range(config.epochs):
+            self.encoder.train()
+            generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+            order = torch.randperm(n, generator=generator)
+            total = 0.0
+            for step in range(steps_per_epoch):
+                rows = order[step * config.batch_size : (step + 1) * config.batch_size]
+                images = augment(self._images[rows], generator).to(self.device)
+                total += self._step(images, self._labels[rows].to(self.device), optimiser)
+                schedule.step()
+            elapsed = time.perf_counter() - start
+            left = elapsed / (epoch + 1) * (config.epochs - epoch - 1)
+            yield Progress(
+                "encoder", epoch + 1, config.epochs, elapsed, left, {"loss": total / steps_per_epoch}
+            )
+        self.encoder.eval()
+
+    def _step(self, images: Tensor, labels: Tensor, optimiser: torch.optim.Optimizer) -> float:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            pooled = self.encoder.feature_map(images).mean(dim=(2, 3))
+            loss = F.cross_entropy(self.head(pooled), labels, label_smoothing=0.1)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())

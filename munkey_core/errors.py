@@ -1,0 +1,29 @@
+"""The project's errors. Each message is one line that says what was wanted and what came."""
+
+
+class MunkeyError(Exception):
+    """Anything a person can put right: the command line prints it and exits 2, the app shows it."""
+
+
+class BadInputError(MunkeyError):
+    """An argument, file, image or setting is not what was asked for."""
+
+
+class UnknownIdError(BadInputError):
+    """An id names no image of the bundle, or one whose key is already gone."""
+
+
+class DataError(MunkeyError):
+    """A data source is missing, damaged, or has nothing usable in it."""
+
+
+class BundleError(MunkeyError):
+    """A bundle is missing, damaged, of another format version, or not what its manifest says."""
+
+
+class StaleGenerationError(MunkeyError):
+    """A result belongs to an older state of the memory bank than the one it is used with."""
+
+
+class TrainingError(MunkeyError):
+    """A training run can't start, go on or be resumed."""

@@ -1,0 +1,134 @@
+"""Inference: key of the query → K nearest entries → one pass per exemplar → one prediction.
+
+The paper's ensemble averages the passes; similarity weights and the null anchor are ours
+(METHOD.md §2, Inference).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from munkey_core.bank import BankView
+from munkey_core.config import EnsembleConfig
+from munkey_core.encoder import Encoded, FrozenEncoder, to_float
+from munkey_core.model import ExemplarTransformer
+from munkey_core.types import FloatArray, ImageArray, Prediction, Retrieval
+
+# Sequences in one forward pass: enough to keep two cores busy, small enough for their caches.
+_SEQUENCES = 512
+
+
+def candidate_similarity(similarity: Tensor, anchor: float | None) -> Tensor:
+    """(Q, K) cosines → (Q, K [+ 1]): the null anchor takes part last, with similarity s_0.
+
+    Without a single entry left the anchor is all there is, whether it was asked for or not.
+    """
+    if anchor is None and similarity.shape[1]:
+        return similarity
+    s_0 = 0.0 if anchor is None else anchor
+    return torch.cat([similarity, similarity.new_full((len(similarity), 1), s_0)], dim=1)
+
+
+def exemplar_weights(similarity: Tensor, config: EnsembleConfig) -> Tensor:
+    """Share of each candidate in the prediction; rows sum to 1.
+
+    similarity: (Q, P) cosines of the candidates, the null anchor among them.
+    mean: 1/P. similarity and single_pass: softmax(s / τ). rank: ∝ 1 / rank, the nearest first;
+    among equals the earlier column has the better rank.
+    """
+    if config.aggregation == "mean":
+        return torch.full_like(similarity, 1 / similarity.shape[1])
+    if config.aggregation == "rank":
+        order = similarity.argsort(dim=1, descending=True, stable=True)
+        rank = order.argsort(dim=1) + 1.0
+        return (1 / rank) / (1 / rank).sum(dim=1, keepdim=True)
+    return torch.softmax(similarity / config.tau, dim=1)
+
+
+class Predictor:
+    """One image's way: image → key → retrieval → exemplar tokens → prediction.
+
+    Encoder and model are shared and read-only; the bank view is the session's own.
+    """
+
+    def __init__(
+        self, encoder: FrozenEncoder, model: ExemplarTransformer, config: EnsembleConfig
+    ) -> None:
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.model = model.eval().requires_grad_(False)
+        self.config = config
+
+    def encode(self, images: ImageArray) -> Encoded:
+        """Keys and what the image pathway reads, of uint8 images (n, H, W[, 3]).
+
+        `features` of the result holds the raw pixels (n, 3, H, W) if the model makes its tokens
+        from patches.
+        """
+        encoded = self.encoder.encode(images)
+        if self.model.config.tokens == "patches":
+            return Encoded(encoded.keys, to_float(images))
+        return encoded
+
+    @torch.inference_mode()
+    def predict(self, queries: Encoded, view: BankView) -> Prediction:
+        """Predict encoded images with the keys that `view` still holds."""
+        rows, similarity = view.search(queries.keys, self.config.k)
+        candidates = candidate_similarity(similarity, self.config.anchor)
+        weights = exemplar_weights(candidates, self.config)
+        tokens = self._candidate_tokens(view.bank.tokens[rows], candidates.shape[1])
+        exemplar_share = weights
+        if self.config.aggregation == "single_pass":
+            tokens = (weights[..., None] * tokens).sum(dim=1, keepdim=True)
+            weights = torch.ones_like(weights[:, :1])
+        passes = self.passes(queries.features, tokens)
+        mixed = (weights[..., None] * passes).sum(dim=1)
+        ids = view.bank.ids
+        return Prediction(
+            probabilities=mixed.numpy(),
+            pass_probabilities=passes.numpy(),
+            weights=weights.numpy(),
+            exemplar_weights=exemplar_share.numpy(),
+            retrieval=Retrieval(
+                tuple(tuple(ids[row] for row in line) for line in rows.tolist()),
+                similarity.numpy(),
+                view.generation,
+            ),
+            has_anchor=candidates.shape[1] > similarity.shape[1],
+        )
+
+    @torch.inference_mode()
+    def image_only(self, features: Tensor) -> FloatArray:
+        """(Q, C) probabilities of the image pathway alone: exemplar = ∅ (A_img)."""
+        null = self.model.null_memory.expand(len(features), 1, -1)
+        probabilities: FloatArray = self.passes(features, null)[:, 0].numpy()
+        return probabilities
+
+    @torch.inference_mode()
+    def passes(self, features: Tensor, tokens: Tensor, drop_image: bool = False) -> Tensor:
+        """Class probabilities (Q, P, C) of each image with each of its exemplar tokens.
+
+        features: (Q, ...) as `encode` gives them; tokens: (Q, P, dim). The P passes of an image
+        share its image tokens and run in one batch. drop_image replaces the image by ∅ (A_mem).
+        """
+        block = max(1, _SEQUENCES // tokens.shape[1])
+        return torch.cat(
+            [
+                self._passes_block(f, t, drop_image)
+                for f, t in zip(features.split(block), tokens.split(block), strict=True)
+            ]
+        )
+
+    def _passes_block(self, features: Tensor, tokens: Tensor, drop_image: bool) -> Tensor:
+        q, p, dim = tokens.shape
+        image_tokens = self.model.embed_image(features)
+        repeated = image_tokens[:, None].expand(-1, p, -1, -1).flatten(0, 1)
+        drop = torch.ones(q * p, dtype=torch.bool) if drop_image else None
+        logits = self.model(repeated, tokens.reshape(q * p, dim), drop_image=drop)
+        return torch.softmax(logits.float(), dim=1).view(q, p, -1)
+
+    def _candidate_tokens(self, tokens: Tensor, candidates: int) -> Tensor:
+        if candidates == tokens.shape[1]:
+            return tokens
+        null = self.model.null_memory.expand(len(tokens), 1, -1)
+        return torch.cat([tokens, null], dim=1)
