@@ -112,10 +112,10 @@ class BankView:
     generation: rises with every change, so that a result can be told from an outdated one.
     """
 
-    def __init__(self, bank: MemoryBank) -> None:
+    def __init__(self, bank: MemoryBank, deleted: Iterable[str] = ()) -> None:
         self.bank = bank
         self.generation = bank.generation
-        self._deleted: dict[int, None] = {}  # an ordered set
+        self._deleted = {bank.row(id_): None for id_ in deleted}  # an ordered set
 
     @property
     def deleted_ids(self) -> tuple[str, ...]:

@@ -380,7 +380,7 @@ def find_bundles() -> list[Path]:
 
 
 def find_bundle(name: str) -> Path:
-    """The folder of a bundle named, or given as a path. Raises BundleError listing what there is."""
+    """The folder of a bundle, by name or path. Raises BundleError listing what there is."""
     if Path(name, MANIFEST).is_file():
         return Path(name)
     for path in find_bundles():

@@ -303,7 +303,12 @@ class EncoderTraining:
             elapsed = time.perf_counter() - start
             left = elapsed / (epoch + 1) * (config.epochs - epoch - 1)
             yield Progress(
-                "encoder", epoch + 1, config.epochs, elapsed, left, {"loss": total / steps_per_epoch}
+                "encoder",
+                epoch + 1,
+                config.epochs,
+                elapsed,
+                left,
+                {"loss": total / steps_per_epoch},
             )
         self.encoder.eval()
 

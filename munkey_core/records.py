@@ -126,7 +126,10 @@ class Thumbnails:
         return cls(ids, png, offsets)
 
     def write(self, folder: Path) -> None:
-        tensors = {"png": torch.from_numpy(self._png.copy()), "offsets": torch.from_numpy(self._offsets)}
+        tensors = {
+            "png": torch.from_numpy(self._png.copy()),
+            "offsets": torch.from_numpy(self._offsets),
+        }
         save_file(tensors, folder / THUMBNAILS)
 
     def __contains__(self, id_: object) -> bool:

@@ -214,7 +214,9 @@ class JointTraining:
             "model": asdict(self.model.config),
             "train": asdict(self.config),
             "n": len(self._data.private),
-            "labels": int((self._data.private_labels * torch.arange(len(self._data.private))).sum()),
+            "labels": int(
+                (self._data.private_labels * torch.arange(len(self._data.private))).sum()
+            ),
         }
 
     def _save(self, epochs_done: int) -> None:

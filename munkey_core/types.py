@@ -158,6 +158,35 @@ class SideEffects:
 
 
 @dataclass(frozen=True)
+class Browse:
+    """What a person asks the gallery for; the conditions that are given all hold at once.
+
+    classes: class indices. owner: exact owner name. contains: part of an id.
+    near: show near-duplicates of these ids (and nothing else). hide_forgotten: leave out ids whose
+    key is deleted in this session. order: "memorised" (most memorised first), "id" or "random".
+    sample: at most so many, drawn by `seed`; None for all.
+    """
+
+    classes: tuple[int, ...] = ()
+    owner: str = ""
+    contains: str = ""
+    near: tuple[str, ...] | None = None
+    hide_forgotten: bool = False
+    order: str = "memorised"
+    sample: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """Two private images whose keys are closer than the bundle's threshold. similarity: cosine."""
+
+    id: str
+    other: str
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where a long piece of work stands. remaining_seconds is an estimate, None at the start."""
 

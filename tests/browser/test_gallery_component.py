@@ -358,7 +358,7 @@ def test_passive_and_empty(open_app: Opener) -> None:
 def test_follows_the_systems_colours(browser: Browser, url: str, scheme: str) -> None:
     context = browser.new_context(
         color_scheme=scheme,  # type: ignore[arg-type]
-        viewport={"width": 1280, "height": 720},
+        viewport={"width": 1280, "height": 760},
     )
     app = App(context.new_page(), url)
     for number in (1, 2, 6):

@@ -1,0 +1,398 @@
+"""The one door for the app, the command line and notebooks.
+
+>>> studio = Studio.open("fashion")
+>>> deletion = studio.forget(["train-00042"])
+>>> [change] = studio.changes(deletion)
+>>> studio.undo()
+
+A Studio is one session: it shares the bundle with every other one and owns nothing but its view
+of the bank, so what one person forgets is seen by nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from munkey_core import effects
+from munkey_core.bank import BankView
+from munkey_core.bundle import Bundle, bundle_info, find_bundle, find_bundles, read_bundle
+from munkey_core.config import EnsembleConfig
+from munkey_core.data.images import decode_image, encode_png
+from munkey_core.data.seeding import permutation
+from munkey_core.encoder import Encoded
+from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.forget_sets import select_ids
+from munkey_core.predictor import Predictor
+from munkey_core.types import (
+    PRIVATE,
+    TEST,
+    Browse,
+    BundleInfo,
+    Change,
+    Deletion,
+    ImageArray,
+    NearDuplicate,
+    Prediction,
+    Progress,
+    Record,
+    SideEffects,
+    check_generation,
+)
+
+# A border brighter than this, on a data set photographed on black, means "drawn on white".
+_BRIGHT_BORDER = 0.5
+_NEAR_BLOCK = 1024
+
+
+class SharedModel:
+    """What all sessions of one bundle share, read-only once loaded."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
+        self.private = bundle.records_of(PRIVATE)
+        self.test = bundle.records_of(TEST)
+        self.by_id = {record.id: record for record in bundle.records}
+        self.neighbours = effects.NeighbourTable(
+            bundle.bank, bundle.test_keys, bundle.manifest.ensemble.k
+        )
+
+
+class Studio:
+    """One session with a bundle. Make it with `open`, or `session` from another one."""
+
+    def __init__(self, shared: SharedModel) -> None:
+        self._shared = shared
+        self._view = BankView(shared.bundle.bank)
+        self._history: list[Deletion] = []
+
+    @classmethod
+    def open(cls, name: str = "fashion") -> Studio:
+        """Load a bundle by name or path. Raises BundleError."""
+        return cls(SharedModel(read_bundle(find_bundle(name))))
+
+    def session(self) -> Studio:
+        """Another session on the same weights, with a whole bank of its own."""
+        return Studio(self._shared)
+
+    # -- facts -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        folder = self._shared.bundle.folder
+        return folder.resolve().name if folder else self._shared.bundle.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bundle's manifest, which names every file's SHA-256."""
+        return self._shared.bundle.digest
+
+    @property
+    def title(self) -> str:
+        return str(self._shared.bundle.manifest.dataset["title"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._shared.bundle.manifest.classes
+
+    @property
+    def ensemble(self) -> EnsembleConfig:
+        return self._shared.predictor.config
+
+    @property
+    def owners_simulated(self) -> bool:
+        return self._shared.bundle.manifest.owners_simulated
+
+    @property
+    def near_duplicate_threshold(self) -> float:
+        """Key similarity (cosine) from which two images count as near-duplicates."""
+        return self._shared.bundle.manifest.near_duplicate
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The manifest as plain values: data set, licence, training, provenance."""
+        import json
+
+        values: dict[str, Any] = json.loads(self._shared.bundle.manifest.to_json())
+        return values
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """metrics.json of the bundle, as measured when it was made; None if it has none."""
+        return self._shared.bundle.metrics
+
+    @property
+    def card(self) -> str:
+        """CARD.md, Markdown with a YAML head."""
+        return self._shared.bundle.card
+
+    @property
+    def generation(self) -> int:
+        """State of this session's memory; results of another generation are refused."""
+        return self._view.generation
+
+    @property
+    def keys_total(self) -> int:
+        return len(self._shared.bundle.bank)
+
+    @property
+    def keys_left(self) -> int:
+        return self._view.alive
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """Ids forgotten in this session, in the order of their deletion."""
+        return self._view.deleted_ids
+
+    @property
+    def history(self) -> tuple[Deletion, ...]:
+        """Deletions that still stand, oldest first."""
+        return tuple(self._history)
+
+    def is_forgotten(self, id_: str) -> bool:
+        return id_ in self._shared.bundle.bank and id_ not in self._view
+
+    def record(self, id_: str) -> Record:
+        """Label, owner and split of an image. Raises UnknownIdError."""
+        try:
+            return self._shared.by_id[id_]
+        except KeyError:
+            raise UnknownIdError(f"no image with id {id_!r} in bundle {self.name}") from None
+
+    def private_ids(self) -> tuple[str, ...]:
+        return self._shared.bundle.bank.ids
+
+    def test_ids(self) -> tuple[str, ...]:
+        return tuple(record.id for record in self._shared.test)
+
+    @cached_property
+    def owners(self) -> dict[str, int]:
+        """Owners of private images and how many they own, most first."""
+        counts = Counter(record.owner for record in self._shared.private if record.owner)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def score(self, name: str, id_: str) -> float:
+        """A stored score of a private image, e.g. "memorisation" in [-1, 1]."""
+        scores = self._shared.bundle.scores
+        if name not in scores:
+            raise BadInputError(f"no score {name!r}; there are {', '.join(scores) or 'none'}")
+        return float(scores[name][self._shared.bundle.bank.row(id_)])
+
+    # -- pictures ----------------------------------------------------------------------------
+
+    def picture(self, id_: str) -> bytes:
+        """An image of the bundle as a PNG file. Raises UnknownIdError, or BundleError if the
+        bundle carries no images."""
+        self.record(id_)
+        return self._thumbnails().png(id_)
+
+    def pixels(self, ids: Sequence[str]) -> ImageArray:
+        """uint8 (n, H, W) or (n, H, W, 3)."""
+        return self._thumbnails().array(ids)
+
+    def read_image(self, source: bytes | Path, invert: bool | None = None) -> ImageArray:
+        """Decode a person's own image into this bundle's format: uint8 (1, S, S, 3).
+
+        invert: swap light and dark; None inverts where the data set's images lie on black and
+        this one's border is bright. Raises BadInputError for anything that is no image.
+        """
+        dataset = self._shared.bundle.manifest.dataset
+        pixels = decode_image(source, int(dataset["image_size"]), grey=bool(dataset["grey"]))
+        if invert is None:
+            border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+            invert = bool(dataset.get("dark_background")) and border.mean() / 255 > _BRIGHT_BORDER
+        return (255 - pixels if invert else pixels)[None]
+
+    @staticmethod
+    def as_png(image: ImageArray) -> bytes:
+        """uint8 (H, W) or (H, W, 3) → a PNG file."""
+        return encode_png(image)
+
+    def _thumbnails(self) -> Any:
+        thumbnails = self._shared.bundle.thumbnails
+        if thumbnails is None:
+            licence = self._shared.bundle.manifest.dataset["licence"]
+            raise BundleError(
+                f"bundle {self.name} carries no images (licence of the data: {licence})"
+            )
+        return thumbnails
+
+    # -- predicting --------------------------------------------------------------------------
+
+    def predict(self, ids: Sequence[str]) -> Prediction:
+        """Predict images of the bundle with the keys this session still holds."""
+        return self._shared.predictor.predict(self._encode(ids), self._view)
+
+    def predict_images(self, images: ImageArray) -> Prediction:
+        """Predict uint8 images (n, H, W[, 3]), e.g. from `read_image`."""
+        return self._shared.predictor.predict(self._shared.predictor.encode(images), self._view)
+
+    def predict_without(self, ids: Sequence[str], without: Sequence[str]) -> Prediction:
+        """Predict as if `without` were forgotten too; the session's memory stays as it is.
+
+        The prediction carries this session's generation.
+        """
+        view = BankView(self._shared.bundle.bank, self.forgotten)
+        new = [id_ for id_ in without if id_ in view]
+        self._check_known(without)
+        if new:
+            view.forget(new)
+        view.generation = self.generation
+        return self._shared.predictor.predict(self._encode(ids), view)
+
+    def _encode(self, ids: Sequence[str]) -> Encoded:
+        for id_ in ids:
+            self.record(id_)
+        return self._shared.predictor.encode(self.pixels(ids))
+
+    # -- forgetting --------------------------------------------------------------------------
+
+    def forget(self, ids: Iterable[str]) -> Deletion:
+        """Delete keys in this session's view. All or nothing; raises UnknownIdError."""
+        ids = list(ids)
+        self._check_known(ids)
+        deletion = self._view.forget(ids)
+        self._history.append(deletion)
+        return deletion
+
+    def restore(self, ids: Iterable[str]) -> Deletion:
+        """Put forgotten keys back, wherever they stand in the history."""
+        restoration = self._view.restore(ids)
+        back = set(restoration.ids)
+        kept = [
+            (entry, tuple(id_ for id_ in entry.ids if id_ not in back)) for entry in self._history
+        ]
+        self._history = [
+            Deletion(
+                left,
+                entry.generation_before,
+                entry.generation,
+                entry.milliseconds,
+                entry.remaining,
+            )
+            for entry, left in kept
+            if left
+        ]
+        return restoration
+
+    def undo(self) -> Deletion:
+        """Put back what the last standing deletion removed. Raises BadInputError if none stands."""
+        if not self._history:
+            raise BadInputError("nothing to undo: no key has been deleted in this session")
+        return self.restore(self._history[-1].ids)
+
+    def changes(self, deletion: Deletion, ids: Sequence[str] | None = None) -> tuple[Change, ...]:
+        """Predictions before and after the newest deletion, of `ids` (default: those deleted).
+
+        Raises StaleGenerationError if the memory has changed since.
+        """
+        before, after = self._around(deletion)
+        ids = deletion.ids if ids is None else ids
+        encoded = self._encode(ids)
+        predict = self._shared.predictor.predict
+        return effects.changes(
+            [self.record(id_) for id_ in ids], predict(encoded, before), predict(encoded, after)
+        )
+
+    def side_effects(self, deletion: Deletion) -> Iterator[Progress | SideEffects]:
+        """Yield progress, then which retain and test predictions the newest deletion changed.
+
+        Raises StaleGenerationError if the memory has changed since.
+        """
+        before, after = self._around(deletion)
+        return effects.side_effects(
+            self._shared.predictor,
+            self._shared.neighbours,
+            [*self._shared.private, *self._shared.test],
+            self._encode,
+            before,
+            after,
+        )
+
+    def warm_up(self) -> None:
+        """Compute what the first deletion would have to wait for."""
+        self._shared.neighbours.rows()
+
+    def _around(self, deletion: Deletion) -> tuple[BankView, BankView]:
+        """Views of the bank just before and after a deletion, fixed whatever the session does."""
+        check_generation(deletion.generation, self.generation)
+        deleted = set(deletion.ids)
+        bank = self._shared.bundle.bank
+        after = BankView(bank, self.forgotten)
+        after.generation = deletion.generation
+        return BankView(bank, [i for i in self.forgotten if i not in deleted]), after
+
+    def _check_known(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            if self.record(id_).split != PRIVATE:
+                raise UnknownIdError(
+                    f"{id_!r} is a {self.record(id_).split} image: it was never in the memory, "
+                    "so there is no key to delete"
+                )
+
+    # -- finding -----------------------------------------------------------------------------
+
+    def select(self, spec: str) -> tuple[str, ...]:
+        """Private ids named by the command line's syntax: commas, @file.csv, owner:NAME, a
+        canonical set. Raises BadInputError or UnknownIdError."""
+        ids = select_ids(spec, self._shared.private)
+        self._check_known(ids)
+        return ids
+
+    def browse(self, query: Browse) -> tuple[str, ...]:
+        """Ids of private images that fit, in the order asked for. Raises BadInputError."""
+        if query.order not in ("memorised", "id", "random"):
+            raise BadInputError(f"order must be memorised, id or random, got {query.order!r}")
+        found = [record.id for record in self._shared.private if self._fits(record, query)]
+        if query.near is not None:
+            near = {pair.other for pair in self.near_duplicates(query.near)} - set(query.near)
+            found = [id_ for id_ in found if id_ in near]
+        if query.order == "random" or query.sample is not None:
+            order = permutation(len(found), query.seed)
+            picked = [found[i] for i in order]
+            found = picked[: query.sample] if query.sample is not None else picked
+        if query.order == "id":
+            found.sort()
+        elif query.order == "memorised" and "memorisation" in self._shared.bundle.scores:
+            found.sort(key=lambda id_: -self.score("memorisation", id_))
+        return tuple(found)
+
+    def _fits(self, record: Record, query: Browse) -> bool:
+        return (
+            (not query.classes or record.label in query.classes)
+            and (not query.owner or record.owner == query.owner)
+            and query.contains.lower() in record.id.lower()
+            and not (query.hide_forgotten and self.is_forgotten(record.id))
+        )
+
+    def near_duplicates(self, ids: Iterable[str]) -> tuple[NearDuplicate, ...]:
+        """Private images still in memory whose keys are near-copies of those of `ids`.
+
+        Pairs (id, other), nearest first for each id; an image is never its own near-duplicate.
+        """
+        ids = list(ids)
+        bank = self._shared.bundle.bank
+        rows = bank.rows(ids)
+        pairs: list[NearDuplicate] = []
+        for first in range(0, len(ids), _NEAR_BLOCK):
+            block = rows[first : first + _NEAR_BLOCK]
+            similarity = bank.keys[block] @ bank.keys.T
+            similarity[torch.arange(len(block)), block] = -1
+            for i, j in (similarity >= self.near_duplicate_threshold).nonzero().tolist():
+                if bank.ids[j] in self._view:
+                    value = min(1.0, float(similarity[i, j]))
+                    pairs.append(NearDuplicate(ids[first + i], bank.ids[j], value))
+        order = {id_: i for i, id_ in enumerate(ids)}
+        return tuple(sorted(pairs, key=lambda pair: (order[pair.id], -pair.similarity)))
+
+
+def list_bundles() -> tuple[BundleInfo, ...]:
+    """Every bundle that can be opened by name."""
+    return tuple(bundle_info(folder) for folder in find_bundles())
