@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -119,7 +120,7 @@ class ViTB16Backbone(_TorchvisionBackbone):
         from torchvision.models import ViT_B_16_Weights, vit_b_16
 
         super().__init__()
-        self.network = _with_published_weights(vit_b_16, ViT_B_16_Weights.IMAGENET1K_V1)
+        self.network: Any = _with_published_weights(vit_b_16, ViT_B_16_Weights.IMAGENET1K_V1)
 
     def feature_map(self, images: Tensor) -> Tensor:
         resized = F.interpolate(images, size=(224, 224), mode="bilinear", antialias=True)
@@ -302,14 +303,8 @@ class EncoderTraining:
                 schedule.step()
             elapsed = time.perf_counter() - start
             left = elapsed / (epoch + 1) * (config.epochs - epoch - 1)
-            yield Progress(
-                "encoder",
-                epoch + 1,
-                config.epochs,
-                elapsed,
-                left,
-                {"loss": total / steps_per_epoch},
-            )
+            detail = {"loss": total / steps_per_epoch}
+            yield Progress("encoder", epoch + 1, config.epochs, elapsed, left, detail)
         self.encoder.eval()
 
     def _step(self, images: Tensor, labels: Tensor, optimiser: torch.optim.Optimizer) -> float:

@@ -30,7 +30,8 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, dim)
         x = x + self.dropout(self.out(mixed))
-        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+        out: Tensor = x + self.dropout(self.mlp(self.norm_mlp(x)))
+        return out
 
 
 class FeatureTokens(nn.Module):

@@ -17,13 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from munkey_core.errors import BundleError, UnknownIdError
-from munkey_core.types import ANCHOR, PRIVATE, TEST, ImageArray, Record
+from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, ImageArray, Record
 
 PARQUET = "records.parquet"
 CSV = "records.csv"
 THUMBNAILS = "thumbnails.safetensors"
 _COLUMNS = ("id", "label", "owner", "split")
-_SPLITS = (PRIVATE, TEST, ANCHOR)
+_SPLITS = (PRIVATE, TEST, ANCHOR, CALIBRATION)
 
 
 def write_records(folder: Path, records: Sequence[Record]) -> str:
@@ -50,7 +50,9 @@ def read_records(folder: Path) -> tuple[Record, ...]:
     records = []
     for line, row in enumerate(rows, start=1):
         try:
-            record = Record(str(row["id"]), int(row["label"]), str(row["owner"]), str(row["split"]))
+            record = Record(
+                str(row["id"]), int(str(row["label"])), str(row["owner"]), str(row["split"])
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{path.name}: row {line} must have {', '.join(_COLUMNS)}, got {row} ({error})"

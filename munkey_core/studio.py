@@ -30,6 +30,7 @@ from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.forget_sets import select_ids
 from munkey_core.predictor import Predictor
+from munkey_core.records import Thumbnails
 from munkey_core.types import (
     PRIVATE,
     TEST,
@@ -215,7 +216,7 @@ class Studio:
         """uint8 (H, W) or (H, W, 3) → a PNG file."""
         return encode_png(image)
 
-    def _thumbnails(self) -> Any:
+    def _thumbnails(self) -> Thumbnails:
         thumbnails = self._shared.bundle.thumbnails
         if thumbnails is None:
             licence = self._shared.bundle.manifest.dataset["licence"]

@@ -21,13 +21,15 @@ ImageArray = npt.NDArray[np.uint8]
 PRIVATE = "private"
 TEST = "test"
 ANCHOR = "anchor"
+CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True)
 class Record:
     """What is known about one image beside the bank; prediction never reads it.
 
-    split: "private" (has a key), "test" (held out) or "anchor" (public, labelled).
+    split: "private" (has a key), "test" (held out), "anchor" (public, labelled) or "calibration"
+    (public, had a key while the model was trained).
     owner: simulated unless the manifest says otherwise; empty outside the private split.
     """
 
@@ -77,7 +79,8 @@ class Prediction:
     @property
     def classes(self) -> IntArray:
         """(Q,) int64 most probable class."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        most: IntArray = self.probabilities.argmax(axis=1).astype(np.int64)
+        return most
 
     def require(self, generation: int) -> Prediction:
         """Return self, or raise StaleGenerationError if the bank has moved on since."""

@@ -1,0 +1,338 @@
+"""From a data source to a bundle: the whole line of `munkey train`, stage after stage.
+
+load → split → encoder (trained on public images, then frozen) → keys and features → joint
+training → τ, s_0, K → memorisation scores → bundle. Finished stages are kept in `<out>.training`
+until the bundle is written, so that a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import munkey_core
+from munkey_core.bank import MemoryBank
+from munkey_core.bundle import CARD, RECIPE, Bundle, Manifest, write_bundle
+from munkey_core.calibration import choose_ensemble
+from munkey_core.card import write_card
+from munkey_core.config import EnsembleConfig, Recipe
+from munkey_core.data.base import ImageDataset
+from munkey_core.data.owners import simulate_owners
+from munkey_core.data.splits import Splits, make_splits
+from munkey_core.encoder import Encoded, EncoderTraining, FrozenEncoder, to_float
+from munkey_core.errors import BundleError, TrainingError
+from munkey_core.explain.exemplars import leave_one_out
+from munkey_core.predictor import Predictor
+from munkey_core.records import Thumbnails
+from munkey_core.training import JointTraining, TrainingData
+from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress, Record
+
+# Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
+_NEAR_QUANTILE = 0.99
+_DARK_BORDER = 0.2
+
+
+@dataclass
+class Build:
+    """One making of a bundle. `run` yields progress; the bundle then lies in `out`.
+
+    thumbnails: whether the images go into the bundle, as their licence allows.
+    Raises BundleError if `out` exists, TrainingError if the run kept in `<out>.training` is of
+    another recipe or data.
+    """
+
+    dataset: ImageDataset
+    recipe: Recipe
+    out: Path
+    device: torch.device
+    thumbnails: bool
+    recipe_text: str = ""
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> Iterator[Progress]:
+        if self.out.exists():
+            raise BundleError(f"{self.out} exists already; choose another folder or remove it")
+        splits = make_splits(self.dataset, self.recipe.split)
+        work = self._work_folder()
+
+        start = time.perf_counter()
+        encoder = yield from self._encoder(splits, work / "encoder.ckpt")
+        self._seconds["encoder"] = time.perf_counter() - start
+
+        start = time.perf_counter()
+        yield Progress("encoding", 0, 5, 0.0)
+        parts: dict[str, Encoded] = {}
+        for name in (PRIVATE, CALIBRATION, ANCHOR, "validation", TEST):
+            parts[name] = self._encode(encoder, self.dataset.images[getattr(splits, name)])
+            yield Progress("encoding", len(parts), 5, time.perf_counter() - start)
+        self._seconds["encoding"] = time.perf_counter() - start
+
+        start = time.perf_counter()
+        training = JointTraining(
+            self.recipe.model,
+            self.recipe.train,
+            self._training_data(splits, parts),
+            self.device,
+            work / "model.ckpt",
+        )
+        yield from training.run()
+        self._seconds["training"] = time.perf_counter() - start
+
+        yield Progress("finishing", 0, 2, 0.0)
+        bundle = self._finish(encoder.cpu(), training, splits, parts)
+        yield Progress("finishing", 1, 2, 0.0)
+        texts = {CARD: write_card(bundle)}
+        if self.recipe_text:
+            texts[RECIPE] = self.recipe_text
+        write_bundle(bundle, self.out, texts)
+        shutil.rmtree(work)
+        yield Progress("finishing", 2, 2, 0.0)
+
+    # -- stages ------------------------------------------------------------------------------
+
+    def _work_folder(self) -> Path:
+        """The folder of unfinished work, checked to be this very run's."""
+        work = self.out.with_name(self.out.name + ".training")
+        identity = json.dumps(
+            {"recipe": self.recipe.to_dict(), "data": self._data_digest()}, sort_keys=True
+        )
+        named = work / "run.json"
+        if named.exists() and named.read_text() != identity:
+            raise TrainingError(
+                f"{work} holds an unfinished run with another recipe or other data; "
+                "remove it, or choose another --out"
+            )
+        work.mkdir(parents=True, exist_ok=True)
+        named.write_text(identity)
+        return work
+
+    def _data_digest(self) -> str:
+        digest = hashlib.sha256("\n".join(self.dataset.ids).encode())
+        digest.update(np.ascontiguousarray(self.dataset.images).tobytes())
+        digest.update(self.dataset.labels.tobytes())
+        return digest.hexdigest()
+
+    def _encoder(self, splits: Splits, kept: Path) -> Generator[Progress, None, FrozenEncoder]:
+        """Train or fetch the encoder and fit its statistics; the generator returns it."""
+        config, data = self.recipe.encoder, self.dataset
+        if kept.exists():
+            encoder = FrozenEncoder(config).to(self.device)
+            state = torch.load(kept, map_location=self.device, weights_only=True)
+            encoder.load_state_dict(state)
+            return encoder.eval()
+        if config.name == "conv":
+            training = EncoderTraining(
+                config,
+                data.images[splits.encoder],
+                torch.from_numpy(data.labels[splits.encoder]),
+                len(data.classes),
+                self.device,
+            )
+            yield from training.run()
+            encoder = training.encoder
+        else:
+            encoder = FrozenEncoder(config).to(self.device)
+        # Statistics come from the anchors where there are some: on images that the encoder was
+        # trained on its features are cleaner than on any new image.
+        public = splits.anchor if len(splits.anchor) else splits.encoder
+        encoder.fit_statistics(data.images[public])
+        torch.save(encoder.state_dict(), kept)
+        return encoder
+
+    def _encode(self, encoder: FrozenEncoder, images: Any) -> Encoded:
+        encoded = encoder.encode(images)
+        if self.recipe.model.tokens == "patches":
+            return Encoded(encoded.keys, to_float(images))
+        return encoded
+
+    def _training_data(self, splits: Splits, parts: dict[str, Encoded]) -> TrainingData:
+        """Private and calibration images get tokens; anchors don't."""
+        labels = torch.from_numpy(self.dataset.labels)
+        keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
+        return TrainingData(
+            private=torch.cat([parts[PRIVATE].features, parts[CALIBRATION].features]),
+            private_labels=torch.cat([labels[splits.private], labels[splits.calibration]]),
+            anchor=parts[ANCHOR].features,
+            anchor_labels=labels[splits.anchor],
+            n_classes=len(self.dataset.classes),
+            neighbours=other_neighbours(keys) if self.recipe.train.neighbour_rate else None,
+        )
+
+    def _finish(
+        self,
+        encoder: FrozenEncoder,
+        training: JointTraining,
+        splits: Splits,
+        parts: dict[str, Encoded],
+    ) -> Bundle:
+        start = time.perf_counter()
+        labels = torch.from_numpy(self.dataset.labels)
+        model, tokens = training.model.cpu().float(), training.tokens
+        private_ids = [self.dataset.ids[i] for i in splits.private]
+        calibration_ids = tuple(self.dataset.ids[i] for i in splits.calibration)
+        keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
+        both = MemoryBank([*private_ids, *calibration_ids], keys, tokens)
+        ensemble, calibration = choose_ensemble(
+            Predictor(encoder, model, EnsembleConfig()),
+            both,
+            calibration_ids,
+            parts[CALIBRATION],
+            labels[splits.calibration],
+            parts["validation"],
+            labels[splits.validation],
+        )
+        bank = MemoryBank(
+            private_ids, parts[PRIVATE].keys.clone(), tokens[: len(private_ids)].clone()
+        )
+        predictor = Predictor(encoder, model, ensemble)
+        kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
+        self._seconds["finishing"] = time.perf_counter() - start
+        records = self._records(splits)
+        return Bundle(
+            manifest=self._manifest(splits, ensemble, calibration, parts),
+            encoder=encoder,
+            model=model,
+            bank=bank,
+            records=records,
+            test_keys=parts[TEST].keys,
+            scores={"memorisation": kept - gone, "truth_with": kept, "truth_without": gone},
+            thumbnails=self._pictures(splits) if self.thumbnails else None,
+        )
+
+    # -- what goes into the bundle beside the weights ------------------------------------------
+
+    def _records(self, splits: Splits) -> tuple[Record, ...]:
+        data = self.dataset
+        simulated = simulate_owners(len(splits.private), self.recipe.owners)
+        owner_of = dict(zip(splits.private.tolist(), simulated, strict=True))
+        if data.owners is not None:
+            owner_of = {i: data.owners[i] for i in splits.private.tolist()}
+        return tuple(
+            Record(data.ids[i], int(data.labels[i]), owner_of.get(i, ""), split)
+            for split in (PRIVATE, TEST, ANCHOR, CALIBRATION)
+            for i in getattr(splits, split).tolist()
+        )
+
+    def _pictures(self, splits: Splits) -> Thumbnails:
+        rows = np.concatenate([splits.private, splits.test, splits.anchor, splits.calibration])
+        return Thumbnails.from_images(
+            [self.dataset.ids[i] for i in rows], self.dataset.images[rows]
+        )
+
+    def _manifest(
+        self,
+        splits: Splits,
+        ensemble: EnsembleConfig,
+        calibration: dict[str, Any],
+        parts: dict[str, Encoded],
+    ) -> Manifest:
+        data = self.dataset
+        names = (PRIVATE, TEST, ANCHOR, CALIBRATION, "validation", "encoder")
+        return Manifest(
+            name=self.recipe.name,
+            dataset={
+                "name": data.name,
+                "title": data.title,
+                "licence": data.licence,
+                "attribution": data.attribution,
+                "classes": list(data.classes),
+                "image_size": int(data.images.shape[1]),
+                "grey": data.images.ndim == 3,
+                "dark_background": _dark_background(data.images[splits.anchor[:500]]),
+                "skipped": [list(entry) for entry in data.skipped],
+            },
+            encoder=self.recipe.encoder,
+            model=self.recipe.model,
+            ensemble=ensemble,
+            owners_simulated=data.owners is None,
+            near_duplicate=near_duplicate_threshold(parts["validation"].keys, parts[ANCHOR].keys),
+            splits={
+                "config": asdict(self.recipe.split),
+                "counts": {name: len(getattr(splits, name)) for name in names},
+            },
+            training=asdict(self.recipe.train),
+            calibration=calibration,
+            provenance=provenance(self.device, self._seconds),
+        )
+
+
+def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
+    """Cosine that 99 in 100 public images don't reach with their nearest other public image.
+
+    queries, others: (n, d) and (m, d) unit keys of disjoint public images.
+    """
+    if not len(queries) or not len(others):
+        return 1.0
+    nearest = torch.cat([(block @ others.T).max(dim=1).values for block in queries.split(1024)])
+    return round(float(nearest.quantile(_NEAR_QUANTILE)), 5)
+
+
+def other_neighbours(keys: Tensor, k: int = 4) -> Tensor:
+    """(n, k) int64 rows of each key's nearest other keys."""
+    found = []
+    for first, block in zip(range(0, len(keys), 1024), keys.split(1024), strict=True):
+        similarity = block @ keys.T
+        own = torch.arange(len(block))
+        similarity[own, first + own] = -torch.inf
+        found.append(similarity.topk(min(k, len(keys) - 1), dim=1).indices)
+    return torch.cat(found)
+
+
+def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any]:
+    """Where and with what a bundle was made. seconds: wall time by stage."""
+    import torchvision
+
+    on_gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
+        "threads": torch.get_num_threads(),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "versions": {
+            "munkey": munkey_core.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": np.__version__,
+        },
+        "source_revision": _source_revision(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with another seed for the joint training; splits and encoder stay."""
+    return replace(recipe, train=replace(recipe.train, seed=seed))
+
+
+def _dark_background(images: Any) -> bool:
+    border = np.concatenate(
+        [images[:, 0].ravel(), images[:, -1].ravel(), images[:, :, 0].ravel()], axis=None
+    )
+    return bool(len(border)) and float(border.mean()) / 255 < _DARK_BORDER
+
+
+def _source_revision() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

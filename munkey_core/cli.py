@@ -1,0 +1,367 @@
+"""`munkey …`: a thin skin over Studio and the training line.
+
+Answers go to stdout (with --json exactly one JSON document), progress and notes to stderr.
+Exit code 0: done. 1: a check failed. 2: bad input, with a one-line reason on stderr.
+The standard library's argparse, because `munkey train` must run where only PyTorch is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from munkey_core.errors import BadInputError, MunkeyError
+from munkey_core.types import Progress
+
+T = TypeVar("T")
+
+IDS_HELP = "ids separated by commas, @file.csv, owner:NAME, or a set such as random-10pct"
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        return command(arguments)
+    except MunkeyError as error:
+        print(f"munkey: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("munkey: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left (`munkey bundles | head -1`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="munkey", description="Watch a model forget.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    app = _command(commands, "app", _app, "open the app in the browser")
+    app.add_argument("--bundle", help="bundle to open first: a name or a folder")
+    app.add_argument("--port", type=int, default=8501)
+    app.add_argument("--headless", action="store_true", help="do not open a browser")
+
+    _command(commands, "bundles", _bundles, "list the bundles that can be opened")
+
+    show = _command(commands, "show", _show, "check a bundle and tell what it is")
+    show.add_argument("bundle")
+
+    predict = _command(commands, "predict", _predict, "predict images")
+    predict.add_argument("bundle")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="an id or an image file")
+    predict.add_argument("--without", metavar="IDS", help="with these keys deleted: " + IDS_HELP)
+
+    forget = _command(
+        commands, "forget", _forget, "what would change without these keys; writes nothing"
+    )
+    forget.add_argument("bundle")
+    forget.add_argument("ids", metavar="IDS", help=IDS_HELP)
+
+    train = _command(commands, "train", _train, "train a model and write its bundle")
+    train.add_argument(
+        "--data", required=True, help="fashion_mnist, cifar10, digits, a folder, a .npz file"
+    )
+    train.add_argument("--out", required=True, type=Path, help="folder of the new bundle")
+    train.add_argument("--config", type=Path, help="recipe file (TOML)")
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    train.add_argument("--seed", type=int, help="seed of the joint training")
+    train.add_argument("--no-thumbnails", action="store_true", help="leave the images out")
+
+    audit = _command(
+        commands, "audit", _audit, "retrain without a forget set and compare (takes minutes)"
+    )
+    audit.add_argument("bundle")
+    audit.add_argument("--forget", required=True, metavar="IDS", help=IDS_HELP)
+    audit.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
+    audit.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    audit.add_argument("--save", action="store_true", help="into the bundle: metrics.json, CARD.md")
+
+    bench = _command(commands, "bench", _bench, "time deletion and prediction on this machine")
+    bench.add_argument("bundle", nargs="?", default="fashion")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    parser.add_argument("--json", action="store_true", help="answer with one JSON document")
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) -> int:
+    if arguments.json:
+        print(json.dumps(document, indent=1))
+    else:
+        for line in lines:
+            print(line)
+    return 0
+
+
+def _watch(steps: Iterable[Progress | T]) -> T | None:
+    """Show progress on stderr, at most about once a second; return the last other thing."""
+    result: T | None = None
+    shown = ("", -1.0)
+    for step in steps:
+        if not isinstance(step, Progress):
+            result = step
+            continue
+        last = step.done == step.total
+        if step.stage == shown[0] and step.elapsed_seconds - shown[1] < 1 and not last:
+            continue
+        shown = (step.stage, step.elapsed_seconds)
+        left = "" if step.remaining_seconds is None else f", {step.remaining_seconds:.0f} s left"
+        detail = "".join(f", {name} {value:.4g}" for name, value in step.detail.items())
+        print(f"{step.stage}: {step.done}/{step.total}{left}{detail}", file=sys.stderr, flush=True)
+    return result
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+def _app(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import find_bundle, read_manifest
+
+    if not 1 <= arguments.port <= 65535:
+        raise BadInputError(f"--port must be between 1 and 65535, got {arguments.port}")
+    if arguments.bundle:
+        folder = find_bundle(arguments.bundle)
+        read_manifest(folder)
+        os.environ["MUNKEY_BUNDLE"] = str(folder.resolve())
+    # The one place where the library knows of the app: it starts it, and never imports it.
+    from munkey_core.launch import launch
+
+    return launch(arguments.port, arguments.headless)
+
+
+def _bundles(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from munkey_core.studio import list_bundles
+
+    found = list_bundles()
+    return _answer(
+        arguments,
+        [asdict(info) for info in found],
+        [
+            f"{info.name:12} {info.title}: {info.keys:,} keys, {len(info.classes)} classes, "
+            f"{info.bytes / 1e6:.0f} MB, {info.path}"
+            for info in found
+        ]
+        or ["no bundle found; set MUNKEY_BUNDLES to a folder of bundles, or train one"],
+    )
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from munkey_core.studio import Studio
+
+    studio = Studio.open(arguments.bundle)
+    facts = {"digest": studio.digest, **studio.facts, "metrics": studio.metrics}
+    provenance = facts["provenance"]
+    return _answer(
+        arguments,
+        facts,
+        [
+            f"{studio.name}: {studio.title}, {', '.join(studio.classes)}",
+            f"licence {facts['dataset']['licence']}; owners "
+            + ("simulated" if studio.owners_simulated else "from the source"),
+            f"{studio.keys_total:,} keys, {len(studio.test_ids()):,} test images",
+            f"K = {studio.ensemble.k}, {studio.ensemble.aggregation}, tau = {studio.ensemble.tau}, "
+            f"anchor = {studio.ensemble.anchor}",
+            f"trained on {provenance['device']} in {sum(provenance['seconds'].values()):.0f} s",
+            f"digest {studio.digest}; all files match it",
+        ],
+    )
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from munkey_core.studio import Studio
+
+    studio = Studio.open(arguments.bundle)
+    if arguments.without:
+        studio.forget(studio.select(arguments.without))
+    results = [_predict_one(studio, image) for image in arguments.images]
+    return _answer(
+        arguments,
+        {"bundle": studio.name, "generation": studio.generation, "images": results},
+        [
+            f"{r['image']}: {r['class']} ({r['probabilities'][r['class']]:.1%}); "
+            f"answered by {', '.join(n['id'] for n in r['neighbours'])}"
+            for r in results
+        ],
+    )
+
+
+def _predict_one(studio: Any, image: str) -> dict[str, Any]:
+    known = image in {*studio.private_ids(), *studio.test_ids()}
+    if not known and not Path(image).is_file():
+        raise BadInputError(f"{image!r} is neither an id of bundle {studio.name} nor a file")
+    prediction = (
+        studio.predict([image]) if known else studio.predict_images(studio.read_image(Path(image)))
+    )
+    probabilities = prediction.probabilities[0]
+    result = {
+        "image": image,
+        "class": studio.classes[int(prediction.classes[0])],
+        "probabilities": {
+            name: round(float(p), 6) for name, p in zip(studio.classes, probabilities, strict=True)
+        },
+        "neighbours": [
+            {"id": id_, "similarity": round(float(s), 6), "weight": round(float(w), 6)}
+            for id_, s, w in zip(
+                prediction.retrieval.ids[0],
+                prediction.retrieval.similarity[0],
+                prediction.exemplar_weights[0],
+                strict=False,  # the weights' last column is the null anchor's
+            )
+        ],
+    }
+    if known:
+        result["label"] = studio.classes[studio.record(image).label]
+    return result
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    from munkey_core.studio import Studio
+    from munkey_core.types import SideEffects
+
+    studio = Studio.open(arguments.bundle)
+    deletion = studio.forget(studio.select(arguments.ids))
+    changes = studio.changes(deletion)
+    effects = _watch(studio.side_effects(deletion))
+    if not isinstance(effects, SideEffects):
+        raise MunkeyError("the side effects could not be computed")
+    near = studio.near_duplicates(deletion.ids)
+    flipped = [change for change in changes if change.flipped]
+    names = studio.classes
+    document = {
+        "bundle": studio.name,
+        "n_forget": len(deletion.ids),
+        "milliseconds": deletion.milliseconds,
+        "keys_left": deletion.remaining,
+        "changed": {
+            "forget": len(flipped),
+            "retain": len(effects.retain),
+            "retain_of": effects.retain_checked,
+            "test": len(effects.test),
+            "test_of": effects.test_checked,
+        },
+        "near_duplicates_that_stay": [
+            {"id": p.id, "other": p.other, "similarity": round(p.similarity, 6)} for p in near
+        ],
+        "images": [
+            {
+                "id": change.id,
+                "label": names[change.label],
+                "before": names[int(change.before.argmax())],
+                "after": names[int(change.after.argmax())],
+                "truth_before": round(float(change.before[change.label]), 6),
+                "truth_after": round(float(change.after[change.label]), 6),
+                "neighbours_after": list(change.neighbours_after),
+            }
+            for change in changes
+        ],
+        "written": False,
+    }
+    lines = [
+        f"{len(deletion.ids)} keys deleted in {deletion.milliseconds:.2f} ms, "
+        f"{deletion.remaining:,} left; nothing was written",
+        f"predictions that changed: {len(flipped)} of {len(changes)} forgotten images, "
+        f"{len(effects.retain)} of {effects.retain_checked:,} retain, "
+        f"{len(effects.test)} of {effects.test_checked:,} test",
+        f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
+    ]
+    shown = sorted(changes, key=lambda change: change.shift)[:20]
+    lines += [
+        f"  {c.id} ({names[c.label]}): {names[int(c.before.argmax())]} {c.before[c.label]:.0%}"
+        f" -> {names[int(c.after.argmax())]} {c.after[c.label]:.0%} for the true class"
+        for c in shown
+    ]
+    return _answer(arguments, document, lines)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from munkey_core.build import Build, with_seed
+    from munkey_core.config import EncoderConfig, Recipe, load_recipe
+    from munkey_core.data import load_dataset
+    from munkey_core.data.splits import default_split
+    from munkey_core.training import resolve_device
+
+    device = resolve_device(arguments.device)
+    recipe = load_recipe(arguments.config) if arguments.config else None
+    size = recipe.encoder.image_size if recipe else None
+    dataset = load_dataset(arguments.data, image_size=size)
+    if recipe is None:
+        side = dataset.images.shape[1]
+        # Two halvings must leave a map of at least grid × grid cells.
+        encoder = EncoderConfig(image_size=max(16, side), width=24)
+        recipe = Recipe(arguments.out.name, split=default_split(dataset), encoder=encoder)
+    if arguments.seed is not None:
+        recipe = with_seed(recipe, arguments.seed)
+    own = dataset.name in ("image_folder", "medmnist")
+    text = arguments.config.read_text("utf-8") if arguments.config else ""
+    build = Build(
+        dataset=dataset,
+        recipe=replace(recipe),
+        out=arguments.out,
+        device=device,
+        thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
+        recipe_text=text,
+    )
+    _watch(build.run())
+    for name, reason in dataset.skipped:
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    return _answer(
+        arguments,
+        {"bundle": str(arguments.out), "device": str(device), "skipped": len(dataset.skipped)},
+        [f"wrote {arguments.out}"],
+    )
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit import ForgettingAudit, report_lines, save_report
+    from munkey_core.bundle import find_bundle, read_bundle
+    from munkey_core.types import AuditReport
+
+    folder = find_bundle(arguments.bundle)
+    audit = ForgettingAudit(
+        read_bundle(folder), arguments.forget, arguments.seeds, arguments.device
+    )
+    report = _watch(audit.run())
+    if not isinstance(report, AuditReport):
+        raise MunkeyError("the audit ended without a report")
+    if arguments.save:
+        save_report(folder, report)
+    return _answer(arguments, report.to_dict(), report_lines(report))
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from munkey_core.bench import bench
+
+    results = bench(arguments.bundle)
+    return _answer(
+        arguments, results, [f"{name}: {value:.3f}" for name, value in results["median"].items()]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Membership inference: can an attacker tell that an image was trained on?"""
