@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -145,10 +146,10 @@ def _app(arguments: argparse.Namespace) -> int:
         folder = find_bundle(arguments.bundle)
         read_manifest(folder)
         os.environ["MUNKEY_BUNDLE"] = str(folder.resolve())
-    # The one place where the library knows of the app: it starts it, and never imports it.
-    from munkey_core.launch import launch
-
-    return launch(arguments.port, arguments.headless)
+    # The library starts the app and never imports it. -P: an `app` in the current folder is not
+    # ours.
+    command = [sys.executable, "-P", "-m", "app.launch", "--port", str(arguments.port)]
+    return subprocess.call([*command, "--headless"] if arguments.headless else command)
 
 
 def _bundles(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,8 @@ are named by id. Every result that depends on the memory bank carries its `gener
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -199,6 +200,81 @@ class Progress:
     elapsed_seconds: float
     remaining_seconds: float | None = None
     detail: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One model on one forget set, in percent, the mean over its seeds.
+
+    family: "original", "by-design", "post-hoc" or "oracle". mia_auc: AUROC of the true-class
+    probability, forget images (members) against test images (non-members); mia_auc_ci95: bootstrap
+    interval over images, averaged over seeds. avg_gap: mean of the four absolute differences to
+    the oracle of the same family and seed; None for an oracle or a model without one.
+    unlearn_seconds: wall time to forget; None where nothing was forgotten.
+    spread: standard deviation over seeds of each figure. per_seed: the figures themselves.
+    """
+
+    family: str
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    mia_auc: float
+    mia_auc_ci95: tuple[float, float]
+    avg_gap: float | None
+    unlearn_seconds: float | None
+    spread: dict[str, float]
+    per_seed: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True)
+class NullBand:
+    """Avg Gap between honest retrains: oracles of different seeds, all pairs. In points."""
+
+    mean: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class BackboneLeak:
+    """What key deletion can't remove: accuracy of the image pathway alone (exemplar = ∅) on the
+    forget set minus the same on test, in points, mean over seeds.
+
+    ci95: over images. oracle_points: the same difference in the oracles, which never saw the
+    forget images: how much easier than test images they are. excess_points, excess_ci95: leak
+    minus oracle_points, paired by image.
+    """
+
+    points: float
+    ci95: tuple[float, float]
+    oracle_points: float
+    excess_points: float
+    excess_ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """A forget set's audit. avg_gap_cross_seeds: as avg_gap of MUNKEY, but against the oracles of
+    the other seeds, which is what the null band has to be held against; None with one seed."""
+
+    bundle: str
+    digest: str
+    forget: str
+    n_forget: int
+    n_retain: int
+    n_test: int
+    seeds: tuple[int, ...]
+    models: dict[str, ModelFigures]
+    null_band: NullBand | None
+    avg_gap_cross_seeds: float | None
+    backbone_leak: BackboneLeak
+    device: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""Starts the Streamlit server: what `munkey app` runs in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from streamlit.web import cli as streamlit_cli
+
+# Imported before the server is up, so that the first visitor doesn't wait for PyTorch.
+import munkey_core.studio  # noqa: F401
+from app.theme import streamlit_options
+
+
+def main() -> None:
+    """Serve the app on 127.0.0.1, or wherever Streamlit's own settings say."""
+    parser = argparse.ArgumentParser(prog="app.launch")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--headless", action="store_true")
+    arguments = parser.parse_args()
+    options = {
+        **streamlit_options(),
+        "server.port": str(arguments.port),
+        "server.headless": "true" if arguments.headless else "false",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    script = Path(__file__).with_name("main.py")
+    sys.argv = ["streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]
+    streamlit_cli.main(prog_name="streamlit")
+
+
+if __name__ == "__main__":
+    main()
