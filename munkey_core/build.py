@@ -25,7 +25,7 @@ from torch import Tensor
 
 import munkey_core
 from munkey_core.bank import MemoryBank
-from munkey_core.bundle import CARD, RECIPE, Bundle, Manifest, write_bundle
+from munkey_core.bundle import CARD, NOTICE, RECIPE, Bundle, Manifest, write_bundle
 from munkey_core.calibration import choose_ensemble
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, Recipe
@@ -97,6 +97,8 @@ class Build:
         texts = {CARD: write_card(bundle)}
         if self.recipe_text:
             texts[RECIPE] = self.recipe_text
+        if bundle.thumbnails is not None and self.dataset.notice:
+            texts[NOTICE] = self.dataset.notice
         write_bundle(bundle, self.out, texts)
         shutil.rmtree(work)
         yield Progress("finishing", 2, 2, 0.0)

@@ -29,6 +29,7 @@ class ImageDataset:
     owners: one name an image ("" where the source names nobody), or None if it names no owners.
     may_ship_images: whether the licence allows images inside a bundle.
     skipped: (file name, reason) of each file that couldn't be used.
+    notice: the licence's text where it must accompany copies of the images.
 
     Raises DataError, naming the field, what it should be and what came.
     """
@@ -45,6 +46,7 @@ class ImageDataset:
     owners: tuple[str, ...] | None
     may_ship_images: bool
     skipped: tuple[tuple[str, str], ...] = ()
+    notice: str = ""
 
     def __post_init__(self) -> None:
         self._check_images()

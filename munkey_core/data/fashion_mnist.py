@@ -29,6 +29,30 @@ ATTRIBUTION = (
     "Xiao, Rasul and Vollgraf, arXiv:1708.07747"
 )
 
+_NOTICE = """\
+The images in this folder are part of Fashion-MNIST,
+Copyright (c) 2017 Zalando SE, https://tech.zalando.com
+
+MIT License
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of
+this software and associated documentation files (the "Software"), to deal in
+the Software without restriction, including without limitation the rights to
+use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of
+the Software, and to permit persons to whom the Software is furnished to do so,
+subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS
+FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _TORCHVISION = Path("FashionMNIST") / "raw"
 _NAMES = (
@@ -69,6 +93,7 @@ def load(folder: Path | None = None) -> ImageDataset:
         is_test=np.repeat([False, True], [n_train, n_test]),
         owners=None,
         may_ship_images=True,
+        notice=_NOTICE,
     )
 
 

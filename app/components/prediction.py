@@ -1,0 +1,181 @@
+"""What the model says about an image, as a card: picture, verdict in words, bars, who answered.
+
+Plain HTML, because a page may show dozens of them; everything foreign in it is escaped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from munkey_core.types import FloatArray
+
+_MOST_ROWS = 4
+_WORTH_A_ROW = 0.02
+
+
+@dataclass(frozen=True)
+class Series:
+    """The probabilities (C,) of one model for one image.
+
+    kind: "before", "after" or "retrained": the colour it has on every page.
+    """
+
+    kind: str
+    name: str
+    probabilities: FloatArray
+
+    @property
+    def answer(self) -> int:
+        return int(self.probabilities.argmax())
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Somebody who took part in an answer. picture: a data URI; share: in [0, 1].
+
+    An empty picture stands for the image alone, without any memory (the null anchor).
+    """
+
+    picture: str
+    name: str
+    share: float
+
+
+def percent(value: float) -> str:
+    """A probability for people: whole percent, never a false 0 or 100."""
+    if value < 0.01:
+        return "<1 %"
+    return ">99 %" if value > 0.99 else f"{round(100 * value)} %"
+
+
+def legend(series: Sequence[Series]) -> str:
+    items = "".join(f'<span class="mk-{s.kind}">{escape(s.name)}</span>' for s in series)
+    return f'<div class="mk mk-legend">{items}</div>'
+
+
+def bars(classes: Sequence[str], label: int | None, series: Sequence[Series]) -> str:
+    """One row a class that matters, one bar a series, all on a scale from 0 to 100 %.
+
+    label: the true class, which always has a row; None if nobody knows it.
+    """
+    rows = "".join(_row(classes, i, i == label, series) for i in _shown_classes(label, series))
+    turns = " mk-turns" if len(series) > 1 else ""
+    axis = '<div class="mk-axis"><span><i>0 %</i><i>50 %</i><i>100 %</i></span></div>'
+    return f'<div class="mk-bars{turns}">{rows}{axis}</div>'
+
+
+def _shown_classes(label: int | None, series: Sequence[Series]) -> list[int]:
+    """The classes with the highest bars, the true one first."""
+    top = np.max([s.probabilities for s in series], axis=0)
+    order = [int(i) for i in np.argsort(-top, kind="stable")]
+    first = [] if label is None else [label]
+    others = [i for i in order if i != label and top[i] >= _WORTH_A_ROW]
+    return (first + others)[:_MOST_ROWS]
+
+
+def _row(classes: Sequence[str], index: int, is_true: bool, series: Sequence[Series]) -> str:
+    tag = '<span class="mk-tag">true class</span>' if is_true else ""
+    start = series[0].probabilities[index]
+    tracks, numbers = [], []
+    for s in series:
+        value = float(s.probabilities[index])
+        begin = value if s is series[0] else start
+        size = f"--from:{100 * begin:.2f}%;--to:{100 * value:.2f}%"
+        tracks.append(f'<i class="mk-bar mk-{s.kind}" style="{size}"></i>')
+        title = escape(f"{classes[index]}, {s.name}", quote=True)
+        numbers.append(f'<b class="mk-{s.kind}" title="{title}">{escape(percent(value))}</b>')
+    return (
+        f'<div class="mk-row{" mk-true" if is_true else ""}">'
+        f'<div class="mk-name">{escape(classes[index])}{tag}</div>'
+        f'<div class="mk-tracks">{"".join(tracks)}</div>'
+        f'<div class="mk-percents">{"".join(numbers)}</div></div>'
+    )
+
+
+def card(
+    picture: str,
+    above: str,
+    classes: Sequence[str],
+    label: int | None,
+    series: Sequence[Series],
+    note: str,
+    neighbours: Sequence[Neighbour],
+    title: str = "Who answers now",
+) -> str:
+    """One image's card. above: a small line over the verdict; note: one under it."""
+    told = " in the colour of each model: " + ", ".join(s.name for s in series)
+    return (
+        '<article class="mk mk-card"><div class="mk-head">'
+        f'<img class="mk-pic" src="{picture}" alt="{escape(above, quote=True)}">'
+        f'<div class="mk-words"><div class="mk-small">{escape(above)}</div>'
+        f'<div class="mk-verdict">{_verdict(classes, series)}</div>'
+        f'<div class="mk-small">{escape(note)}</div></div></div>'
+        f'<div role="group" aria-label="Probabilities{escape(told, quote=True)}">'
+        f"{bars(classes, label, series)}</div>"
+        f"{neighbour_row(neighbours, title) if neighbours else ''}</article>"
+    )
+
+
+def _verdict(classes: Sequence[str], series: Sequence[Series]) -> str:
+    first, last = series[0], series[min(1, len(series) - 1)]
+    name = escape(classes[first.answer])
+    if first is last:
+        return f"{name}, {escape(percent(float(first.probabilities.max())))}"
+    if first.answer == last.answer:
+        was, now = (escape(percent(float(s.probabilities[first.answer]))) for s in (first, last))
+        return f'{name} {was} <span class="mk-arrow">→</span> {now}'
+    return f'{name} <span class="mk-arrow">→</span> {escape(classes[last.answer])}'
+
+
+def neighbour_row(neighbours: Sequence[Neighbour], title: str) -> str:
+    """The images whose memories take part in an answer, each with its share of it."""
+    tiles = "".join(_neighbour(n) for n in neighbours)
+    return (
+        f'<div class="mk-title">{escape(title)} <span>· share of the answer</span></div>'
+        f'<div class="mk-tiles">{tiles}</div>'
+    )
+
+
+def _neighbour(neighbour: Neighbour) -> str:
+    name = escape(neighbour.name)
+    image = f'<img src="{neighbour.picture}" alt="{escape(neighbour.name, quote=True)}">'
+    if not neighbour.picture:
+        image = '<div class="mk-blank" aria-hidden="true">∅</div>'
+    return (
+        f'<div class="mk-tile" title="{escape(neighbour.name, quote=True)}">{image}'
+        f"<b>{escape(percent(neighbour.share))}</b><span>{name}</span></div>"
+    )
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small picture with up to two lines: what it was, what it is now."""
+
+    picture: str
+    name: str
+    line: str
+    strong: str = ""
+    number: str = ""
+
+
+def tiles(items: Sequence[Tile], width: int = 86) -> str:
+    """A grid of small pictures."""
+    return (
+        f'<div class="mk mk-tiles" style="--mk-tile:{width}px">'
+        + "".join(_tile(item) for item in items)
+        + "</div>"
+    )
+
+
+def _tile(item: Tile) -> str:
+    strong = f'<span class="mk-new">{escape(item.strong)}</span>' if item.strong else ""
+    number = f"<span>{escape(item.number)}</span>" if item.number else ""
+    return (
+        f'<div class="mk-tile" title="{escape(item.name, quote=True)}">'
+        f'<img src="{item.picture}" alt="{escape(item.name, quote=True)}">'
+        f"<span>{escape(item.line)}</span>{strong}{number}</div>"
+    )

@@ -1,0 +1,34 @@
+"""The style sheet of everything that pages draw as HTML, in both modes at once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from app.theme import palette
+
+_COLOURS = ("page", "panel", "text", "muted", "border", "grid", "forget", "retain", "test")
+
+
+def use_style() -> None:
+    """Put the style sheet on the page; once a run, before anything that needs it.
+
+    Colours follow the browser's mode without a word from the server, which doesn't know it on
+    the very first run.
+    """
+    st.html(_sheet())
+
+
+@cache
+def _sheet() -> str:
+    light, dark = palette(dark=False), palette(dark=True)
+    names = {f"--mk-{name}": (getattr(light, name), getattr(dark, name)) for name in _COLOURS}
+    names["--mk-retrained-colour"] = (light.retrained, dark.retrained)
+    plain = "".join(f"{name}:{pair[0]};" for name, pair in names.items())
+    both = "".join(f"{name}:light-dark({pair[0]},{pair[1]});" for name, pair in names.items())
+    rules = (Path(__file__).parent / "cards.css").read_text(encoding="utf-8")
+    page = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    supported = f"@supports (color: light-dark(red, blue)) {{ .stApp {{ {both} }} }}"
+    return f"<style>.stApp {{ {plain} }}\n{supported}\n{rules}\n{page}</style>"

@@ -1,0 +1,69 @@
+"""Links that would grow too long: a list of ids is kept on this server under its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import streamlit as st
+
+MAX_QUERY = 1_500
+_MARK = "@"  # no id contains it
+_MAX_TEXTS = 2_000
+_MAX_CHARACTERS = 20_000_000
+
+
+class UnknownDigestError(ValueError):
+    """A link names a list that this server doesn't hold (any more)."""
+
+
+class TextStore:
+    """Texts by their digest, shared by all sessions of this server; the oldest ones go first."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._characters = 0
+        self._lock = threading.Lock()
+
+    def put(self, text: str) -> str:
+        """Keep a text and return its digest. The same text always gets the same digest."""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+        with self._lock:
+            if digest not in self._texts:
+                self._texts[digest] = text
+                self._characters += len(text)
+            self._texts.move_to_end(digest)
+            while len(self._texts) > _MAX_TEXTS or self._characters > _MAX_CHARACTERS:
+                _, oldest = self._texts.popitem(last=False)
+                self._characters -= len(oldest)
+        return digest
+
+    def get(self, digest: str) -> str:
+        """Raises UnknownDigestError."""
+        with self._lock:
+            if digest not in self._texts:
+                raise UnknownDigestError(digest)
+            self._texts.move_to_end(digest)
+            return self._texts[digest]
+
+
+@st.cache_resource(show_spinner=False)
+def _store() -> TextStore:
+    return TextStore()
+
+
+def shorten(query: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Replace the values of `names`, the longest first, by digests until the query is short."""
+    short = dict(query)
+    for name in sorted(names, key=lambda name: -len(short.get(name, ""))):
+        if len(urlencode(short)) > MAX_QUERY and name in short:
+            short[name] = _MARK + _store().put(short[name])
+    return short
+
+
+def spell_out(value: str) -> str:
+    """The text behind a digest, or the value itself if it is none. Raises UnknownDigestError."""
+    return _store().get(value[1:]) if value.startswith(_MARK) else value

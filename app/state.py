@@ -1,0 +1,266 @@
+"""What a screen depends on: one table of properties, kept in the session and in the URL.
+
+The URL is read when a session starts (and when somebody goes back, or edits it by hand), and
+written after each event; opening it elsewhere shows the same screen. Keys deleted in the session
+are no property: the session's Studio holds them, and `forgotten` is only their form in the URL.
+
+Widgets have keys of their own, because Streamlit drops the state of widgets that a page doesn't
+draw; :func:`widget` ties one to its property.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.links import UnknownDigestError, shorten, spell_out
+
+Groups = tuple[tuple[str, ...], ...]
+
+MAX_DRAW = 5_000
+SHOW = {
+    "memorised": "Most memorised first",
+    "id": "In order of id",
+    "random": "A random draw",
+    "near": "Near-copies of my selection",
+    "selection": "Only my selection",
+}
+
+_PREFIX = "munkey:"
+_WIDGET = "munkey-widget:"
+_WRITTEN = "munkey-url:written"  # the query this session wrote last, and when
+_RECENT = "munkey-url:recent"
+_PAGE = "munkey-url:page"
+_TOUCHED = "munkey-url:touched"
+_MESSAGES = "munkey-messages"
+# A click made before the browser has shown the newest URL still brings an older one along.
+_LATE_SECONDS = 3.0
+_FOREIGN = re.compile(r"embed(_options)?|utm_\w+|fbclid|gclid")
+
+
+class BadValueError(ValueError):
+    """A value in the URL is not what is wanted; the text says what is."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One thing the screen depends on. parse raises BadValueError; dump is its inverse."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    dump: Callable[[Any], str] = str
+
+
+def default_bundle() -> str:
+    """The name of the bundle shown when a link names none ($MUNKEY_BUNDLE: a name or a path)."""
+    named = os.environ.get("MUNKEY_BUNDLE", "").strip()
+    return Path(named).name if named else "fashion"
+
+
+def _text(limit: int) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if len(raw) > limit or not raw.isprintable():
+            raise BadValueError(f"at most {limit} printable characters")
+        return raw
+
+    return parse
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", raw) or not low <= int(raw) <= high:
+            raise BadValueError(f"a whole number from {low:,} to {high:,}")
+        return int(raw)
+
+    return parse
+
+
+def _choice(options: Mapping[str, str]) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in options:
+            raise BadValueError("one of " + ", ".join(options))
+        return raw
+
+    return parse
+
+
+def _numbers(raw: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d{1,4}( \d{1,4})*", raw):
+        raise BadValueError("class numbers separated by +")
+    return tuple(dict.fromkeys(int(part) for part in raw.split()))
+
+
+def _ids(raw: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
+
+
+def _groups(raw: str) -> Groups:
+    """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
+    groups = [tuple(dict.fromkeys(part.split())) for part in spell_out(raw).split(",")]
+    return tuple(group for group in groups if group)
+
+
+def _dump_groups(groups: Groups) -> str:
+    return ",".join(" ".join(group) for group in groups)
+
+
+PROPERTIES = (
+    Property("bundle", "", _text(100)),
+    Property("show", "memorised", _choice(SHOW)),
+    Property("class", (), _numbers, lambda value: " ".join(map(str, value))),
+    Property("owner", "", _text(100)),
+    Property("find", "", _text(100)),
+    Property("n", 10, _integer(1, MAX_DRAW)),
+    Property("seed", 0, _integer(0, 2**31 - 1)),
+    Property("page", 1, _integer(1, 100_000)),
+    Property("basket", (), _ids, " ".join),
+    Property("forgotten", (), _groups, _dump_groups),
+)
+_BY_NAME = {prop.name: prop for prop in PROPERTIES}
+_LONG = ("forgotten", "basket")
+
+
+# -- values ------------------------------------------------------------------------------------
+
+
+def get(name: str) -> Any:
+    """The value of a property; its default before the URL was read."""
+    prop = _BY_NAME[name]
+    return st.session_state.get(_PREFIX + name, prop.default)
+
+
+def put(name: str, value: Any) -> None:
+    """Set a property, as code that handles no event of a person does."""
+    st.session_state[_PREFIX + _BY_NAME[name].name] = value
+
+
+def change(name: str, value: Any) -> None:
+    """Set a property because a person asked for it: the URL follows, old messages go."""
+    put(name, value)
+    touch()
+
+
+def touch() -> None:
+    """Note that a person did something in this run, so the URL follows the state."""
+    st.session_state[_TOUCHED] = True
+    st.session_state[_MESSAGES] = []
+
+
+def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
+    """Arguments that tie a widget to a property: ``st.text_input("Id", **widget("find"))``.
+
+    then: called after a person has changed it.
+    """
+    key = _WIDGET + name
+    value = get(name)
+    st.session_state[key] = list(value) if isinstance(value, tuple) else value
+
+    def pull() -> None:
+        new = st.session_state[key]
+        default = _BY_NAME[name].default
+        change(name, tuple(new) if isinstance(default, tuple) else new or default)
+        if then is not None:
+            then()
+
+    return {"key": key, "on_change": pull}
+
+
+# -- messages ----------------------------------------------------------------------------------
+
+
+def say(message: str) -> None:
+    """Add a line to the one message about the link, shown until the person's next step."""
+    st.session_state.setdefault(_MESSAGES, []).append(message)
+
+
+def messages() -> tuple[str, ...]:
+    return tuple(st.session_state.get(_MESSAGES, ()))
+
+
+# -- the URL -----------------------------------------------------------------------------------
+
+
+def url_is_news(page: str) -> bool:
+    """Whether the URL holds a state that this session doesn't have: at its start, or when a
+    person went back or edited the address.
+
+    Call it once a run, before anything else changes the state. page: the page's path.
+    """
+    session = st.session_state
+    current = st.query_params.to_dict()
+    turned = session.get(_PAGE, page) != page
+    touched = bool(session.pop(_TOUCHED, False))
+    session[_PAGE] = page
+    if _WRITTEN not in session:
+        return True
+    written, when = session[_WRITTEN]
+    # Streamlit empties the query when a person turns to another page of the app.
+    if current == written or touched or turned:
+        return False
+    late = time.monotonic() - when < _LATE_SECONDS and current in session.get(_RECENT, [])
+    return not late
+
+
+def read_url() -> None:
+    """Take every property from the URL; what is wrong gets a message and the default."""
+    st.session_state[_MESSAGES] = []
+    params = st.query_params.to_dict()
+    for prop in PROPERTIES:
+        put(prop.name, _read(prop, params.pop(prop.name, None)))
+    unknown = [name for name in params if not _FOREIGN.fullmatch(name)]
+    if unknown:
+        say(f"unknown part {quoted(unknown[0])}: ignored.")
+    if not get("bundle"):
+        put("bundle", default_bundle())
+
+
+def _read(prop: Property, raw: str | None) -> Any:
+    if raw is None:
+        return prop.default
+    try:
+        return prop.parse(raw)
+    except BadValueError as error:
+        reject(prop.name, raw, str(error))
+    except UnknownDigestError:
+        say(
+            f"{prop.name}: the link stands for a long list of images that this server no longer "
+            "holds. The list is left out; ask for a new link."
+        )
+    return prop.default
+
+
+def reject(name: str, got: str, wanted: str) -> None:
+    """Put a property back to its default and say so."""
+    default = _BY_NAME[name].default
+    put(name, default)
+    instead = f"using {default}" if default not in ("", ()) else "left out"
+    say(f"{name} must be {wanted}, got {quoted(got)}: {instead}.")
+
+
+def quoted(text: str) -> str:
+    """A foreign text, shortened, with what Markdown might read as markup taken away."""
+    plain = "".join(c if c.isalnum() or c in " -_./,%" else "·" for c in text)
+    return "“" + (plain if len(plain) <= 40 else plain[:40] + "…") + "”"
+
+
+def write_url(forgotten: Groups) -> None:
+    """Make the URL say what the screen shows. forgotten: the session's standing deletions."""
+    values = {prop.name: get(prop.name) for prop in PROPERTIES} | {"forgotten": forgotten}
+    query = {p.name: p.dump(values[p.name]) for p in PROPERTIES if values[p.name] != p.default}
+    if len(query) == 1 and query.get("bundle") == default_bundle():
+        query = {}
+    query = shorten(query, _LONG)
+    session = st.session_state
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    if session.get(_WRITTEN, ({}, 0.0))[0] != query or _WRITTEN not in session:
+        session[_RECENT] = [*session.get(_RECENT, [])[-20:], session.get(_WRITTEN, ({}, 0))[0]]
+        session[_WRITTEN] = (query, time.monotonic())
