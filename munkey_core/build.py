@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from munkey_core.data.splits import Splits, make_splits
 from munkey_core.encoder import Encoded, EncoderTraining, FrozenEncoder, to_float
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.explain.exemplars import leave_one_out
+from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.records import Thumbnails
 from munkey_core.training import JointTraining, TrainingData
@@ -43,6 +45,34 @@ from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress, Reco
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
 _DARK_BORDER = 0.2
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What calibration leaves: the model as it will answer."""
+
+    model: ExemplarTransformer
+    bank: MemoryBank
+    ensemble: EnsembleConfig
+    calibration: dict[str, Any]
+    scores: dict[str, Tensor]
+
+
+class _StageClock:
+    """Wall seconds by stage, kept in a file so that a resumed run counts its earlier parts too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self._path.write_text(json.dumps(self.seconds))
 
 
 @dataclass
@@ -60,39 +90,34 @@ class Build:
     device: torch.device
     thumbnails: bool
     recipe_text: str = ""
-    _seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> Iterator[Progress]:
         if self.out.exists():
             raise BundleError(f"{self.out} exists already; choose another folder or remove it")
         splits = make_splits(self.dataset, self.recipe.split)
         work = self._work_folder()
+        clock = _StageClock(work / "seconds.json")
 
-        start = time.perf_counter()
-        encoder = yield from self._encoder(splits, work / "encoder.ckpt")
-        self._seconds["encoder"] = time.perf_counter() - start
+        with clock.stage("encoder"):
+            encoder = yield from self._encoder(splits, work / "encoder.ckpt")
 
-        start = time.perf_counter()
-        yield Progress("encoding", 0, 5, 0.0)
-        parts: dict[str, Encoded] = {}
-        for name in (PRIVATE, CALIBRATION, ANCHOR, "validation", TEST):
-            parts[name] = self._encode(encoder, self.dataset.images[getattr(splits, name)])
-            yield Progress("encoding", len(parts), 5, time.perf_counter() - start)
-        self._seconds["encoding"] = time.perf_counter() - start
+        with clock.stage("encoding"):
+            parts = yield from self._encode_parts(encoder, splits)
 
-        start = time.perf_counter()
-        training = JointTraining(
-            self.recipe.model,
-            self.recipe.train,
-            self._training_data(splits, parts),
-            self.device,
-            work / "model.ckpt",
-        )
-        yield from training.run()
-        self._seconds["training"] = time.perf_counter() - start
+        with clock.stage("training"):
+            training = JointTraining(
+                self.recipe.model,
+                self.recipe.train,
+                self._training_data(splits, parts),
+                self.device,
+                work / "model.ckpt",
+            )
+            yield from training.run()
 
         yield Progress("finishing", 0, 2, 0.0)
-        bundle = self._finish(encoder.cpu(), training, splits, parts)
+        with clock.stage("finishing"):
+            chosen = self._choose(encoder.cpu(), training, splits, parts)
+        bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds)
         yield Progress("finishing", 1, 2, 0.0)
         texts = {CARD: write_card(bundle)}
         if self.recipe_text:
@@ -154,6 +179,20 @@ class Build:
         torch.save(encoder.state_dict(), kept)
         return encoder
 
+    def _encode_parts(
+        self, encoder: FrozenEncoder, splits: Splits
+    ) -> Generator[Progress, None, dict[str, Encoded]]:
+        """Encode every part that is read after the encoder's training; the generator returns
+        them."""
+        names = (PRIVATE, CALIBRATION, ANCHOR, "validation", TEST)
+        parts: dict[str, Encoded] = {}
+        start = time.perf_counter()
+        for name in names:
+            yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
+            parts[name] = self._encode(encoder, self.dataset.images[getattr(splits, name)])
+        yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
+        return parts
+
     def _encode(self, encoder: FrozenEncoder, images: Any) -> Encoded:
         encoded = encoder.encode(images)
         if self.recipe.model.tokens == "patches":
@@ -173,23 +212,22 @@ class Build:
             neighbours=other_neighbours(keys) if self.recipe.train.neighbour_rate else None,
         )
 
-    def _finish(
+    def _choose(
         self,
         encoder: FrozenEncoder,
         training: JointTraining,
         splits: Splits,
         parts: dict[str, Encoded],
-    ) -> Bundle:
-        start = time.perf_counter()
+    ) -> _Chosen:
+        """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest."""
         labels = torch.from_numpy(self.dataset.labels)
         model, tokens = training.model.cpu().float(), training.tokens
         private_ids = [self.dataset.ids[i] for i in splits.private]
         calibration_ids = tuple(self.dataset.ids[i] for i in splits.calibration)
         keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
-        both = MemoryBank([*private_ids, *calibration_ids], keys, tokens)
         ensemble, calibration = choose_ensemble(
             Predictor(encoder, model, EnsembleConfig()),
-            both,
+            MemoryBank([*private_ids, *calibration_ids], keys, tokens),
             calibration_ids,
             parts[CALIBRATION],
             labels[splits.calibration],
@@ -199,22 +237,40 @@ class Build:
         bank = MemoryBank(
             private_ids, parts[PRIVATE].keys.clone(), tokens[: len(private_ids)].clone()
         )
-        predictor = Predictor(encoder, model, ensemble)
-        kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
-        self._seconds["finishing"] = time.perf_counter() - start
-        records = self._records(splits)
-        return Bundle(
-            manifest=self._manifest(splits, ensemble, calibration, parts),
-            encoder=encoder,
-            model=model,
-            bank=bank,
-            records=records,
-            test_keys=parts[TEST].keys,
-            scores={"memorisation": kept - gone, "truth_with": kept, "truth_without": gone},
-            thumbnails=self._pictures(splits) if self.thumbnails else None,
+        kept, gone = leave_one_out(
+            Predictor(encoder, model, ensemble),
+            bank,
+            parts[PRIVATE].features,
+            labels[splits.private],
+        )
+        return _Chosen(
+            model,
+            bank,
+            ensemble,
+            calibration,
+            {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone},
         )
 
     # -- what goes into the bundle beside the weights ------------------------------------------
+
+    def _bundle(
+        self,
+        chosen: _Chosen,
+        encoder: FrozenEncoder,
+        splits: Splits,
+        parts: dict[str, Encoded],
+        seconds: dict[str, float],
+    ) -> Bundle:
+        return Bundle(
+            manifest=self._manifest(splits, chosen, parts, seconds),
+            encoder=encoder,
+            model=chosen.model,
+            bank=chosen.bank,
+            records=self._records(splits),
+            test_keys=parts[TEST].keys,
+            scores=chosen.scores,
+            thumbnails=self._pictures(splits) if self.thumbnails else None,
+        )
 
     def _records(self, splits: Splits) -> tuple[Record, ...]:
         data = self.dataset
@@ -237,9 +293,9 @@ class Build:
     def _manifest(
         self,
         splits: Splits,
-        ensemble: EnsembleConfig,
-        calibration: dict[str, Any],
+        chosen: _Chosen,
         parts: dict[str, Encoded],
+        seconds: dict[str, float],
     ) -> Manifest:
         data = self.dataset
         names = (PRIVATE, TEST, ANCHOR, CALIBRATION, "validation", "encoder")
@@ -258,7 +314,7 @@ class Build:
             },
             encoder=self.recipe.encoder,
             model=self.recipe.model,
-            ensemble=ensemble,
+            ensemble=chosen.ensemble,
             owners_simulated=data.owners is None,
             near_duplicate=near_duplicate_threshold(parts["validation"].keys, parts[ANCHOR].keys),
             splits={
@@ -266,8 +322,8 @@ class Build:
                 "counts": {name: len(getattr(splits, name)) for name in names},
             },
             training=asdict(self.recipe.train),
-            calibration=calibration,
-            provenance=provenance(self.device, self._seconds),
+            calibration=chosen.calibration,
+            provenance=provenance(self.device, seconds),
         )
 
 

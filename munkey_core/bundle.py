@@ -82,7 +82,7 @@ class Manifest:
         """Raises BundleError for another format version or a missing, unknown or bad field."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{MANIFEST} is not valid JSON ({error})") from error
         version = values.pop("format_version", None) if isinstance(values, dict) else None
         if version != FORMAT_VERSION:
@@ -90,16 +90,11 @@ class Manifest:
                 f"{MANIFEST}: format_version must be {FORMAT_VERSION}, got {version!r}"
             )
         try:
-            for name, kind in (
-                ("encoder", EncoderConfig),
-                ("model", ModelConfig),
-                ("ensemble", EnsembleConfig),
-            ):
-                values[name] = from_dict(kind, values[name], name)
-            manifest = Manifest(**values)
+            manifest = from_dict(Manifest, values, MANIFEST)
             classes = manifest.dataset["classes"]
             _ = manifest.dataset["title"], manifest.dataset["licence"], manifest.files.items()
-        except (KeyError, TypeError, AttributeError, BadInputError) as error:
+            _ = int(manifest.dataset["image_size"]), bool(manifest.dataset["grey"])
+        except (LookupError, TypeError, ValueError, ArithmeticError, BadInputError) as error:
             raise BundleError(f"{MANIFEST}: a field is missing or wrong ({error})") from error
         if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
             raise BundleError(f"{MANIFEST}: dataset.classes must be a list of names")
@@ -151,9 +146,9 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
     ids = "\n".join(bundle.bank.ids).encode()
     save_file(
         {
-            "ids": torch.frombuffer(bytearray(ids), dtype=torch.uint8),
+            "ids": torch.tensor(list(ids), dtype=torch.uint8),
             "keys": bundle.bank.keys.contiguous(),
-            "tokens": bundle.bank.tokens.contiguous(),
+            "tokens": bundle.bank.tokens.half().contiguous(),
         },
         partial / BANK,
     )
@@ -164,6 +159,8 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
         bundle.thumbnails.write(partial)
     for name, text in (extra or {}).items():
         (partial / name).write_text(text, encoding="utf-8")
+    for path in partial.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
     seal(partial, bundle.manifest)
     partial.rename(folder)
 
@@ -255,8 +252,8 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     ids = _read_ids(raw)
     shape = (len(ids), encoder.key_dim)
     keys = _expect(raw, BANK, "keys", shape)
-    tokens = _expect(raw, BANK, "tokens", (len(ids), manifest.model.dim))
-    records = read_records(folder)
+    tokens = _expect(raw, BANK, "tokens", (len(ids), manifest.model.dim), torch.float16).float()
+    records = read_records(folder / (PARQUET if PARQUET in manifest.files else CSV))
     bank = MemoryBank(ids, keys, tokens)
     private = [record.id for record in records if record.split == PRIVATE]
     if private != list(ids):
@@ -292,7 +289,7 @@ def _build_model(manifest: Manifest, encoder: FrozenEncoder, n_classes: int) -> 
     if manifest.model.tokens == "features":
         n_tokens = encoder.n_tokens
     else:
-        n_tokens = (manifest.encoder.image_size // manifest.model.patch_size) ** 2
+        n_tokens = (int(manifest.dataset["image_size"]) // manifest.model.patch_size) ** 2
     return ExemplarTransformer(manifest.model, encoder.channels, n_tokens, n_classes)
 
 

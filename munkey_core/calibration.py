@@ -51,10 +51,9 @@ def choose_ensemble(
     validation: Encoded,
     validation_labels: Tensor,
 ) -> tuple[EnsembleConfig, dict[str, Any]]:
-    """The best setting and the table it was chosen from.
+    """The chosen setting and the table it was chosen from, by the rule of `best_candidate`.
 
-    bank: private and calibration entries. Of the settings with recall ≥ 0.99 (or the highest
-    reached) the one with the best accuracy to a tenth of a point; among equals the firmest.
+    bank: private and calibration entries.
     """
     members = _passes(predictor, BankView(bank), calibration)
     without = BankView(bank, calibration_ids)
@@ -73,21 +72,32 @@ def choose_ensemble(
         known_truth, known_right = _judge(*members, calibration_labels, config)
         _, right = _judge(*strangers, unknown_labels, config)
         table.append(Candidate(config, known_right, right, known_truth))
-    best = best_candidate(table)
+    best = best_candidate(table, len(unknown_labels))
     record = {
         "images": {"calibration": len(calibration), "validation": len(validation)},
-        "rule": f"recall >= {RECALL_WANTED}, then accuracy to 0.001, then firmness",
+        "rule": (
+            f"recall >= {RECALL_WANTED}; accuracy within one standard error of the best; "
+            "the smallest k; the highest firmness"
+        ),
         "chosen": _flat(best),
         "table": [_flat(candidate) for candidate in table],
     }
     return best.config, record
 
 
-def best_candidate(table: list[Candidate]) -> Candidate:
-    """Apply the rule of `choose_ensemble` to a table of candidates."""
+def best_candidate(table: list[Candidate], images: int) -> Candidate:
+    """Among the settings with recall ≥ 0.99 (or the highest reached) and an accuracy within one
+    standard error of the best: the smallest K, then the firmest.
+
+    images: how many the accuracies are measured on. Differences below a standard error are noise;
+    fewer passes and a memory that speaks up are not.
+    """
     wanted = min(RECALL_WANTED, max(candidate.recall for candidate in table))
     fit = [candidate for candidate in table if candidate.recall >= wanted]
-    return max(fit, key=lambda c: (round(c.accuracy, 3), c.firmness, -c.config.k))
+    best = max(candidate.accuracy for candidate in fit)
+    error = (best * (1 - best) / max(images, 1)) ** 0.5
+    good = [candidate for candidate in fit if candidate.accuracy >= best - error]
+    return min(good, key=lambda c: (c.config.k, -c.firmness))
 
 
 @torch.inference_mode()

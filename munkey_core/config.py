@@ -7,6 +7,7 @@ when the object is made, so a setting that exists is a setting that works.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -228,6 +229,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         _require(isinstance(value, dict), where, "a table", value)
         return from_dict(hint, value, where)  # type: ignore[arg-type]
+    if get_origin(hint) is dict:
+        _require(isinstance(value, dict), where, "a table", value)
+        return value
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         _require(value in choices, where, "one of " + ", ".join(choices), value)
@@ -235,6 +239,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     kinds = get_args(hint) or (hint,)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if float in kinds and is_number:
+        _require(abs(value) <= sys.float_info.max, where, "a finite number", value)
         return float(value)
     names = " or ".join("nothing" if k is type(None) else k.__name__ for k in kinds)
     ok = isinstance(value, tuple(kinds)) and not (isinstance(value, bool) and bool not in kinds)

@@ -60,7 +60,7 @@ def read_id_csv(path: Path) -> tuple[str, ...]:
             raise BadInputError(f"{path} is larger than {_MAX_CSV_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8-sig")
         rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # not UTF-8, or no path at all
         raise BadInputError(f"{path} is not a readable UTF-8 CSV file of ids ({error})") from error
     if not rows:
         raise BadInputError(f"{path} holds no ids")

@@ -42,10 +42,9 @@ def write_records(folder: Path, records: Sequence[Record]) -> str:
     return PARQUET
 
 
-def read_records(folder: Path) -> tuple[Record, ...]:
-    """Read the table. Raises BundleError for a missing column, a bad label or split, or an id
+def read_records(path: Path) -> tuple[Record, ...]:
+    """Read the table, Parquet or CSV by its name. Raises BundleError for a missing column, a bad label or split, or an id
     that occurs twice."""
-    path = folder / PARQUET if (folder / PARQUET).exists() else folder / CSV
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     records = []
     for line, row in enumerate(rows, start=1):
@@ -113,7 +112,7 @@ class Thumbnails:
         try:
             tensors = load_file(folder / THUMBNAILS)
             png, offsets = tensors["png"].numpy(), tensors["offsets"].numpy()
-        except (OSError, SafetensorError, KeyError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise BundleError(f"{THUMBNAILS} is not readable ({error})") from error
         good = (
             png.dtype == np.uint8

@@ -114,8 +114,11 @@ class JointTraining:
 
     @property
     def tokens(self) -> Tensor:
-        """(n, dim) float32 exemplar tokens, on the CPU."""
-        return self._tokens.detach().float().cpu().clone()
+        """(n, dim) float32 exemplar tokens, on the CPU, rounded to half precision.
+
+        A bundle stores them in half precision; rounded here, a token is the same before and after.
+        """
+        return self._tokens.detach().half().float().cpu()
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, going on from the checkpoint if there is one of this very run."""
