@@ -176,7 +176,9 @@ class Build:
         # trained on its features are cleaner than on any new image.
         public = splits.anchor if len(splits.anchor) else splits.encoder
         encoder.fit_statistics(data.images[public])
-        torch.save(encoder.state_dict(), kept)
+        partial = kept.with_suffix(".partial")
+        torch.save(encoder.state_dict(), partial)
+        partial.replace(kept)  # a run killed while saving trains the encoder again
         return encoder
 
     def _encode_parts(

@@ -7,6 +7,7 @@ version, checksums, shapes and dtypes and refuses anything else with one BundleE
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -378,8 +379,9 @@ def find_bundles() -> list[Path]:
 
 def find_bundle(name: str) -> Path:
     """The folder of a bundle, by name or path. Raises BundleError listing what there is."""
-    if Path(name, MANIFEST).is_file():
-        return Path(name)
+    with contextlib.suppress(OSError, ValueError):  # a name that can't be a path is no path
+        if Path(name, MANIFEST).is_file():
+            return Path(name)
     for path in find_bundles():
         if path.name == name:
             return path

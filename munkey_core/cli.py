@@ -212,7 +212,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _predict_one(studio: Any, image: str) -> dict[str, Any]:
     known = image in {*studio.private_ids(), *studio.test_ids()}
-    if not known and not Path(image).is_file():
+    if not known and not _is_file(image):
         raise BadInputError(f"{image!r} is neither an id of bundle {studio.name} nor a file")
     prediction = (
         studio.predict([image]) if known else studio.predict_images(studio.read_image(Path(image)))
@@ -237,6 +237,13 @@ def _predict_one(studio: Any, image: str) -> dict[str, Any]:
     if known:
         result["label"] = studio.classes[studio.record(image).label]
     return result
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null byte in it
+        return False
 
 
 def _forget(arguments: argparse.Namespace) -> int:

@@ -74,7 +74,11 @@ def side_effects(
     )
     k = predictor.config.k
     keys = table.query_keys[candidates]
-    lost = (before.search(keys, k)[0] != after.search(keys, k)[0]).any(dim=1)
+    old_rows, new_rows = before.search(keys, k)[0], after.search(keys, k)[0]
+    if old_rows.shape == new_rows.shape:
+        lost = (old_rows != new_rows).any(dim=1)
+    else:  # fewer than K keys are left, so everybody has lost one
+        lost = torch.ones(len(keys), dtype=torch.bool)
     touched = candidates[lost].tolist()
     changed: list[tuple[Record, int, int]] = []
     for first in range(0, len(touched), _CHUNK):

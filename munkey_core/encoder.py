@@ -201,6 +201,10 @@ class FrozenEncoder(nn.Module):
 
         The result lies on the CPU.
         """
+        if not len(images):
+            return Encoded(
+                torch.empty(0, self.key_dim), torch.empty(0, self.n_tokens, self.channels)
+            )
         self.eval()
         device = self.get_buffer("key_mean").device
         parts = [

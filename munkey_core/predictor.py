@@ -125,7 +125,7 @@ class Predictor:
         repeated = image_tokens[:, None].expand(-1, p, -1, -1).flatten(0, 1)
         drop = torch.ones(q * p, dtype=torch.bool) if drop_image else None
         logits = self.model(repeated, tokens.reshape(q * p, dim), drop_image=drop)
-        return torch.softmax(logits.float(), dim=1).view(q, p, -1)
+        return torch.softmax(logits.float(), dim=1).view(q, p, logits.shape[1])
 
     def _candidate_tokens(self, tokens: Tensor, candidates: int) -> Tensor:
         if candidates == tokens.shape[1]:

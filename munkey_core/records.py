@@ -43,8 +43,10 @@ def write_records(folder: Path, records: Sequence[Record]) -> str:
 
 
 def read_records(path: Path) -> tuple[Record, ...]:
-    """Read the table, Parquet or CSV by its name. Raises BundleError for a missing column, a bad label or split, or an id
-    that occurs twice."""
+    """Read the table, Parquet or CSV by its name.
+
+    Raises BundleError for a missing column, a bad label or split, or an id that occurs twice.
+    """
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     records = []
     for line, row in enumerate(rows, start=1):

@@ -239,7 +239,7 @@ class JointTraining:
     def _resume(self) -> int:
         if self._checkpoint is None or not self._checkpoint.exists():
             return 0
-        state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+        state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
         if state["identity"] != self._identity():
             raise TrainingError(
                 f"the checkpoint {self._checkpoint} belongs to a run with other settings or data; "

@@ -37,6 +37,43 @@ def auroc_interval(
     return float(low), float(high)
 
 
+def tpr_at_fpr(members: Scores, non_members: Scores, fpr: float) -> float:
+    """Largest true-positive rate of a threshold whose false-positive rate is at most `fpr`.
+
+    Members are those *above* the threshold. Raises BadInputError if there are fewer than 1/fpr
+    non-members: the rate asked for could not be measured.
+    """
+    check_scores(members, non_members)
+    if not 0 < fpr < 1:
+        raise BadInputError(f"fpr must be between 0 and 1, got {fpr}")
+    needed = round(1 / fpr)
+    if len(non_members) < needed:
+        raise BadInputError(
+            f"TPR at {fpr:.1%} FPR needs at least {needed:,} non-members, got {len(non_members):,}"
+        )
+    allowed = int(np.floor(fpr * len(non_members) + 1e-9))
+    threshold = np.sort(non_members)[::-1][allowed]
+    return float((members > threshold).mean())
+
+
+def best_threshold(members: Scores, non_members: Scores) -> float:
+    """The threshold with the best balanced accuracy; "member" means a score above it.
+
+    Choose it on other data than it is reported on.
+    """
+    check_scores(members, non_members)
+    candidates = np.unique(np.concatenate([members, non_members]))
+    tpr = 1 - np.searchsorted(np.sort(members), candidates, side="right") / len(members)
+    fpr = 1 - np.searchsorted(np.sort(non_members), candidates, side="right") / len(non_members)
+    return float(candidates[np.argmax(tpr - fpr)])
+
+
+def balanced_accuracy(members: Scores, non_members: Scores, threshold: float) -> float:
+    """Mean of the true-positive and the true-negative rate, in [0, 1]."""
+    check_scores(members, non_members)
+    return float(((members > threshold).mean() + (non_members <= threshold).mean()) / 2)
+
+
 def check_scores(members: Scores, non_members: Scores) -> None:
     """Raise BadInputError unless both groups hold finite scores."""
     for name, scores in (("members", members), ("non-members", non_members)):
