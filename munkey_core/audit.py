@@ -222,9 +222,11 @@ def backbone_leak(
     return BackboneLeak(points, ci95, oracle_points, excess, excess_ci95)
 
 
-def _difference(a: _Correct, b: _Correct) -> tuple[float, tuple[float, float]]:
-    """100 · (mean a − mean b) with its normal 95% interval."""
+def _difference(a: _Correct, b: _Correct) -> tuple[float, tuple[float, float] | None]:
+    """100 · (mean a − mean b) with its normal 95% interval; one image has no spread to tell."""
     points = 100 * float(a.mean() - b.mean())
+    if min(len(a), len(b)) < 2:
+        return points, None
     half = 196 * float(np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)))
     return points, (points - half, points + half)
 
@@ -262,11 +264,15 @@ def report_lines(report: AuditReport) -> list[str]:
         )
     leak = report.backbone_leak
     lines.append(
-        f"backbone leak: {leak.points:+.2f} points [{leak.ci95[0]:+.2f}, {leak.ci95[1]:+.2f}]; "
+        f"backbone leak: {leak.points:+.2f} points {_interval(leak.ci95)}; "
         f"oracle {leak.oracle_points:+.2f}; excess {leak.excess_points:+.2f} "
-        f"[{leak.excess_ci95[0]:+.2f}, {leak.excess_ci95[1]:+.2f}]"
+        f"{_interval(leak.excess_ci95)}"
     )
     return lines
+
+
+def _interval(ci95: tuple[float, float] | None) -> str:
+    return "(no interval: one image)" if ci95 is None else f"[{ci95[0]:+.2f}, {ci95[1]:+.2f}]"
 
 
 def save_report(folder: Path, report: AuditReport) -> None:

@@ -95,7 +95,16 @@ class Manifest:
             classes = manifest.dataset["classes"]
             _ = manifest.dataset["title"], manifest.dataset["licence"], manifest.files.items()
             _ = int(manifest.dataset["image_size"]), bool(manifest.dataset["grey"])
-        except (LookupError, TypeError, ValueError, ArithmeticError, BadInputError) as error:
+            _ = [int(count) for count in manifest.splits["counts"].values()]
+            _ = sum(float(seconds) for seconds in manifest.provenance["seconds"].values())
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            BadInputError,
+        ) as error:
             raise BundleError(f"{MANIFEST}: a field is missing or wrong ({error})") from error
         if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
             raise BundleError(f"{MANIFEST}: dataset.classes must be a list of names")
@@ -393,11 +402,16 @@ def find_bundle(name: str) -> Path:
 
 
 def bundle_info(folder: Path) -> BundleInfo:
-    """What a list of bundles shows, without loading weights."""
-    manifest, digest = read_manifest(folder)
+    """What a list of bundles shows, without loading weights. A bad manifest is its `problem`: one
+    damaged bundle must not hide the others."""
+    name = folder.resolve().name
+    try:
+        manifest, digest = read_manifest(folder)
+    except BundleError as error:
+        return BundleInfo(name, str(folder), name, "", "", 0, 0, (), "", 0, problem=str(error))
     counts = manifest.splits.get("counts", {})
     return BundleInfo(
-        name=folder.resolve().name,
+        name=name,
         path=str(folder),
         title=str(manifest.dataset["title"]),
         dataset=str(manifest.dataset.get("name", "")),

@@ -40,13 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MunkeyError as error:
         print(f"munkey: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("munkey: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output has left (`munkey bundles | head -1`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that can't be written
+        print(f"munkey: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("munkey: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +165,9 @@ def _bundles(arguments: argparse.Namespace) -> int:
         arguments,
         [asdict(info) for info in found],
         [
-            f"{info.name:12} {info.title}: {info.keys:,} keys, {len(info.classes)} classes, "
+            f"{info.name:12} {info.problem}"
+            if info.problem
+            else f"{info.name:12} {info.title}: {info.keys:,} keys, {len(info.classes)} classes, "
             f"{info.bytes / 1e6:.0f} MB, {info.path}"
             for info in found
         ]

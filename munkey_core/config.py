@@ -33,6 +33,17 @@ def _check_fraction(settings: object, *names: str) -> None:
         _require(0.0 <= value < 1.0, name, "at least 0 and below 1", value)
 
 
+def _check_at_most(settings: object, **limits: float) -> None:
+    """Sizes come from files of unknown origin: far above any use they would exhaust the memory."""
+    for name, limit in limits.items():
+        value = getattr(settings, name)
+        _require(value <= limit, name, f"at most {limit:,}", value)
+
+
+def _check_seed(seed: int) -> None:
+    _require(0 <= seed < 2**31, "seed", "between 0 and 2,147,483,647", seed)
+
+
 def _check_positive(settings: object, *names: str) -> None:
     for name in names:
         _require(getattr(settings, name) > 0, name, "above 0", getattr(settings, name))
@@ -60,6 +71,7 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_positive(self, "public_encoder", "validation", "private", "test")
         for name in ("public_anchor", "calibration"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
@@ -99,7 +111,10 @@ class EncoderConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_positive(self, "width", "grid", "epochs", "batch_size", "learning_rate")
+        _check_at_most(self, width=1024, grid=64, feature_dim=4096)
+        _require(self.feature_dim >= 0, "feature_dim", "0 or more", self.feature_dim)
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
         _require(8 <= self.image_size <= 512, "image_size", "between 8 and 512", self.image_size)
 
@@ -119,6 +134,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_positive(self, "dim", "layers", "heads", "mlp_ratio", "patch_size")
+        _check_at_most(self, dim=4096, layers=64, heads=64, mlp_ratio=16, patch_size=512)
         _require(self.dim % self.heads == 0, "dim", f"divisible by heads={self.heads}", self.dim)
         _check_fraction(self, "dropout", "token_dropout")
 
@@ -148,6 +164,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_positive(self, "epochs", "batch_size", "learning_rate", "token_learning_rate")
         _check_fraction(self, "p_img", "neighbour_rate", "warmup")
         _require(0.0 <= self.p_mem <= 1.0, "p_mem", "between 0 and 1", self.p_mem)
@@ -173,7 +190,7 @@ class EnsembleConfig:
 
     def __post_init__(self) -> None:
         _require(1 <= self.k <= 64, "k", "between 1 and 64", self.k)
-        _check_positive(self, "tau")
+        _require(1e-4 <= self.tau <= 1e6, "tau", "between 0.0001 and 1,000,000", self.tau)
         _require(
             self.aggregation in get_args(Aggregation),
             "aggregation",
@@ -193,6 +210,7 @@ class OwnersConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_positive(self, "count", "exponent")
 
 

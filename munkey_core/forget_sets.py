@@ -62,11 +62,11 @@ def read_id_csv(path: Path) -> tuple[str, ...]:
         rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
     except (OSError, ValueError, csv.Error) as error:  # not UTF-8, or no path at all
         raise BadInputError(f"{path} is not a readable UTF-8 CSV file of ids ({error})") from error
-    if not rows:
-        raise BadInputError(f"{path} holds no ids")
-    header = [cell.strip().lower() for cell in rows[0]]
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = header.index("id") if "id" in header else 0
     body = rows[1:] if "id" in header else rows
+    if not body:
+        raise BadInputError(f"{path} holds no ids")
     for line, row in enumerate(body, start=1 + ("id" in header)):
         if len(row) <= column or not row[column].strip():
             raise BadInputError(f"{path}: line {line} has no id in column {column + 1}")

@@ -322,13 +322,15 @@ class Studio:
         self._shared.neighbours.rows()
 
     def _around(self, deletion: Deletion) -> tuple[BankView, BankView]:
-        """Views of the bank just before and after a deletion, fixed whatever the session does."""
+        """Views of the bank just before and after a deletion (or a restoration), fixed whatever
+        the session does."""
         check_generation(deletion.generation, self.generation)
-        deleted = set(deletion.ids)
-        bank = self._shared.bundle.bank
-        after = BankView(bank, self.forgotten)
+        bank, now, ids = self._shared.bundle.bank, self.forgotten, set(deletion.ids)
+        restored = not ids & set(now)
+        before = [*now, *deletion.ids] if restored else [i for i in now if i not in ids]
+        after = BankView(bank, now)
         after.generation = deletion.generation
-        return BankView(bank, [i for i in self.forgotten if i not in deleted]), after
+        return BankView(bank, before), after
 
     def _check_known(self, ids: Iterable[str]) -> None:
         for id_ in ids:

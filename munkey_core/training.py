@@ -218,7 +218,7 @@ class JointTraining:
             "model": asdict(self.model.config),
             "train": asdict(self.config),
             "n": len(self._data.private),
-            "labels": _label_digest(self._data.private_labels),
+            "data": _data_digest(self._data),
         }
 
     def _save(self, epochs_done: int) -> None:
@@ -253,9 +253,13 @@ class JointTraining:
         return int(state["epochs_done"])
 
 
-def _label_digest(labels: Tensor) -> str:
-    """Tells one set of private images from another by their labels in order."""
-    return hashlib.sha256(labels.cpu().numpy().tobytes()).hexdigest()
+def _data_digest(data: TrainingData) -> str:
+    """SHA-256 (hex) of everything that is trained on, in order."""
+    digest = hashlib.sha256()
+    for tensor in (data.private, data.private_labels, data.anchor, data.anchor_labels):
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _count_tokens(config: ModelConfig, private: Tensor) -> int:

@@ -241,16 +241,16 @@ class BackboneLeak:
     """What key deletion can't remove: accuracy of the image pathway alone (exemplar = ∅) on the
     forget set minus the same on test, in points, mean over seeds.
 
-    ci95: over images. oracle_points: the same difference in the oracles, which never saw the
-    forget images: how much easier than test images they are. excess_points, excess_ci95: leak
-    minus oracle_points, paired by image.
+    ci95: over images; None for a single image. oracle_points: the same difference in the oracles,
+    which never saw the forget images: how much easier than test images they are. excess_points,
+    excess_ci95: leak minus oracle_points, paired by image.
     """
 
     points: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
     oracle_points: float
     excess_points: float
-    excess_ci95: tuple[float, float]
+    excess_ci95: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,8 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class BundleInfo:
-    """A bundle as a list shows it. bytes: size of its files."""
+    """A bundle as a list shows it. bytes: size of its files. problem: why it can't be opened,
+    empty if its manifest is sound."""
 
     name: str
     path: str
@@ -291,3 +292,4 @@ class BundleInfo:
     classes: tuple[str, ...]
     digest: str
     bytes: int
+    problem: str = ""

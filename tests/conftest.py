@@ -1,0 +1,62 @@
+"""Fixtures shared by all tests: one small bundle trained on digits, once a session."""
+
+import pytest
+import torch
+
+from munkey_core.build import Build
+from munkey_core.bundle import read_bundle
+from munkey_core.config import (
+    EncoderConfig,
+    ModelConfig,
+    OwnersConfig,
+    Recipe,
+    SplitConfig,
+    TrainConfig,
+)
+from munkey_core.data import load_dataset
+from munkey_core.studio import SharedModel, Studio
+
+# Networks this small run faster on one thread than on two that wait for each other.
+torch.set_num_threads(1)
+
+DIGITS = Recipe(
+    name="digits",
+    split=SplitConfig(
+        public_encoder=600,
+        public_anchor=200,
+        calibration=60,
+        validation=100,
+        private=300,
+        test=300,
+    ),
+    encoder=EncoderConfig(width=16, grid=2, image_size=16, epochs=8, batch_size=64),
+    model=ModelConfig(dim=64),
+    train=TrainConfig(epochs=12, batch_size=64),
+    owners=OwnersConfig(count=20),
+)
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory):
+    """A bundle trained on digits: 300 keys, 300 test images, about 5 s."""
+    out = tmp_path_factory.mktemp("bundles") / "digits"
+    build = Build(load_dataset("digits"), DIGITS, out, torch.device("cpu"), thumbnails=True)
+    for _ in build.run():
+        pass
+    return out
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_folder):
+    return read_bundle(digits_folder)
+
+
+@pytest.fixture(scope="session")
+def digits_shared(digits_bundle):
+    return SharedModel(digits_bundle)
+
+
+@pytest.fixture
+def digits(digits_shared):
+    """A fresh session with the digits bundle."""
+    return Studio(digits_shared)

@@ -1,0 +1,318 @@
+"""A session: what it forgets, restores, refuses, and that nobody else notices."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from munkey_core.bundle import write_bundle
+from munkey_core.errors import (
+    BadInputError,
+    BundleError,
+    StaleGenerationError,
+    UnknownIdError,
+)
+from munkey_core.studio import SharedModel, Studio
+from munkey_core.types import Browse
+
+
+@pytest.fixture(scope="module")
+def shared():
+    return SharedModel(tiny.random_bundle())
+
+
+@pytest.fixture
+def studio(shared):
+    return Studio(shared)
+
+
+def probabilities(studio):
+    return studio.predict([*studio.private_ids(), *studio.test_ids()]).probabilities.tobytes()
+
+
+# -- forgetting --------------------------------------------------------------------------------
+
+
+def test_a_session_neither_sees_nor_disturbs_another(studio):
+    other = studio.session()
+    before = probabilities(other)
+    studio.forget(studio.private_ids()[:6])
+    assert probabilities(studio) != before
+    assert probabilities(other) == before
+    assert (other.forgotten, other.history, other.generation) == ((), (), 0)
+    assert (studio.keys_left, other.keys_left, studio.keys_total) == (6, 12, 12)
+
+
+def test_forgetting_then_undoing_gives_bit_equal_predictions(studio):
+    before = probabilities(studio)
+    ids = studio.private_ids()[2:5]
+    studio.forget(ids)
+    assert probabilities(studio) != before
+    back = studio.undo()
+    assert back.ids == ids
+    assert probabilities(studio) == before
+    assert studio.generation == 2
+
+
+def test_undo_takes_back_one_deletion_after_the_other(studio):
+    a, b, c = (studio.private_ids()[i : i + 2] for i in (0, 4, 8))
+    for ids in (a, b, c):
+        studio.forget(ids)
+    assert [entry.ids for entry in studio.history] == [a, b, c]
+    for left in ((*a, *b), a, ()):
+        studio.undo()
+        assert studio.forgotten == left
+    with pytest.raises(BadInputError, match="nothing to undo"):
+        studio.undo()
+
+
+def test_restoring_takes_ids_out_of_the_history_wherever_they_stand(studio):
+    ids = studio.private_ids()
+    studio.forget(ids[0:3])
+    studio.forget(ids[3:5])
+    studio.forget(ids[5:6])
+    studio.restore([ids[1], ids[3], ids[4]])
+    assert [entry.ids for entry in studio.history] == [(ids[0], ids[2]), (ids[5],)]
+    assert studio.forgotten == (ids[0], ids[2], ids[5])
+    studio.undo()
+    studio.undo()
+    assert studio.forgotten == ()
+    assert not studio.history
+
+
+def test_changes_of_a_restoration_are_those_of_the_deletion_turned_round(studio):
+    ids = studio.private_ids()
+    [gone] = studio.changes(studio.forget(ids[:1]))
+    [back] = studio.changes(studio.restore(ids[:1]))
+    assert np.array_equal(back.before, gone.after)
+    assert np.array_equal(back.after, gone.before)
+    assert back.neighbours_after == gone.neighbours_before
+
+
+def test_a_restore_that_fails_leaves_the_history_alone(studio):
+    ids = studio.private_ids()
+    studio.forget(ids[:2])
+    with pytest.raises(UnknownIdError, match="not forgotten"):
+        studio.restore([ids[0], ids[5]])
+    assert studio.forgotten == ids[:2]
+    assert [entry.ids for entry in studio.history] == [ids[:2]]
+    assert studio.generation == 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["img-00", "nobody"], "no image with id 'nobody' in bundle tiny"),
+        (["img-00", "img-12"], "'img-12' is a test image: it was never in the memory"),
+        (["img-00", "img-18"], "'img-18' is a anchor image"),
+        (["img-00", "img-26"], "'img-26' is a calibration image"),
+        (["img-00", "img-00"], "once only"),
+        ([], "at least one"),
+    ],
+)
+def test_what_cannot_be_forgotten_is_refused_and_nothing_else_is_forgotten(studio, ids, message):
+    with pytest.raises(BadInputError, match=message):
+        studio.forget(ids)
+    assert (studio.forgotten, studio.history, studio.generation) == ((), (), 0)
+
+
+def test_a_forgotten_id_is_never_retrieved_and_a_restored_one_is(studio):
+    ids = studio.private_ids()
+    studio.forget(ids[:5])
+    near = studio.predict(ids).retrieval.ids
+    assert not {id_ for line in near for id_ in line} & set(ids[:5])
+    studio.restore(ids[1:2])
+    assert studio.predict(ids[1:2]).retrieval.ids[0][0] == ids[1]
+
+
+def test_is_forgotten_means_gone_from_this_session_s_memory(studio):
+    studio.forget(["img-03"])
+    assert studio.is_forgotten("img-03")
+    assert not studio.is_forgotten("img-04")
+    assert not studio.is_forgotten("img-12")  # a test image never had a key
+    assert not studio.is_forgotten("nobody")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.sets(st.integers(0, 11), min_size=1)), max_size=8))
+def test_history_and_forgotten_always_tell_the_same(shared, requests):
+    """None undoes; a set forgets what is there and restores what is not."""
+    studio, stack = Studio(shared), []
+    for request in requests:
+        if request is None:
+            if stack:
+                studio.undo()
+                stack.pop()
+            continue
+        ids = [studio.private_ids()[i] for i in sorted(request)]
+        back = [id_ for id_ in ids if studio.is_forgotten(id_)]
+        away = [id_ for id_ in ids if id_ not in back]
+        if back:
+            studio.restore(back)
+            stack = [kept for group in stack if (kept := [i for i in group if i not in back])]
+        if away:
+            studio.forget(away)
+            stack.append(away)
+        assert [list(entry.ids) for entry in studio.history] == stack
+    assert studio.forgotten == tuple(id_ for group in stack for id_ in group)
+    assert studio.keys_left == 12 - len(studio.forgotten)
+
+
+# -- results of an older state -----------------------------------------------------------------
+
+
+def test_changes_of_an_older_deletion_are_refused(studio):
+    first = studio.forget(["img-00"])
+    studio.forget(["img-01"])
+    with pytest.raises(StaleGenerationError, match=r"generation 1 .* now at generation 2"):
+        studio.changes(first)
+    studio.undo()
+    with pytest.raises(StaleGenerationError, match=r"generation 3"):
+        studio.changes(first)
+
+
+def test_a_prediction_of_an_older_generation_is_refused(studio):
+    prediction = studio.predict(["img-12"])
+    assert prediction.require(studio.generation) is prediction
+    studio.forget(["img-00"])
+    with pytest.raises(StaleGenerationError, match="ask again"):
+        prediction.require(studio.generation)
+
+
+def test_a_generation_never_comes_back(studio):
+    seen = [studio.generation]
+    for _ in range(3):
+        studio.forget(["img-00"])
+        seen.append(studio.generation)
+        studio.undo()
+        seen.append(studio.generation)
+    assert seen == sorted(set(seen))
+
+
+# -- predicting --------------------------------------------------------------------------------
+
+
+def test_predicting_without_ids_is_forgetting_them_for_one_question(studio):
+    studio.forget(["img-01"])
+    asked = ["img-00", "img-12"]
+    got = studio.predict_without(asked, ["img-00", "img-01", "img-02"])
+    assert studio.forgotten == ("img-01",)
+    assert got.generation == studio.generation
+    other = studio.session()
+    other.forget(["img-00", "img-01", "img-02"])
+    assert got.probabilities.tobytes() == other.predict(asked).probabilities.tobytes()
+    with pytest.raises(UnknownIdError, match="img-12"):
+        studio.predict_without(asked, ["img-12"])
+
+
+def test_an_image_from_outside_is_predicted_like_the_same_image_inside(studio):
+    inside = studio.predict(["img-13"])
+    file = studio.picture("img-13")
+    outside = studio.predict_images(studio.read_image(file, invert=False)[..., 0])
+    assert outside.probabilities == pytest.approx(inside.probabilities, abs=1e-6)
+
+
+def test_predicting_nothing_gives_an_empty_prediction(studio):
+    assert studio.predict([]).probabilities.shape == (0, 3)
+
+
+def test_an_unknown_image_is_refused_by_name(studio):
+    with pytest.raises(UnknownIdError, match="'nobody'"):
+        studio.predict(["img-00", "nobody"])
+    with pytest.raises(UnknownIdError, match="'nobody'"):
+        studio.picture("nobody")
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_image_is_refused(studio, data):
+    with pytest.raises(BadInputError):
+        studio.read_image(data)
+
+
+def test_an_uploaded_image_of_any_kind_takes_the_bundle_s_format(studio):
+    buffer = io.BytesIO()
+    Image.new("RGBA", (33, 20), (200, 10, 10, 128)).save(buffer, "PNG")
+    pixels = studio.read_image(buffer.getvalue())
+    assert pixels.shape == (1, tiny.SIDE, tiny.SIDE, 3)
+    assert pixels.dtype == np.uint8
+    inverted = studio.read_image(buffer.getvalue(), invert=True)
+    assert np.array_equal(inverted, 255 - pixels)
+
+
+def test_a_bundle_without_images_says_so(tmp_path):
+    write_bundle(tiny.random_bundle(thumbnails=False), tmp_path / "bare")
+    with pytest.raises(BundleError, match=r"bare carries no images \(licence of the data: MIT\)"):
+        Studio.open(str(tmp_path / "bare")).picture("img-00")
+
+
+# -- finding -----------------------------------------------------------------------------------
+
+
+def test_selecting_names_private_images_only(studio):
+    assert studio.select("owner:owner-2") == ("img-02", "img-06", "img-10")
+    with pytest.raises(UnknownIdError, match="'img-12' is a test image"):
+        studio.select("img-00,img-12")
+
+
+def test_owners_are_counted_most_first(studio):
+    assert studio.owners == {f"owner-{i}": 3 for i in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        (Browse(order="id", classes=(1,)), ["img-01", "img-04", "img-07", "img-10"]),
+        (Browse(order="id", owner="owner-3"), ["img-03", "img-07", "img-11"]),
+        (Browse(order="id", contains="IMG-1"), ["img-10", "img-11"]),
+        (Browse(order="id", classes=(0, 1), owner="owner-0"), ["img-00", "img-04"]),
+        (Browse(order="memorised", classes=(2,)), ["img-11", "img-08", "img-05", "img-02"]),
+        (Browse(order="id", hide_forgotten=True, owner="owner-0"), ["img-04", "img-08"]),
+        (Browse(contains="none such"), []),
+    ],
+)
+def test_browsing_gives_what_fits_all_conditions_in_order(studio, query, wanted):
+    studio.forget(["img-00"])
+    assert list(studio.browse(query)) == wanted
+
+
+def test_a_random_sample_is_the_same_for_the_same_seed(studio):
+    sample = studio.browse(Browse(order="random", sample=5, seed=3))
+    assert sample == studio.browse(Browse(order="random", sample=5, seed=3))
+    assert sample != studio.browse(Browse(order="random", sample=5, seed=4))
+    assert len(set(sample)) == 5
+    assert set(studio.browse(Browse(order="id", sample=5, seed=3))) == set(sample)
+
+
+def test_an_unknown_order_is_refused(studio):
+    with pytest.raises(BadInputError, match="order must be memorised, id or random, got 'size'"):
+        studio.browse(Browse(order="size"))
+
+
+def test_near_duplicates_are_the_pairs_a_slow_loop_finds(digits):
+    threshold, bank = digits.near_duplicate_threshold, digits._shared.bundle.bank
+    digits.forget(digits.private_ids()[100:200])
+    asked = digits.private_ids()[:150]
+    similarity = (bank.keys @ bank.keys.T).numpy()
+    wanted = {
+        (bank.ids[i], bank.ids[j])
+        for i in range(150)
+        for j in range(len(bank))
+        if i != j and similarity[i, j] >= threshold and not 100 <= j < 200
+    }
+    got = digits.near_duplicates(asked)
+    assert wanted
+    assert {(pair.id, pair.other) for pair in got} == wanted
+    for one, next_ in itertools.pairwise(got):
+        if one.id == next_.id:
+            assert one.similarity >= next_.similarity
+
+
+def test_an_unknown_score_is_refused_with_those_there_are(studio):
+    assert studio.score("memorisation", "img-11") == 1
+    with pytest.raises(BadInputError, match="no score 'fame'; there are memorisation"):
+        studio.score("fame", "img-00")
