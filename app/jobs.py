@@ -38,6 +38,11 @@ class Consequences:
         self._thread.start()
 
     @property
+    def predicted(self) -> bool:
+        """Whether all deleted images have been predicted."""
+        return len(self.changes) == len(self.deletion.ids)
+
+    @property
     def finished(self) -> bool:
         return not self._thread.is_alive()
 

@@ -1,121 +1,30 @@
-"""What pages ask the library for: shared weights, one person's session, cached pictures.
+"""One person's session: what they picked, deleted and undid, and what pages ask about it.
 
-Weights are loaded once a server and only read; each browser session has a Studio of its own, so
-one person's deletion never shows in another's screen.
+Each browser session has a Studio of its own on shared weights (models.py), so one person's
+deletion never shows in another's screen.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from app import state
+from app.components.gallery import GalleryEvent, take_event
 from app.jobs import Consequences
+from app.models import Pictures, shared
 from munkey_core.errors import BadInputError, BundleError, MunkeyError, UnknownIdError
-from munkey_core.studio import Studio, list_bundles
-from munkey_core.types import PRIVATE, Browse, BundleInfo, Deletion, NearDuplicate
+from munkey_core.studio import Studio
+from munkey_core.types import PRIVATE, Browse, NearDuplicate
 
 T = TypeVar("T")
 
-_SESSION = "munkey-session"
-_MAX_PICTURES = 20_000
+MEMORISATION = "memorisation"
 _MAX_RESULTS = 64
-_NO_PICTURE = (
-    "data:image/svg+xml;base64,"
-    + base64.b64encode(
-        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28">'
-        b'<path fill="#8a94a3" fill-opacity=".35" d="M0 0h28v28H0z"/></svg>'
-    ).decode()
-)
-
-
-# -- shared by all sessions --------------------------------------------------------------------
-
-
-class Pictures:
-    """Data URIs of a bundle's images, the least used ones forgotten first."""
-
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._uris: OrderedDict[str, str] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def uri(self, id_: str) -> str:
-        """A grey square stands for a picture that the bundle may not carry."""
-        with self._lock:
-            if id_ in self._uris:
-                self._uris.move_to_end(id_)
-                return self._uris[id_]
-        try:
-            uri = as_uri(self._studio.picture(id_))
-        except BundleError:
-            uri = _NO_PICTURE
-        with self._lock:
-            self._uris[id_] = uri
-            while len(self._uris) > _MAX_PICTURES:
-                self._uris.popitem(last=False)
-        return uri
-
-
-@dataclass(frozen=True)
-class Shared:
-    """One loaded bundle and its pictures."""
-
-    studio: Studio
-    pictures: Pictures
-
-
-def as_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-@st.cache_data(ttl=20, show_spinner=False)
-def bundles() -> tuple[BundleInfo, ...]:
-    """Bundles that a link may name: those found, and the one the server was started with."""
-    return list_bundles()
-
-
-def location(name: str) -> str:
-    """What to open for a name in a link. Raises BundleError listing what there is.
-
-    A link can't name a path: that would let anybody make the server read any folder.
-    """
-    started_with = os.environ.get("MUNKEY_BUNDLE", "").strip()
-    if started_with and name == Path(started_with).name and Path(started_with).is_dir():
-        return started_with
-    for info in bundles():
-        if info.name == name:
-            return info.path
-    names = ", ".join(info.name for info in bundles()) or "none"
-    raise BundleError(f"the name of a model on this server ({names})")
-
-
-@st.cache_resource(show_spinner="Loading the model and its memory…", max_entries=4)
-def _shared(path: str, digest: str) -> Shared:
-    studio = Studio.open(path)
-    # The first deletion should not wait for what it needs to know about everybody's neighbours.
-    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
-    return Shared(studio, Pictures(studio))
-
-
-def shared(name: str) -> Shared:
-    """The loaded bundle, loaded anew when the one on disk is another. Raises MunkeyError."""
-    path = location(name)
-    manifest = Path(path, "manifest.json")
-    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
-    return _shared(path, digest)
-
-
-# -- one person's session ----------------------------------------------------------------------
 
 
 @dataclass
@@ -147,6 +56,30 @@ class Session:
         return self.remember(("near", ids), lambda: self.studio.near_duplicates(ids))
 
     @property
+    def scored(self) -> bool:
+        """Whether the bundle knows how much is memorised of each image."""
+        return self.best_known() != ""
+
+    def best_known(self) -> str:
+        """The image still in memory that is known best by heart; empty if no score tells."""
+
+        def find() -> str:
+            found = self.browse(Browse(hide_forgotten=True))
+            try:
+                return found[0] if found and self.studio.score(MEMORISATION, found[0]) > 0 else ""
+            except BadInputError:
+                return ""
+
+        return self.remember("best", find)
+
+    def caption(self, id_: str) -> str:
+        """How much of an image is known by heart, in percentage points; else its owner."""
+        if not self.scored:
+            return self.studio.record(id_).owner
+        points = round(100 * self.studio.score(MEMORISATION, id_))
+        return f"by heart {points:+d}".replace("-", "−") if points else "by heart 0"
+
+    @property
     def groups(self) -> state.Groups:
         """Ids of the standing deletions, oldest first."""
         return tuple(deletion.ids for deletion in self.studio.history)
@@ -155,24 +88,25 @@ class Session:
 def enter(page: str) -> Session:
     """The session's model, as the URL or the person wants it. Raises MunkeyError if it can't be
     opened, after putting the choice back so that the next run works."""
+    take_event(state.GALLERY, _clicked)
     news = state.url_is_news(page)
     if news:
         state.read_url()
     session = _open(state.get("bundle"), renew=news)
-    if news or session is not st.session_state.get(_SESSION):
-        st.session_state[_SESSION] = session
+    if news or session is not st.session_state.get(state.SESSION):
+        st.session_state[state.SESSION] = session
         _settle(session)
     return session
 
 
 def current() -> Session:
     """The session that :func:`enter` opened, for callbacks."""
-    session: Session = st.session_state[_SESSION]
+    session: Session = st.session_state[state.SESSION]
     return session
 
 
 def _open(name: str, renew: bool) -> Session:
-    session: Session | None = st.session_state.get(_SESSION)
+    session: Session | None = st.session_state.get(state.SESSION)
     try:
         common = shared(name)
     except BundleError as error:
@@ -180,7 +114,6 @@ def _open(name: str, renew: bool) -> Session:
             raise
         state.reject("bundle", name, str(error))
         name = state.default_bundle()
-        state.put("bundle", name)
         common = shared(name)
     if session is None or renew or session.studio.digest != common.studio.digest:
         return Session(name, common.studio.session(), common.pictures)
@@ -211,7 +144,8 @@ def _settle(session: Session) -> None:
 
 def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     """The ids that have a key in this bundle; one message for the others."""
-    known, unknown = [], []
+    known: list[str] = []
+    unknown: list[str] = []
     for id_ in ids:
         try:
             (known if studio.record(id_).split == PRIVATE else unknown).append(id_)
@@ -227,12 +161,33 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     return known
 
 
+# -- picking -----------------------------------------------------------------------------------
+
+
+def pick(ids: Iterable[str]) -> None:
+    """Add images whose keys are still there to the basket."""
+    studio, basket = current().studio, dict.fromkeys(state.get("basket"))
+    basket.update(dict.fromkeys(id_ for id_ in ids if not studio.is_forgotten(id_)))
+    state.change("basket", tuple(basket))
+
+
+def _clicked(event: GalleryEvent) -> None:
+    basket = dict.fromkeys(state.get("basket")) | dict.fromkeys(event.added)
+    state.change("basket", tuple(id_ for id_ in basket if id_ not in event.removed))
+
+
+def add_owner(owner: str | None) -> None:
+    if owner:
+        pick(current().browse(Browse(owner=owner, hide_forgotten=True)))
+
+
 # -- deleting and undoing ----------------------------------------------------------------------
 
 
 def delete_basket() -> None:
     """Delete the keys of everything in the basket, which is then empty."""
     session = current()
+    take_event(state.GALLERY, _clicked)  # A click just before the button belongs to it.
     ids = [id_ for id_ in state.get("basket") if not session.studio.is_forgotten(id_)]
     if not ids:
         return
@@ -266,13 +221,6 @@ def undo_all() -> None:
         _work_out(session)
 
 
-def newest(studio: Studio) -> Deletion | None:
-    """The newest standing deletion as of now: undoing another one makes it no older."""
-    if not studio.history:
-        return None
-    return replace(studio.history[-1], generation=studio.generation)
-
-
 def _work_out(session: Session) -> None:
     """Start finding out what the newest standing deletion changed, instead of an older one."""
     if session.consequences is not None:
@@ -284,5 +232,5 @@ def _work_out(session: Session) -> None:
 def _attempt(action: Callable[[], object]) -> None:
     try:
         action()
-    except (BadInputError, MunkeyError) as error:
-        state.say(state.quoted(str(error)))
+    except MunkeyError as error:
+        state.say(state.plain(str(error)))

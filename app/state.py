@@ -33,6 +33,14 @@ SHOW = {
     "selection": "Only my selection",
 }
 
+# Keys of the session's state that belong to no property. They stand here together, so that no
+# two parts of the app use one name for two things.
+GALLERY = "images"  # the training images' gallery, whose clicks go into the basket
+SESSION = "munkey-session"  # services.Session
+ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
+RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
+OWN_EARLIER = "munkey-own-earlier"  # picture → (generation, probabilities), the newest two
+
 _PREFIX = "munkey:"
 _WIDGET = "munkey-widget:"
 _WRITTEN = "munkey-url:written"  # the query this session wrote last, and when
@@ -137,6 +145,10 @@ def get(name: str) -> Any:
     return st.session_state.get(_PREFIX + name, prop.default)
 
 
+def default(name: str) -> Any:
+    return _BY_NAME[name].default
+
+
 def put(name: str, value: Any) -> None:
     """Set a property, as code that handles no event of a person does."""
     st.session_state[_PREFIX + _BY_NAME[name].name] = value
@@ -239,16 +251,21 @@ def _read(prop: Property, raw: str | None) -> Any:
 
 def reject(name: str, got: str, wanted: str) -> None:
     """Put a property back to its default and say so."""
-    default = _BY_NAME[name].default
-    put(name, default)
-    instead = f"using {default}" if default not in ("", ()) else "left out"
+    value = default_bundle() if name == "bundle" else default(name)
+    put(name, value)
+    instead = f"using {plain(str(value))}" if value not in ("", ()) else "left out"
     say(f"{name} must be {wanted}, got {quoted(got)}: {instead}.")
 
 
 def quoted(text: str) -> str:
-    """A foreign text, shortened, with what Markdown might read as markup taken away."""
-    plain = "".join(c if c.isalnum() or c in " -_./,%" else "·" for c in text)
-    return "“" + (plain if len(plain) <= 40 else plain[:40] + "…") + "”"
+    """A foreign text in quotation marks, shortened, as Markdown."""
+    return "“" + plain(text if len(text) <= 40 else text[:40] + "…") + "”"
+
+
+def plain(text: str) -> str:
+    """A foreign text as Markdown that shows it as it is: no link, no image, no formatting."""
+    visible = "".join(c if c.isprintable() else "·" for c in text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible)
 
 
 def write_url(forgotten: Groups) -> None:

@@ -15,6 +15,7 @@ from munkey_core.types import FloatArray
 
 _MOST_ROWS = 4
 _WORTH_A_ROW = 0.02
+_MOST_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Neighbour:
 
 
 def percent(value: float) -> str:
-    """A probability for people: whole percent, never a false 0 or 100."""
+    """A probability for people: whole percent, never a false 0 or 100, never torn apart."""
     if value < 0.01:
-        return "<1 %"
-    return ">99 %" if value > 0.99 else f"{round(100 * value)} %"
+        return "<1\u00a0%"
+    return ">99\u00a0%" if value > 0.99 else f"{round(100 * value)}\u00a0%"
 
 
 def legend(series: Sequence[Series]) -> str:
@@ -132,11 +133,26 @@ def _verdict(classes: Sequence[str], series: Sequence[Series]) -> str:
 
 
 def neighbour_row(neighbours: Sequence[Neighbour], title: str) -> str:
-    """The images whose memories take part in an answer, each with its share of it."""
-    tiles = "".join(_neighbour(n) for n in neighbours)
+    """The images whose memories take part in an answer, each with its share of it.
+
+    neighbours: the largest share first; the last ones are only counted.
+    """
+    shown, rest = neighbours[:_MOST_NEIGHBOURS], neighbours[_MOST_NEIGHBOURS:]
+    tiles = "".join(_neighbour(n) for n in shown)
+    others = f", {len(rest)} others {percent(sum(n.share for n in rest))}" if rest else ""
     return (
-        f'<div class="mk-title">{escape(title)} <span>· share of the answer</span></div>'
-        f'<div class="mk-tiles">{tiles}</div>'
+        f'<div class="mk-title">{escape(title)} <span>· share of the answer{others}</span></div>'
+        f'<div class="mk-tiles">{tiles}</div>{_alone(neighbours)}'
+    )
+
+
+def _alone(neighbours: Sequence[Neighbour]) -> str:
+    """Explain the sign for "image alone" where it leads the answer."""
+    if neighbours[0].picture:
+        return ""
+    return (
+        '<div class="mk-small mk-alone">∅ No memory is similar enough to decide, so the model goes '
+        "mostly by the image itself.</div>"
     )
 
 
@@ -162,7 +178,7 @@ class Tile:
     number: str = ""
 
 
-def tiles(items: Sequence[Tile], width: int = 86) -> str:
+def tiles(items: Sequence[Tile], width: int = 74) -> str:
     """A grid of small pictures."""
     return (
         f'<div class="mk mk-tiles" style="--mk-tile:{width}px">'

@@ -1,0 +1,59 @@
+"""A button that puts the address of the present screen on the clipboard."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_HTML = '<button type="button"><span class="text">Copy link</span></button>'
+_CSS = """
+button {
+  width: 100%;
+  padding: 7px 12px;
+  border: 1px solid var(--st-border-color);
+  border-radius: var(--st-button-radius, 8px);
+  background: var(--st-background-color);
+  color: var(--st-text-color);
+  font: inherit;
+  font-family: var(--st-font);
+  cursor: pointer;
+}
+button:hover { border-color: var(--st-primary-color); }
+button:focus-visible { outline: 3px solid var(--st-text-color); outline-offset: 2px; }
+"""
+# The clipboard API needs https or localhost; in a classroom's plain http the old way still works.
+_JS = """
+function oldWay(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.appendChild(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}
+
+export default function (component) {
+  const button = component.parentElement.querySelector("button");
+  const text = button.querySelector(".text");
+  button.onclick = async () => {
+    const link = window.location.href;
+    let done = false;
+    try {
+      await navigator.clipboard.writeText(link);
+      done = true;
+    } catch {
+      done = oldWay(link);
+    }
+    if (!done) window.prompt("Copy this link:", link);
+    text.textContent = done ? "Link copied" : "Copy link";
+    setTimeout(() => (text.textContent = "Copy link"), 2500);
+  };
+}
+"""
+
+_component = st.components.v2.component("munkey_copy_link", html=_HTML, css=_CSS, js=_JS)
+
+
+def copy_link() -> None:
+    """Show the button. The address is the browser's own, so it can't be behind the screen."""
+    _component(key="copy-link")

@@ -1,0 +1,56 @@
+"""MUNKEY Studio: ``streamlit run app/main.py``, from any folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Streamlit puts this file's folder on the path; the packages lie one above.
+_ROOT = str(Path(__file__).resolve().parent.parent)
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+import streamlit as st  # noqa: E402
+
+st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide")
+
+from app import services, state  # noqa: E402
+from app.components.style import use_style  # noqa: E402
+from app.panels.basket import sidebar  # noqa: E402
+from app.views import about, forget  # noqa: E402
+from munkey_core.errors import MunkeyError  # noqa: E402
+
+
+def main() -> None:
+    """One run: take in what happened, make the URL say it, draw."""
+    page = st.navigation(
+        [
+            st.Page(forget.show, title="Forget", url_path="forget", default=True),
+            st.Page(about.show, title="About this model", url_path="about"),
+        ],
+        position="top",
+    )
+    use_style()
+    try:
+        session = services.enter(page.url_path)
+    except MunkeyError as error:
+        _no_model(str(error))
+        return
+    state.write_url(session.groups)
+    if state.messages():
+        lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
+        st.warning(lines, icon=":material/link_off:")
+    sidebar(session)
+    page.run()
+
+
+def _no_model(reason: str) -> None:
+    st.title("No model to show")
+    st.error(state.plain(reason))
+    st.markdown(
+        "`munkey bundles` lists the models that are found here. `MUNKEY_BUNDLES` names the folder "
+        "to look in, `MUNKEY_BUNDLE` the model to open."
+    )
+
+
+main()

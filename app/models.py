@@ -1,0 +1,100 @@
+"""Loaded bundles, shared by all sessions of this server and only read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from munkey_core.errors import BundleError
+from munkey_core.studio import Studio, list_bundles
+from munkey_core.types import BundleInfo
+
+_MAX_PICTURES = 20_000
+_NO_PICTURE = (
+    "data:image/svg+xml;base64,"
+    + base64.b64encode(
+        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28">'
+        b'<path fill="#8a94a3" fill-opacity=".35" d="M0 0h28v28H0z"/></svg>'
+    ).decode()
+)
+
+
+class Pictures:
+    """Data URIs of a bundle's images, the least used ones forgotten first."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._uris: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def uri(self, id_: str) -> str:
+        """A grey square stands for a picture that the bundle may not carry."""
+        with self._lock:
+            if id_ in self._uris:
+                self._uris.move_to_end(id_)
+                return self._uris[id_]
+        try:
+            uri = as_uri(self._studio.picture(id_))
+        except BundleError:
+            uri = _NO_PICTURE
+        with self._lock:
+            self._uris[id_] = uri
+            while len(self._uris) > _MAX_PICTURES:
+                self._uris.popitem(last=False)
+        return uri
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One loaded bundle and its pictures."""
+
+    studio: Studio
+    pictures: Pictures
+
+
+def as_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+@st.cache_data(ttl=20, show_spinner=False)
+def bundles() -> tuple[BundleInfo, ...]:
+    """Bundles that a link may name: those found, and the one the server was started with."""
+    return list_bundles()
+
+
+def location(name: str) -> str:
+    """What to open for a name in a link. Raises BundleError listing what there is.
+
+    A link can't name a path: that would let anybody make the server read any folder.
+    """
+    started_with = os.environ.get("MUNKEY_BUNDLE", "").strip()
+    if started_with and name == Path(started_with).name and Path(started_with).is_dir():
+        return started_with
+    for info in bundles():
+        if info.name == name:
+            return info.path
+    names = ", ".join(info.name for info in bundles()) or "none"
+    raise BundleError(f"the name of a model on this server ({names})")
+
+
+@st.cache_resource(show_spinner="Loading the model and its memory…", max_entries=4)
+def _shared(path: str, digest: str) -> Shared:
+    studio = Studio.open(path)
+    # The first deletion should not wait for what it needs to know about everybody's neighbours.
+    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    return Shared(studio, Pictures(studio))
+
+
+def shared(name: str) -> Shared:
+    """The loaded bundle, loaded anew when the one on disk is another. Raises MunkeyError."""
+    path = location(name)
+    manifest = Path(path, "manifest.json")
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+    return _shared(path, digest)

@@ -1,0 +1,53 @@
+"""From the library's results to what a prediction card wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.components.prediction import Neighbour, Series
+from app.panels.words import class_name
+from app.services import Session
+from munkey_core.types import Change, FloatArray, Prediction
+
+BEFORE = "with its key (before)"
+AFTER = "key deleted (after)"
+_IMAGE_ALONE = "image alone"
+
+
+def neighbours(
+    session: Session, ids: Sequence[str], weights: FloatArray, own: str = ""
+) -> list[Neighbour]:
+    """Who answers, the largest share first.
+
+    weights: (K,) or (K + 1,), the null anchor last. own: the id of the image itself.
+    """
+    found = [
+        Neighbour(
+            session.pictures.uri(id_),
+            "this image itself" if id_ == own else class_name(session, id_),
+            float(weight),
+        )
+        for id_, weight in zip(ids, weights, strict=False)
+    ]
+    if len(weights) > len(ids):
+        found.append(Neighbour("", _IMAGE_ALONE, float(weights[-1])))
+    return sorted(found, key=lambda neighbour: -neighbour.share)
+
+
+def share_of(id_: str, ids: Sequence[str], weights: FloatArray) -> float:
+    """The share that an image's own key has in its answer."""
+    return float(weights[ids.index(id_)]) if id_ in ids else 0.0
+
+
+def series_of(change: Change) -> list[Series]:
+    """The bars of one deleted image. A retrained model would be a third series here."""
+    return [Series("before", BEFORE, change.before), Series("after", AFTER, change.after)]
+
+
+def row(prediction: Prediction, i: int) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
+    """Probabilities, neighbours and shares of the i-th query."""
+    return (
+        prediction.probabilities[i],
+        prediction.retrieval.ids[i],
+        prediction.exemplar_weights[i],
+    )

@@ -1,0 +1,104 @@
+"""The sidebar, on every page: which model, what is picked, what was deleted, the link."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app import models, services, state
+from app.components.copy_link import copy_link
+from app.panels.words import count, milliseconds, owner_word
+from app.services import Session
+
+_THUMBNAILS = 15
+
+
+def sidebar(session: Session) -> None:
+    with st.sidebar:
+        _model(session)
+        _basket(session)
+        _history(session)
+        copy_link()
+
+
+def _model(session: Session) -> None:
+    names = {info.name: info.title for info in models.bundles()}
+    names.setdefault(session.name, session.studio.title)  # $MUNKEY_BUNDLE may lie elsewhere.
+    if len(names) > 1:
+        st.selectbox(
+            "Model",
+            list(names),
+            format_func=lambda name: f"{names[name]} ({name})",
+            **state.widget("bundle", _other_model),
+        )
+    left, total = session.studio.keys_left, session.studio.keys_total
+    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} keys in memory")
+
+
+def _other_model() -> None:
+    """Ids, classes and owners of one data set mean nothing in another."""
+    for name in ("basket", "class", "owner", "find", "page"):
+        state.change(name, state.default(name))
+
+
+def _basket(session: Session) -> None:
+    basket = state.get("basket")
+    title, clear = st.columns([3, 2], vertical_alignment="center")
+    title.html(f'<div class="mk mk-count"><b>{len(basket):,}</b> picked</div>')
+    clear.button(
+        "Clear", on_click=state.change, args=("basket", ()), disabled=not basket, width="stretch"
+    )
+    if basket:
+        newest = basket[::-1][:_THUMBNAILS]
+        images = "".join(_thumbnail(session, id_) for id_ in newest)
+        st.html(f'<div class="mk mk-thumbs">{images}</div>')
+        if len(basket) > len(newest):
+            st.caption(f"and {len(basket) - len(newest):,} more (Show → Only my selection)")
+    else:
+        st.caption("Your basket is empty: click images to pick them. It follows you to every page.")
+    _add_owner(session)
+
+
+def _thumbnail(session: Session, id_: str) -> str:
+    name = escape(id_, quote=True)
+    return f'<img src="{session.pictures.uri(id_)}" alt="{name}" title="{name}">'
+
+
+def _add_owner(session: Session) -> None:
+    owners = session.studio.owners
+    if not owners:
+        return
+    word = owner_word(session)
+    st.session_state[state.ADD_OWNER] = None
+
+    def add() -> None:
+        services.add_owner(st.session_state[state.ADD_OWNER])
+
+    st.selectbox(
+        f"Add all of a {word}",
+        list(owners),
+        index=None,
+        format_func=lambda name: f"{name} ({owners[name]})",
+        placeholder="Choose…",
+        key=state.ADD_OWNER,
+        on_change=add,
+    )
+
+
+def _history(session: Session) -> None:
+    history = session.studio.history
+    if not history:
+        return
+    st.markdown("**Deleted in this session**")
+    for index in range(len(history) - 1, max(-1, len(history) - 7), -1):
+        deletion = history[index]
+        text, button = st.columns([5, 4], vertical_alignment="center", gap="small")
+        text.caption(f"{count(len(deletion.ids), 'key')}  \n{milliseconds(deletion.milliseconds)}")
+        button.button(
+            "Undo", key=f"undo-{index}", on_click=services.undo, args=(index,), width="stretch"
+        )
+    if len(history) > 6:
+        st.caption(f"and {len(history) - 6} earlier ones")
+    if len(history) > 1:
+        st.button("Undo everything", on_click=services.undo_all, width="stretch")

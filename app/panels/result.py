@@ -1,0 +1,218 @@
+"""What a deletion changed: the deleted images first, then everybody else, as it becomes known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import services, state
+from app.components.pager import pager, pages
+from app.components.prediction import Tile, card, legend, percent, tiles
+from app.jobs import Consequences
+from app.panels.answers import neighbours, series_of, share_of
+from app.panels.leak import backbone_leak
+from app.panels.words import class_name, count, milliseconds, whose
+from app.services import Session
+from munkey_core.types import Change, SideEffects
+
+_ALL_AS_CARDS = 6
+_CARDS_OF_MANY = 4
+_PER_PAGE = 24
+_PATIENCE = 0.35  # Seconds to wait for a whole answer before showing a part of it.
+_POLL = 0.4
+
+
+def result(session: Session, job: Consequences) -> None:
+    """Show what is known; as long as it is not everything, look again every moment."""
+    _headline(session, job)
+    job.wait(_PATIENCE)
+    watching = not job.finished
+    part: Any = st.fragment(_show, run_every=_POLL if watching else None)
+    part(session, job, watching)
+
+
+def _show(session: Session, job: Consequences, watching: bool) -> None:
+    if watching and job.finished:
+        st.rerun()  # Draws the page once more, without the timer.
+    if job.predicted:
+        changed = sorted(job.changes, key=lambda change: change.shift)
+        _deleted_images(session, changed, job.deletion.generation)
+    _side_effects(session, job)
+    _what_remains(session)
+
+
+# -- the deleted images --------------------------------------------------------------------------
+
+
+def _headline(session: Session, job: Consequences) -> None:
+    deletion = job.deletion
+    with st.container(horizontal=True, vertical_alignment="center", key="result-head"):
+        st.html(
+            f'<div class="mk mk-sum">{count(len(deletion.ids), "key")} deleted in '
+            f"{escape(milliseconds(deletion.milliseconds))}</div>",
+            width="stretch",
+        )
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="undo-newest",
+            on_click=services.undo,
+            args=(len(session.studio.history) - 1,),
+        )
+
+
+def _deleted_images(session: Session, changed: list[Change], generation: int) -> None:
+    if len(changed) > 1:
+        st.html(f'<div class="mk mk-sum">{_summary(changed)}</div>')
+    st.html(legend(series_of(changed[0])))
+    big = changed if len(changed) <= _ALL_AS_CARDS else changed[:_CARDS_OF_MANY]
+    if len(big) < len(changed):
+        st.caption(f"The {len(big)} that changed most:")
+    st.html('<div class="mk-cards">' + "".join(_card(session, c) for c in big) + "</div>")
+    rest = changed[len(big) :]
+    if rest:
+        _paged(
+            f"rest-{generation}",
+            f"The other {len(rest):,}, most changed first (probability of the true class)",
+            [lambda c=c: _compact(session, c) for c in rest],  # type: ignore[misc]
+        )
+
+
+def _summary(changed: Sequence[Change]) -> str:
+    flipped = sum(change.flipped for change in changed)
+    before = float(np.mean([change.before[change.label] for change in changed]))
+    after = float(np.mean([change.after[change.label] for change in changed]))
+    taken = (
+        "is now taken for something else" if flipped == 1 else ("are now taken for something else")
+    )
+    return (
+        f"{flipped:,} of {len(changed):,} forgotten images {taken}."
+        f"<small>Mean probability of the true class: {percent(before)} → {percent(after)}."
+        "</small>"
+    )
+
+
+def _card(session: Session, change: Change) -> str:
+    own = share_of(change.id, change.neighbours_before, change.weights_before)
+    before, after = change.before[change.label], change.after[change.label]
+    name = session.studio.classes[change.label]
+    return card(
+        session.pictures.uri(change.id),
+        whose(session, change.id),
+        session.studio.classes,
+        change.label,
+        series_of(change),
+        f"{name}: {percent(before)} → {percent(after)}. "
+        f"Before, its own key gave {percent(own)} of the answer.",
+        neighbours(session, change.neighbours_after, change.weights_after),
+    )
+
+
+def _compact(session: Session, change: Change) -> Tile:
+    classes = session.studio.classes
+    was, now = (int(p.argmax()) for p in (change.before, change.after))
+    before, after = change.before[change.label], change.after[change.label]
+    return Tile(
+        session.pictures.uri(change.id),
+        f"{change.id}, {classes[change.label]}",
+        classes[was],
+        f"→ {classes[now]}" if was != now else "",
+        f"{percent(before)} → {percent(after)}",
+    )
+
+
+# -- everybody else ------------------------------------------------------------------------------
+
+
+def _side_effects(session: Session, job: Consequences) -> None:
+    if job.predicted:
+        st.markdown("**And everybody else?**")
+    effects = job.side_effects
+    if effects is not None:
+        _found(session, effects)
+    elif job.error:
+        st.error(f"The other images could not be checked: {state.plain(job.error)}")
+    elif job.stopped:
+        st.info("Stopped: the other images were not all checked. Undo and delete again to check.")
+    else:
+        _progress(job)
+
+
+def _progress(job: Consequences) -> None:
+    progress = job.progress
+    fraction = progress.done / max(1, progress.total) if progress else 0.0
+    what = "Checking the deleted images"
+    if progress and progress.stage == "side effects":
+        what = "Checking images that lost a neighbour"
+    numbers = f": {progress.done:,} of {progress.total:,}" if progress else " …"
+    left = progress.remaining_seconds if progress else None
+    time_left = f", about {max(1, round(left))} s left" if left is not None else ""
+    st.progress(min(1.0, fraction), text=what + numbers + time_left)
+    st.button("Stop checking", on_click=job.stop, key="stop")
+
+
+def _found(session: Session, effects: SideEffects) -> None:
+    st.markdown(
+        f"**{len(effects.retain):,} of {effects.retain_checked:,}** other training images "
+        f"(retain set) and **{len(effects.test):,} of {effects.test_checked:,}** test images get "
+        "another answer now."
+    )
+    touched = effects.retain_touched + effects.test_touched
+    st.caption(
+        f"{count(touched, 'image')} lost a neighbour and {'was' if touched == 1 else 'were'} "
+        f"asked again, in {effects.seconds:.1f} s; no other can have changed."
+    )
+    for key, title, rows in (
+        ("retain", "Training images with another answer", effects.retain),
+        ("test", "Test images with another answer", effects.test),
+    ):
+        if rows:
+            makers = [lambda r=r: _other(session, *r) for r in rows]  # type: ignore[misc]
+            _paged(f"{key}-{effects.generation}", f"{title}: {len(rows):,}", makers)
+
+
+def _other(session: Session, id_: str, was: int, now: int) -> Tile:
+    classes = session.studio.classes
+    true = class_name(session, id_)
+    verdict = "right" if classes[now] == true else "wrong"
+    return Tile(
+        session.pictures.uri(id_),
+        f"{id_}, true class {true}",
+        classes[was],
+        f"→ {classes[now]}",
+        f"now {verdict}",
+    )
+
+
+def _paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
+    """A grid of small pictures, a page at a time; only the page shown is made."""
+    with st.expander(title, expanded=len(makers) <= _PER_PAGE, key=f"expander-{key}"):
+        name = state.RESULT_PAGE + key
+        total = pages(len(makers), _PER_PAGE)
+        page = min(st.session_state.get(name, 1), total)
+        first = (page - 1) * _PER_PAGE
+        st.html(tiles([make() for make in makers[first : first + _PER_PAGE]]))
+        if total > 1:
+
+            def turn(wanted: int) -> None:
+                st.session_state[name] = wanted
+
+            pager(page, total, f"{page} of {total}", turn, f"pager-{key}")
+
+
+# -- the truth about it --------------------------------------------------------------------------
+
+
+def _what_remains(session: Session) -> None:
+    """Deleting keys is not the whole of forgetting, and the page says so beside every result."""
+    leak = backbone_leak(session)
+    measured = f" Measured backbone leak of this model: {leak}." if leak else ""
+    st.caption(
+        "**What remains:** the network's shared weights were trained while these images were in "
+        f"the memory, and deleting keys does not change them.{measured} A model that never saw "
+        "these images would still recognise many of them, so don't expect every answer to turn."
+    )

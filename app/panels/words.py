@@ -1,0 +1,33 @@
+"""Phrases that several panels use: one way to count, one way to name an owner."""
+
+from __future__ import annotations
+
+from app.services import Session
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """ "1 key", "2 keys", "1,000 keys"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def owner_word(session: Session) -> str:
+    return "simulated owner" if session.studio.owners_simulated else "owner"
+
+
+def whose(session: Session, id_: str) -> str:
+    """Id and owner of an image, as the small line on its card."""
+    owner = session.studio.record(id_).owner
+    if not owner:
+        return id_
+    return f"{id_} · {owner}" + (" (simulated)" if session.studio.owners_simulated else "")
+
+
+def class_name(session: Session, id_: str) -> str:
+    return session.studio.classes[session.studio.record(id_).label]
+
+
+def milliseconds(value: float) -> str:
+    """A duration that nobody has to count zeros in."""
+    if value < 0.01:
+        return "<0.01 ms"
+    return f"{value:.2f} ms" if value < 1 else f"{value:,.1f} ms"

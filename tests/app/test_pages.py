@@ -1,0 +1,231 @@
+"""The pages run without a browser: pick, delete, undo, and whatever a link may say."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+MAIN = ROOT / "app" / "main.py"
+ID = "train-14265"
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
+    reason="needs the default bundle, pretrained/fashion",
+)
+
+
+@pytest.fixture(autouse=True)
+def default_bundle(monkeypatch):
+    monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
+    monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
+
+
+def open_app(**query) -> AppTest:
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def ids(n: int) -> list[str]:
+    """Some ids that have a key, from the app's own first page."""
+    from app import models
+    from munkey_core.types import Browse
+
+    return list(models.shared("fashion").studio.browse(Browse(sample=n)))
+
+
+def text(app: AppTest) -> str:
+    """Everything the page says, in one string."""
+    blocks = [*app.markdown, *app.caption, *app.title, *app.warning, *app.info, *app.error]
+    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
+    return "\n".join([*(str(block.value) for block in blocks), *html])
+
+
+def button(app: AppTest, start: str):
+    return next(b for b in app.button if b.label.startswith(start))
+
+
+def query(app: AppTest) -> dict[str, str]:
+    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+
+
+def settled(app: AppTest) -> AppTest:
+    """Run again until the consequences are all known."""
+    for _ in range(60):
+        if "get another answer now" in text(app):
+            return app
+        time.sleep(0.5)
+        app.run()
+    raise AssertionError(f"the other images were never checked:\n{text(app)[-2000:]}")
+
+
+def test_the_first_screen_says_what_to_do():
+    app = open_app()
+    assert not app.exception
+    assert app.title[0].value == "Watch a model forget"
+    assert button(app, "Delete").disabled
+    assert query(app) == {}
+    button(app, "Pick the image").click().run()
+    assert not app.exception
+    assert button(app, "Delete 1 key").disabled is False
+    assert "basket" in query(app)
+
+
+def test_delete_shows_before_and_after_and_undo_takes_it_back():
+    two = ids(2)
+    app = open_app(basket=" ".join(two))
+    assert "true class" in text(app)
+    button(app, "Delete 2 keys").click().run()
+    assert not app.exception
+    settled(app)
+    shown = text(app)
+    assert "2 keys deleted in" in shown
+    assert "mk-after" in shown
+    assert "of 9,998" in shown
+    assert "What remains" in shown
+    assert query(app)["forgotten"] == " ".join(two)
+    assert "basket" not in query(app)
+    app.button(key="undo-newest").click().run()
+    assert not app.exception
+    assert "mk-after" not in text(app)
+    assert "Its key is back." in text(app)
+    assert query(app)["basket"] == " ".join(two)
+    assert "forgotten" not in query(app)
+
+
+def test_a_link_repeats_the_deletions_one_by_one():
+    a, b, c = ids(3)
+    app = open_app(forgotten=f"{a} {b},{c}")
+    assert "9,997 of 10,000 keys" in text(app)
+    assert "1 key deleted in" in text(app)
+    assert query(app)["forgotten"] == f"{a} {b},{c}"
+    app.button(key="undo-0").click().run()
+    assert query(app)["forgotten"] == c
+    assert "1 key deleted in" in text(app)
+    assert "9,999 of 10,000 keys" in text(app)
+
+
+def test_a_long_basket_travels_by_digest():
+    many = ids(300)
+    app = open_app(basket=" ".join(many))
+    digest = query(app)["basket"]
+    assert digest.startswith("@")
+    again = open_app(basket=digest)
+    assert button(again, "Delete 300 keys")
+    assert not again.warning
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("bundle", "../../etc/passwd", "bundle must be the name of a model"),
+        ("bundle", str(ROOT / "pretrained" / "fashion"), "bundle must be the name of a model"),
+        ("show", "wild", "show must be one of"),
+        ("class", "99", "class must be class numbers from 0 to 9"),
+        ("owner", "nobody", "owner must be an owner in this bundle"),
+        ("n", "1e9", "n must be a whole number"),
+        ("seed", "-1", "seed must be a whole number"),
+        ("page", "zero", "page must be a whole number"),
+        ("basket", "<script>alert(1)</script>", "1 of 1 ids name no image with a key"),
+        ("basket", "![x](http://evil/x.png)", "1 of 1 ids name no image with a key"),
+        ("basket", "test-00001", "1 of 1 ids name no image with a key"),
+        ("forgotten", "nobody,'; DROP TABLE keys", "ids name no image with a key"),
+        ("forgotten", "@0123456789", "no longer holds"),
+        ("wat", "1", "unknown part"),
+    ],
+)
+def test_a_bad_link_gets_one_message_and_the_default(name, value, said):
+    app = open_app(**{name: value})
+    assert not app.exception
+    assert len(app.warning) == 1
+    assert said in app.warning[0].value.replace("\\", "")
+    assert "<script>" not in app.warning[0].value
+    assert "![x](" not in app.warning[0].value
+    assert app.title[0].value == "Watch a model forget"
+    assert query(app) == {}
+    button(app, "Pick the image").click().run()
+    assert not app.warning
+
+
+def test_a_page_beyond_the_last_shows_the_last():
+    app = open_app(page="99999")
+    assert not app.exception
+    assert "Page 500 of 500" in text(app)
+
+
+def test_no_bundle_at_all_is_said_in_words(monkeypatch):
+    monkeypatch.setenv("MUNKEY_BUNDLE", "no-such-model")
+    app = open_app()
+    assert not app.exception
+    assert app.title[0].value == "No model to show"
+
+
+def test_two_sessions_do_not_see_each_other():
+    one, two = open_app(basket=ID), open_app(basket=ID)
+    button(one, "Delete 1 key").click().run()
+    two.run()
+    assert "9,999 of 10,000 keys" in text(one)
+    assert "10,000 of 10,000 keys" in text(two)
+
+
+def test_filters_change_the_gallery_and_the_url():
+    app = open_app(page="3")
+    app.selectbox(key="munkey-widget:show").select("random").run()
+    assert query(app)["show"] == "random"
+    assert "page" not in query(app)
+    app.multiselect(key="munkey-widget:class").select(1).run()
+    assert query(app)["class"] == "1"
+    app.text_input(key="munkey-widget:find").input("no such id").run()
+    assert not app.exception
+    assert button(app, "Delete keys")
+
+
+def test_everything_of_an_owner_goes_into_the_basket():
+    app = open_app()
+    choice = app.selectbox(key="munkey-add-owner")
+    owner = choice.options[0].split(" ")[0]
+    choice.select(owner).run()
+    assert not app.exception
+    assert "picked" in text(app)
+    assert int(button(app, "Delete").label.split()[1].replace(",", "")) > 1
+
+
+def test_about_shows_the_card_without_its_head():
+    page = AppTest.from_string(
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from app import services, state\n"
+        "from app.views import about\n"
+        "services.enter('about')\n"
+        "about.show()\n",
+        default_timeout=60,
+    ).run()
+    assert not page.exception
+    shown = text(page)
+    assert "library_name" not in shown
+    assert "What is guaranteed, and what is not" in shown
+    assert "400 simulated owners" in shown
+    assert "Zalando" in shown
+
+
+def test_the_measured_leak_stands_beside_the_result(monkeypatch):
+    from munkey_core.studio import Studio
+
+    leak = {"points": 0.91, "ci95": [-0.12, 1.94], "oracle_points": 0.3}
+    monkeypatch.setattr(Studio, "metrics", property(lambda self: {"backbone_leak": leak}))
+    app = open_app(forgotten=ID)
+    assert "+0.9 percentage points, 95 % interval [−0.1, +1.9]" in text(app)
+
+
+def test_the_server_may_be_started_with_a_bundle_that_lies_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUNKEY_BUNDLE", str(ROOT / "pretrained" / "fashion"))
+    monkeypatch.setenv("MUNKEY_BUNDLES", str(tmp_path))
+    app = open_app(basket=ID)
+    assert not app.exception
+    assert not app.warning
+    assert query(app)["bundle"] == "fashion"

@@ -1,0 +1,96 @@
+"""The table of properties: each value goes into the URL and comes back the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import links, state
+from app.links import MAX_QUERY, TextStore, UnknownDigestError
+
+
+def prop(name):
+    return next(p for p in state.PROPERTIES if p.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bundle", "fashion"),
+        ("show", "random"),
+        ("class", (3, 0)),
+        ("owner", "customer-0001"),
+        ("find", "42"),
+        ("n", 1000),
+        ("seed", 2**31 - 1),
+        ("page", 7),
+        ("basket", ("train-00001", "a/b_c~%.-2")),
+        ("forgotten", (("train-00001", "train-00002"), ("train-00003",))),
+    ],
+)
+def test_a_property_survives_the_url(name, value):
+    assert prop(name).parse(prop(name).dump(value)) == value
+
+
+def test_every_property_has_a_name_of_its_own():
+    names = [p.name for p in state.PROPERTIES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("show", "wild"),
+        ("class", "T-shirt"),
+        ("class", "1 -1"),
+        ("owner", "x" * 101),
+        ("find", "tab\there"),
+        ("n", "0"),
+        ("n", "5001"),
+        ("n", "1e3"),
+        ("seed", "-1"),
+        ("seed", str(2**31)),
+        ("page", ""),
+        ("page", "٣"),
+    ],
+)
+def test_a_bad_value_is_refused(name, raw):
+    with pytest.raises(state.BadValueError):
+        prop(name).parse(raw)
+
+
+def test_repeated_ids_count_once():
+    assert prop("basket").parse("b a b,a") == ("b", "a")
+    assert prop("forgotten").parse("a a,,b") == (("a",), ("b",))
+
+
+def test_a_long_list_becomes_a_digest_and_comes_back():
+    ids = " ".join(f"train-{i:05d}" for i in range(1000))
+    short = links.shorten({"basket": ids, "seed": "1"}, ("basket", "forgotten"))
+    assert short["seed"] == "1"
+    assert len(short["basket"]) < 30
+    assert links.spell_out(short["basket"]) == ids
+
+
+def test_only_the_longest_list_is_shortened_if_that_is_enough():
+    query = {"basket": "a b", "forgotten": "x" * MAX_QUERY}
+    short = links.shorten(query, ("basket", "forgotten"))
+    assert short["basket"] == "a b"
+    assert short["forgotten"].startswith("@")
+
+
+def test_the_store_is_bounded_and_names_what_it_lost(monkeypatch):
+    monkeypatch.setattr(links, "_MAX_TEXTS", 2)
+    store = TextStore()
+    first, second, third = (store.put(text) for text in "abc")
+    assert store.get(second) == "b"
+    assert store.get(third) == "c"
+    with pytest.raises(UnknownDigestError):
+        store.get(first)
+
+
+@pytest.mark.parametrize("text", ["![x](http://evil)", "<b>", "a*b_c`d", "[l](javascript:x)"])
+def test_foreign_text_is_shown_as_it_is(text):
+    shown = state.plain(text)
+    assert shown.replace("\\", "") == text
+    assert "](" not in shown
+    assert "<" not in shown.replace("\\<", "")
