@@ -152,7 +152,10 @@ def _app(arguments: argparse.Namespace) -> int:
     # The library starts the app and never imports it. -P: an `app` in the current folder is not
     # ours.
     command = [sys.executable, "-P", "-m", "app.launch", "--port", str(arguments.port)]
-    return subprocess.call([*command, "--headless"] if arguments.headless else command)
+    command += ["--headless"] if arguments.headless else []
+    if os.name == "posix":  # takes this process's place, so that ending it ends the server
+        os.execv(sys.executable, command)
+    return subprocess.call(command)
 
 
 def _bundles(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,68 @@
+"""Take the README's pictures from the real app: `python tutorials/screenshots.py`.
+
+It starts `munkey app` on the default bundle, deletes two keys in Chromium and photographs the
+page in light and dark.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = {"width": 1280, "height": 860}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(url, timeout=1)
+            return
+        except OSError:
+            time.sleep(0.25)
+    raise SystemExit(f"the app did not answer at {url} within a minute")
+
+
+def photograph(browser: Browser, url: str, scheme: str) -> None:
+    page = browser.new_context(color_scheme=scheme, viewport=SIZE).new_page()
+    page.goto(url)
+    tiles = page.get_by_role("option")
+    tiles.first.wait_for(timeout=30_000)
+    tiles.nth(1).click()
+    tiles.nth(4).click()
+    page.get_by_role("button", name="Delete 2 keys").click()
+    page.get_by_text("And everybody else?").wait_for(timeout=30_000)
+    page.wait_for_timeout(2500)
+    page.screenshot(path=IMAGES / f"forget-{scheme}.png")
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "munkey_core.cli", "app", "--headless", "--port", str(port)]
+    server = subprocess.Popen(command)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(f"{url}/_stcore/health")
+        with sync_playwright() as playwright:
+            found = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            for scheme in ("light", "dark"):
+                photograph(browser, url, scheme)
+    finally:
+        server.terminate()
+
+
+if __name__ == "__main__":
+    main()
