@@ -19,17 +19,20 @@ from app.theme import streamlit_options
 
 
 def main() -> None:
-    """Serve the app on 127.0.0.1, or wherever Streamlit's own settings say."""
+    """Serve the app until the process ends."""
     parser = argparse.ArgumentParser(prog="app.launch")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true")
     arguments = parser.parse_args()
     options = {
         **streamlit_options(),
+        "server.address": arguments.host,
         "server.port": str(arguments.port),
         "server.headless": "true" if arguments.headless else "false",
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "viewer",
     }
     script = Path(__file__).with_name("main.py")
     sys.argv = ["streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]

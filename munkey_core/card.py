@@ -79,17 +79,15 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "- The encoder never saw a private image.",
         "- θ also learned from the labels of the public anchors, here and in every model that is "
         "retrained for comparison.",
-        *_figures(metrics),
+        *(["", *figures(metrics)] if metrics else []),
         "",
     ]
     return "\n".join(lines)
 
 
-def _figures(metrics: dict[str, Any] | None) -> list[str]:
-    if metrics is None:
-        return []
+def figures(metrics: dict[str, Any]) -> list[str]:
+    """Lines of Markdown with the figures of metrics.json, for the card and the README."""
     rows = [
-        "",
         f"## Measured: forget set {metrics['forget']}",
         "",
         f"n_forget = {metrics['n_forget']:,}, n_retain = {metrics['n_retain']:,}, n_test = "
@@ -100,32 +98,47 @@ def _figures(metrics: dict[str, Any] | None) -> list[str]:
         "| model | TA | RA | FA | MIA AUROC | Avg Gap to its oracle |",
         "|---|---|---|---|---|---|",
     ]
-    for name, figures in metrics["models"].items():
+    for name, model in metrics["models"].items():
         cells = [
-            f"{figures[key]:.2f} ± {figures['spread'][key]:.2f}"
+            f"{model[key]:.2f} ± {model['spread'][key]:.2f}"
             for key in ("test_accuracy", "retain_accuracy", "forget_accuracy")
         ]
-        low, high = figures["mia_auc_ci95"]
-        gap = figures["avg_gap"]
-        shown = "" if gap is None else f"{gap:.2f} ± {figures['spread']['avg_gap']:.2f}"
+        low, high = model["mia_auc_ci95"]
+        gap = model["avg_gap"]
+        shown = "" if gap is None else f"{gap:.2f} ± {model['spread']['avg_gap']:.2f}"
         rows.append(
-            f"| {name} | {' | '.join(cells)} | {figures['mia_auc']:.2f} [{low:.2f}, {high:.2f}] "
+            f"| {name} | {' | '.join(cells)} | {model['mia_auc']:.2f} [{low:.2f}, {high:.2f}] "
             f"| {shown} |"
         )
-    band, leak = metrics["null_band"], metrics["backbone_leak"]
-    low, high = leak["ci95"]
+    rows += [
+        "",
+        "*MUNKEY retrained* is the oracle: the same recipe and seed without the forget set. "
+        "*plain* is the same network without a memory, trained on the same private and public "
+        "images.",
+    ]
+    band = metrics["null_band"]
+    if band is not None:
+        rows += [
+            "",
+            f"Null band (the same Avg Gap between two oracles of different seeds): "
+            f"{band['mean']:.2f}, from {band['low']:.2f} to {band['high']:.2f} over "
+            f"{band['pairs']} pairs. MUNKEY after deletion against the oracles of the other "
+            f"seeds: {metrics['avg_gap_cross_seeds']:.2f}.",
+        ]
+    leak = metrics["backbone_leak"]
     return [
         *rows,
         "",
-        f"Null band (the same Avg Gap between two oracles of different seeds): "
-        f"{band['mean']:.2f}, from {band['low']:.2f} to {band['high']:.2f} over "
-        f"{band['pairs']} pairs.",
-        "",
         f"Backbone leak (accuracy of the image pathway alone, forget minus test): "
-        f"{leak['points']:+.2f} points, 95% interval [{low:+.2f}, {high:+.2f}]; the same "
-        f"difference in the oracles, which never saw the forget images: "
-        f"{leak['oracle_points']:+.2f} points.",
+        f"{leak['points']:+.2f} points{_interval(leak['ci95'])}; the same difference in the "
+        f"oracles, which never saw the forget images: {leak['oracle_points']:+.2f} points; "
+        f"excess over them, paired by image: {leak['excess_points']:+.2f} "
+        f"points{_interval(leak['excess_ci95'])}.",
     ]
+
+
+def _interval(ci95: list[float] | None) -> str:
+    return "" if ci95 is None else f", 95% interval [{ci95[0]:+.2f}, {ci95[1]:+.2f}]"
 
 
 def _hub_licence(licence: str) -> str:

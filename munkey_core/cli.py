@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
     app = _command(commands, "app", _app, "open the app in the browser")
     app.add_argument("--bundle", help="bundle to open first: a name or a folder")
+    app.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets a class join"
+    )
     app.add_argument("--port", type=int, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser")
 
@@ -151,7 +154,8 @@ def _app(arguments: argparse.Namespace) -> int:
         os.environ["MUNKEY_BUNDLE"] = str(folder.resolve())
     # The library starts the app and never imports it. -P: an `app` in the current folder is not
     # ours.
-    command = [sys.executable, "-P", "-m", "app.launch", "--port", str(arguments.port)]
+    command = [sys.executable, "-P", "-m", "app.launch"]
+    command += ["--host", arguments.host, "--port", str(arguments.port)]
     command += ["--headless"] if arguments.headless else []
     if os.name == "posix":  # takes this process's place, so that ending it ends the server
         os.execv(sys.executable, command)

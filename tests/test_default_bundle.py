@@ -1,5 +1,6 @@
 """What ships: the default bundle, and the tutorial that opens it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from munkey_core.bundle import find_bundle, read_bundle
-from munkey_core.card import write_card
+from munkey_core.card import figures, write_card
 from munkey_core.config import Recipe, load_recipe
 from munkey_core.types import PRIVATE, TEST
 
@@ -61,6 +62,12 @@ def test_its_recipe_is_the_one_it_was_made_with(fashion):
 def test_no_figure_of_its_card_was_typed_by_hand(fashion):
     assert fashion.metrics is not None
     assert fashion.card == write_card(fashion, fashion.metrics)
+
+
+def test_the_figures_of_the_readme_are_the_measured_ones(fashion):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, block, _ = re.split(r"<!-- /?figures -->\n", readme)
+    assert block == "\n".join(figures(fashion.metrics)[2:]) + "\n"
 
 
 def test_the_tutorial_runs_on_it():
