@@ -10,6 +10,8 @@ def backbone_leak(session: Session) -> str:
     leak = (session.studio.metrics or {}).get("backbone_leak")
     if not leak:
         return ""
-    low, high = leak["ci95"]
-    text = f"{leak['points']:+.1f} percentage points, 95 % interval [{low:+.1f}, {high:+.1f}]"
+    text = f"{leak['points']:+.1f} percentage points"
+    if leak["ci95"] is not None:
+        low, high = leak["ci95"]
+        text += f", 95 % interval [{low:+.1f}, {high:+.1f}]"
     return f"{text}; {leak['oracle_points']:+.1f} in a model that never saw them".replace("-", "−")
