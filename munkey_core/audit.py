@@ -1,4 +1,4 @@
-"""Is the model after deletion what retraining would have given? (METHOD.md §1, §6)
+"""Is the model after deletion what retraining would have given? (METHOD.md §1, §3)
 
 For every seed: a MUNKEY trained on everything, the same after deletion, a MUNKEY retrained without
 the forget set (the oracle), and a plain transformer on the same images for its accuracy.
@@ -201,7 +201,7 @@ class ForgettingAudit:
 
 
 def avg_gap(figures: dict[str, float], oracle: dict[str, float]) -> float:
-    """Avg Gap = mean of |TA−TA*|, |RA−RA*|, |FA−FA*|, |MIA−MIA*| (METHOD.md §6), in points."""
+    """Avg Gap = mean of |TA−TA*|, |RA−RA*|, |FA−FA*|, |MIA−MIA*| (METHOD.md §3), in points."""
     return fmean(abs(figures[term] - oracle[term]) for term in GAP_TERMS)
 
 
@@ -285,6 +285,7 @@ def save_report(folder: Path, report: AuditReport) -> None:
         raise BadInputError(f"bundle {folder.name} has changed since the audit began; run it again")
     metrics = report.to_dict()
     del metrics["digest"]  # saving the report changes the bundle's digest
+    card = write_card(bundle, metrics)  # before a file of the sealed bundle changes
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(write_card(bundle, metrics), encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
     seal(folder, bundle.manifest)

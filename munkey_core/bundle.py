@@ -115,7 +115,7 @@ class Manifest:
 class Bundle:
     """A bundle in memory; shared and read-only.
 
-    records: private, test and anchor images, in the order of the thumbnails.
+    records: private, test, anchor and calibration images, in the order of the thumbnails.
     test_keys: (n_test, d) float32, keys of the test images in record order.
     scores: per private image in bank order, each (N,) float32, e.g. "memorisation".
     """
@@ -134,7 +134,7 @@ class Bundle:
     folder: Path | None = None
 
     def records_of(self, split: str) -> tuple[Record, ...]:
-        """Records of one split ("private", "test", "anchor")."""
+        """Records of one split ("private", "test", "anchor", "calibration"), in bundle order."""
         return tuple(record for record in self.records if record.split == split)
 
 

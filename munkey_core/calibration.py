@@ -1,4 +1,4 @@
-"""τ, s_0 and K, chosen on public images that are reported on nowhere (METHOD.md §2, §8.3; ours).
+"""τ, s_0 and K, chosen on public images that are reported on nowhere (METHOD.md §2; ours).
 
 Two groups of public images decide. The *calibration* images had an entry while the model was
 trained, like a private image: with their keys they show whether the memory answers for its own.

@@ -55,7 +55,7 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "Owners are simulated: no real person is named."
         if manifest.owners_simulated
         else "Owners come from the data source.",
-        *([f"{len(skipped)} unreadable files were skipped."] if skipped else []),
+        *([f"Files of the source that were skipped: {len(skipped)}."] if skipped else []),
         "",
         "## Training",
         "",

@@ -318,8 +318,6 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from munkey_core.build import Build, with_seed
     from munkey_core.config import EncoderConfig, Recipe, load_recipe
     from munkey_core.data import load_dataset
@@ -341,7 +339,7 @@ def _train(arguments: argparse.Namespace) -> int:
     text = arguments.config.read_text("utf-8") if arguments.config else ""
     build = Build(
         dataset=dataset,
-        recipe=replace(recipe),
+        recipe=recipe,
         out=arguments.out,
         device=device,
         thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),

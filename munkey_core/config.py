@@ -51,7 +51,7 @@ def _check_positive(settings: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How many images go where (METHOD.md §2, §7); drawn per class, by `seed`.
+    """How many images go where (METHOD.md §2); drawn per class, by `seed`.
 
     public_encoder: images that train the frozen encoder.
     public_anchor: labelled images for the public anchor steps; unseen by the encoder's training,
@@ -141,7 +141,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Joint training of θ and all exemplar tokens (METHOD.md §2 and §7).
+    """Joint training of θ and all exemplar tokens (METHOD.md §2).
 
     p_img, p_mem: probability that the image, the memory pathway is replaced by its null token.
         p_mem = 1 trains the plain transformer: the same network with the memory always empty.
@@ -174,7 +174,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """How the K retrieved exemplars become one prediction (METHOD.md §2, Inference).
+    """How the K retrieved exemplars become one prediction (METHOD.md §2).
 
     aggregation: `mean` averages the K passes (the paper's ensemble); `similarity` weighs them by
         softmax(s_k / tau) (ours); `rank` by 1 / rank; `single_pass` makes one pass with the

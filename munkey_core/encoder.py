@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from munkey_core.config import EncoderConfig
-from munkey_core.errors import DataError
+from munkey_core.errors import BadInputError, DataError
 from munkey_core.types import ImageArray, Progress
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -28,7 +28,8 @@ _CROP_MARGIN = 2
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded images. keys: (B, d) float32 unit length. features: (B, P, c) float32."""
+    """Encoded images. keys: (B, d) float32 unit length. features: (B, P, c) float32, or pixels
+    (B, 3, H, W) for a model that makes its tokens from patches."""
 
     keys: Tensor
     features: Tensor
@@ -152,6 +153,7 @@ class FrozenEncoder(nn.Module):
     key = normalise(pool(E(x)) − μ), μ the mean over the public split: without centring every
     cosine is close to 1. A feature token is one cell of the feature map pooled to grid × grid,
     each channel standardised over the public split, optionally projected on principal components.
+    Raises BadInputError for more components than the backbone has channels.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -161,6 +163,11 @@ class FrozenEncoder(nn.Module):
             ConvBackbone(config.width) if config.name == "conv" else _BACKBONES[config.name]()
         )
         raw = int(self.backbone.channels)  # type: ignore[arg-type]
+        if config.feature_dim > raw:
+            raise BadInputError(
+                f"feature_dim must be at most the {raw} channels of encoder {config.name}, "
+                f"got {config.feature_dim}"
+            )
         self.channels = config.feature_dim or raw
         self.register_buffer("key_mean", torch.zeros(raw))
         self.register_buffer("feature_mean", torch.zeros(raw))

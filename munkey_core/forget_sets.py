@@ -12,7 +12,7 @@ from munkey_core.errors import BadInputError
 from munkey_core.types import Record
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
-_RANDOM = re.compile(r"random-(\d{1,2})pct")
+_RANDOM = re.compile(r"random-([1-9]\d?)pct")
 # One seed for all bundles, so that a set's name means the same images everywhere it is quoted.
 _SEED = 2603
 _MAX_CSV_BYTES = 20_000_000
@@ -40,7 +40,7 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
         owner = spec.removeprefix("owner:")
         ids = tuple(record.id for record in private if record.owner == owner)
         if not ids:
-            raise BadInputError(f"no image belongs to an owner {owner!r}")
+            raise BadInputError(f"no private image belongs to an owner {owner!r}")
     elif match := _RANDOM.fullmatch(spec):
         ids = random_forget_set([record.id for record in private], int(match.group(1)))
     else:

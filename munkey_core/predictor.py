@@ -1,7 +1,7 @@
 """Inference: key of the query → K nearest entries → one pass per exemplar → one prediction.
 
 The paper's ensemble averages the passes; similarity weights and the null anchor are ours
-(METHOD.md §2, Inference).
+(METHOD.md §2).
 """
 
 from __future__ import annotations

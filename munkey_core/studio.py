@@ -11,6 +11,7 @@ of the bank, so what one person forgets is seen by nobody else.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -119,8 +120,6 @@ class Studio:
     @property
     def facts(self) -> dict[str, Any]:
         """The manifest as plain values: data set, licence, training, provenance."""
-        import json
-
         values: dict[str, Any] = json.loads(self._shared.bundle.manifest.to_json())
         return values
 

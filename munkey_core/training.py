@@ -1,4 +1,4 @@
-"""Joint training of the transformer θ and every exemplar token v_i (METHOD.md §2 and §7).
+"""Joint training of the transformer θ and every exemplar token v_i (METHOD.md §2).
 
 While v_i is present it explains what is peculiar to x_i, so θ gets almost no gradient to memorise
 it. Each step in which the image pathway answers alone for a private image teaches θ that image,
@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ class JointTraining:
     tokens stay as they were drawn.
 
     Every random draw of an epoch comes from (seed, epoch), so a run resumed from its checkpoint
-    ends in the same weights, on the same device, as one that was never interrupted.
+    repeats the draws of one that was never interrupted. On the CPU it ends in the same bits; on
+    CUDA only up to the order in which its kernels add.
     """
 
     def __init__(
@@ -213,7 +215,9 @@ class JointTraining:
             return (step + 1) / warm
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
+    @cached_property
     def _identity(self) -> dict[str, Any]:
+        """Settings and data of this run; a checkpoint of another one is refused."""
         return {
             "model": asdict(self.model.config),
             "train": asdict(self.config),
@@ -225,7 +229,7 @@ class JointTraining:
         if self._checkpoint is None:
             return
         state = {
-            "identity": self._identity(),
+            "identity": self._identity,
             "epochs_done": epochs_done,
             "model": self.model.state_dict(),
             "tokens": self._tokens.detach(),
@@ -240,7 +244,7 @@ class JointTraining:
         if self._checkpoint is None or not self._checkpoint.exists():
             return 0
         state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
-        if state["identity"] != self._identity():
+        if state["identity"] != self._identity:
             raise TrainingError(
                 f"the checkpoint {self._checkpoint} belongs to a run with other settings or data; "
                 "remove it, or choose another --out"

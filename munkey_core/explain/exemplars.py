@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.bank import BankView, MemoryBank
+from munkey_core.errors import BadInputError
 from munkey_core.predictor import Predictor, candidate_similarity, exemplar_weights
 
 _CHUNK = 256
@@ -20,10 +21,10 @@ def leave_one_out(
     features: (N, ...) of the bank's images in bank order; labels: (N,) int64.
     Returns two (N,) float32 in [0, 1]. Exact: the second is what deleting that one key gives,
     because a deletion leaves all weights and other rows as they are. Their difference is the
-    memorisation score (METHOD.md §6).
+    memorisation score (METHOD.md §3). Raises BadInputError for single-pass aggregation.
     """
     if predictor.config.aggregation == "single_pass":
-        raise NotImplementedError("leave-one-out needs an ensemble of passes")
+        raise BadInputError("leave-one-out needs an ensemble of passes, got single_pass")
     kept, gone = [], []
     k = predictor.config.k
     view = BankView(bank)

@@ -62,7 +62,11 @@ def rmia(
     target: (n,), references: (K, n) true-class probabilities of the images; *_population: (m,) and
     (K, m) of images that no model was trained on. P is the mean over the references without the
     image (member: (K, n); None if no reference saw any), then (1 + a)/2 · P + (1 − a)/2.
+    Raises BadInputError for a γ that is not above 0, an a outside [0, 1], an empty population, or
+    an image that all references were trained on.
     """
+    if not gamma > 0 or not 0 <= a <= 1:
+        raise BadInputError(f"gamma must be above 0 and a in [0, 1], got {gamma} and {a}")
     member = np.zeros(references.shape, dtype=np.bool_) if member is None else member
     _check(target, references, member)
     nobody = np.zeros(references_population.shape, dtype=np.bool_)

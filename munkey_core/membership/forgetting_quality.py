@@ -1,6 +1,6 @@
 """Forgetting Quality Score as the Unlearning Comparator computes it, and its permutation null.
 
-The score compares an unlearned with one retrained model on the same images (METHOD.md §6). It is
+The score compares an unlearned with one retrained model on the same images (METHOD.md §3). It is
 here so that results can be set beside that tool's. It is a minimum over 204 threshold tests chosen
 and scored on the same data, so even two identical models don't reach 1: never show it without the
 null.

@@ -1,6 +1,6 @@
 """Membership signals: one number an image, from one model's class probabilities.
 
-In every signal a larger score means member (METHOD.md §6).
+In every signal a larger score means member (METHOD.md §3).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import torch
 
 from munkey_core.build import Build, near_duplicate_threshold, with_seed
 from munkey_core.bundle import read_bundle
-from munkey_core.config import ModelConfig, OwnersConfig, Recipe, SplitConfig
+from munkey_core.config import EncoderConfig, ModelConfig, OwnersConfig, Recipe, SplitConfig
 from munkey_core.data.splits import make_splits
-from munkey_core.encoder import EncoderTraining
+from munkey_core.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.studio import Studio
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
@@ -216,6 +216,12 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(whole, tmp_path, monkeyp
     if stage == "training":
         assert next(p.done for p in seen if p.stage == "training") > 1
     assert [path.name for path in tmp_path.iterdir()] == ["stripes"]
+
+
+def test_more_components_than_channels_are_refused():
+    assert FrozenEncoder(EncoderConfig(width=4, feature_dim=16)).channels == 16
+    with pytest.raises(BadInputError, match="at most the 16 channels of encoder conv, got 17"):
+        FrozenEncoder(EncoderConfig(width=4, feature_dim=17))
 
 
 def test_a_run_killed_while_it_saves_the_encoder_can_go_on(whole, tmp_path, monkeypatch):

@@ -267,7 +267,7 @@ def test_without_json_the_answer_is_text(capsys, argv):
         (["forget", "tiny", "nobody"], "no image with id 'nobody'"),
         (["forget", "tiny", ","], "name at least one image"),
         (["forget", "tiny", "@missing.csv"], "missing.csv is not a readable"),
-        (["forget", "tiny", "owner:nobody"], "no image belongs to an owner 'nobody'"),
+        (["forget", "tiny", "owner:nobody"], "no private image belongs to an owner 'nobody'"),
         (["train", "--out", "new"], "--data"),
         (["train", "--data", "nowhere", "--out", "new"], "nowhere"),
         (["train", "--data", "bundles", "--out", "new", "--device", "tpu"], "device must be"),

@@ -33,6 +33,11 @@ def test_a_canonical_set_has_its_share_of_the_images(percent, count):
     assert set(chosen) <= set(IDS)
 
 
+@pytest.mark.parametrize("spec", ["random-0pct", "random-00pct", "random-05pct", "random-100pct"])
+def test_a_share_that_is_no_canonical_set_is_not_taken_for_one(spec):
+    assert select_ids(spec, RECORDS) == (spec,)  # an id like any other, refused by the bank
+
+
 FROZEN_10PCT = ("img-02", "img-04", "img-31", "img-37")
 
 

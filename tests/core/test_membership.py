@@ -217,6 +217,13 @@ def test_attacks_refuse_images_without_the_references_they_need():
         population(target, np.array([]))
 
 
+@pytest.mark.parametrize("setting", [{"gamma": 0.0}, {"gamma": float("nan")}, {"a": 1.5}])
+def test_rmia_refuses_settings_that_mean_nothing(setting):
+    target, references, member, _ = simulated_references(n=6, k=4)
+    with pytest.raises(BadInputError, match="gamma must be above 0"):
+        rmia(target, references, target, references, member, **setting)
+
+
 # -- forgetting quality ----------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from munkey_core import predictor as predictor_module
 from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import EnsembleConfig
 from munkey_core.encoder import to_float
-from munkey_core.errors import StaleGenerationError
+from munkey_core.errors import BadInputError, StaleGenerationError
 from munkey_core.explain.exemplars import leave_one_out
 from munkey_core.predictor import Predictor, candidate_similarity, exemplar_weights
 
@@ -334,6 +334,12 @@ def test_leave_one_out_holds_among_many_copies_of_one_key():
     copies = bank.keys[torch.tensor([0, 0, 0, 0, 0, 0, 1, 2])]
     predictor = tiny.random_predictor(k=2, tau=0.3)
     check_leave_one_out(predictor, MemoryBank(bank.ids, copies, bank.tokens))
+
+
+def test_leave_one_out_refuses_a_single_pass_that_it_can_not_take_apart():
+    predictor = tiny.random_predictor(k=2, aggregation="single_pass")
+    with pytest.raises(BadInputError, match="single_pass"):
+        check_leave_one_out(predictor, tiny.random_bank(3))
 
 
 def check_leave_one_out(predictor: Predictor, bank: MemoryBank) -> None:
