@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,13 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits
-from munkey_core.encoder import Encoded, EncoderTraining, FrozenEncoder, to_float
+from munkey_core.encoder import Encoded, EncoderTraining, FrozenEncoder, concatenate, to_float
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.explain.exemplars import leave_one_out
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.records import Thumbnails
-from munkey_core.training import JointTraining, TrainingData
+from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress, Record
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
@@ -80,6 +80,7 @@ class Build:
     """One making of a bundle. `run` yields progress; the bundle then lies in `out`.
 
     thumbnails: whether the images go into the bundle, as their licence allows.
+    recipe_text: the recipe's file as its author wrote it, if there is one.
     Raises BundleError if `out` exists, TrainingError if the run kept in `<out>.training` is of
     another recipe or data.
     """
@@ -91,10 +92,17 @@ class Build:
     thumbnails: bool
     recipe_text: str = ""
 
+    def parts(self) -> dict[str, int]:
+        """How many images go where, by part. Raises BadInputError if there are too few."""
+        splits = make_splits(self.dataset, self.recipe.split)
+        return {field.name: len(getattr(splits, field.name)) for field in fields(Splits)}
+
     def run(self) -> Iterator[Progress]:
         if self.out.exists():
             raise BundleError(f"{self.out} exists already; choose another folder or remove it")
         splits = make_splits(self.dataset, self.recipe.split)
+        if self.recipe.model.tokens == "patches":
+            check_patches(self.recipe.model, *self.dataset.images.shape[1:3])
         work = self._work_folder()
         clock = _StageClock(work / "seconds.json")
 
@@ -120,8 +128,7 @@ class Build:
         bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds)
         yield Progress("finishing", 1, 2, 0.0)
         texts = {CARD: write_card(bundle)}
-        if self.recipe_text:
-            texts[RECIPE] = self.recipe_text
+        texts[RECIPE] = self.recipe_text or self.recipe.to_toml()
         if bundle.thumbnails is not None and self.dataset.notice:
             texts[NOTICE] = self.dataset.notice
         write_bundle(bundle, self.out, texts)
@@ -137,7 +144,9 @@ class Build:
             {"recipe": self.recipe.to_dict(), "data": self._data_digest()}, sort_keys=True
         )
         named = work / "run.json"
-        if named.exists() and named.read_text() != identity:
+        # A folder without a finished stage holds nothing that could be lost or mixed up.
+        begun = any(work.glob("*.ckpt"))
+        if begun and (not named.exists() or named.read_text() != identity):
             raise TrainingError(
                 f"{work} holds an unfinished run with another recipe or other data; "
                 "remove it, or choose another --out"
@@ -204,14 +213,13 @@ class Build:
     def _training_data(self, splits: Splits, parts: dict[str, Encoded]) -> TrainingData:
         """Private and calibration images get tokens; anchors don't."""
         labels = torch.from_numpy(self.dataset.labels)
-        keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
-        return TrainingData(
-            private=torch.cat([parts[PRIVATE].features, parts[CALIBRATION].features]),
-            private_labels=torch.cat([labels[splits.private], labels[splits.calibration]]),
-            anchor=parts[ANCHOR].features,
-            anchor_labels=labels[splits.anchor],
-            n_classes=len(self.dataset.classes),
-            neighbours=other_neighbours(keys) if self.recipe.train.neighbour_rate else None,
+        return joint_data(
+            concatenate(parts[PRIVATE], parts[CALIBRATION]),
+            torch.cat([labels[splits.private], labels[splits.calibration]]),
+            parts[ANCHOR],
+            labels[splits.anchor],
+            len(self.dataset.classes),
+            self.recipe.train,
         )
 
     def _choose(
@@ -340,17 +348,6 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     return round(float(nearest.quantile(_NEAR_QUANTILE)), 5)
 
 
-def other_neighbours(keys: Tensor, k: int = 4) -> Tensor:
-    """(n, k) int64 rows of each key's nearest other keys."""
-    found = []
-    for first, block in zip(range(0, len(keys), 1024), keys.split(1024), strict=True):
-        similarity = block @ keys.T
-        own = torch.arange(len(block))
-        similarity[own, first + own] = -torch.inf
-        found.append(similarity.topk(min(k, len(keys) - 1), dim=1).indices)
-    return torch.cat(found)
-
-
 def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any]:
     """Where and with what a bundle was made. seconds: wall time by stage."""
     import torchvision
@@ -370,11 +367,6 @@ def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any
         "source_revision": _source_revision(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The recipe with another seed for the joint training; splits and encoder stay."""
-    return replace(recipe, train=replace(recipe.train, seed=seed))
 
 
 def _dark_background(images: Any) -> bool:

@@ -68,7 +68,6 @@ class Manifest:
     training: dict[str, Any]
     calibration: dict[str, Any]
     provenance: dict[str, Any]
-    forget_sets: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
     @property

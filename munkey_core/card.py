@@ -114,7 +114,8 @@ def figures(metrics: dict[str, Any]) -> list[str]:
         "",
         "*MUNKEY retrained* is the oracle: the same recipe and seed without the forget set. "
         "*plain* is the same network without a memory, trained on the same private and public "
-        "images.",
+        "images. All of them also learned from the labels of the same public anchors. Key deletion "
+        "leaves the shared weights as they are: this is not exact unlearning.",
     ]
     band = metrics["null_band"]
     if band is not None:

@@ -8,6 +8,8 @@ The standard library's argparse, because `munkey train` must run where only PyTo
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import os
 import subprocess
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     show = _command(commands, "show", _show, "check a bundle and tell what it is")
     show.add_argument("bundle")
+    show.add_argument("--records", action="store_true", help="list ids, labels, owners as CSV")
 
     predict = _command(commands, "predict", _predict, "predict images")
     predict.add_argument("bundle")
@@ -186,6 +189,8 @@ def _show(arguments: argparse.Namespace) -> int:
     from munkey_core.studio import Studio
 
     studio = Studio.open(arguments.bundle)
+    if arguments.records:
+        return _records(arguments, studio)
     facts = {"digest": studio.digest, **studio.facts, "metrics": studio.metrics}
     provenance = facts["provenance"]
     return _answer(
@@ -202,6 +207,19 @@ def _show(arguments: argparse.Namespace) -> int:
             f"digest {studio.digest}; all files match it",
         ],
     )
+
+
+def _records(arguments: argparse.Namespace, studio: Any) -> int:
+    """Ids and what is known of them: private and test images."""
+    from dataclasses import asdict
+
+    records = [studio.record(id_) for id_ in (*studio.private_ids(), *studio.test_ids())]
+    rows = [{**asdict(record), "label": studio.classes[record.label]} for record in records]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return _answer(arguments, rows, [text.getvalue().rstrip("\n")])
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -307,6 +325,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         f"{len(effects.retain)} of {effects.retain_checked:,} retain, "
         f"{len(effects.test)} of {effects.test_checked:,} test",
         f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
+        "the shared weights stay as they are: this is not exact unlearning",
     ]
     shown = sorted(changes, key=lambda change: change.shift)[:20]
     lines += [
@@ -318,40 +337,45 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from munkey_core.build import Build, with_seed
-    from munkey_core.config import EncoderConfig, Recipe, load_recipe
+    from munkey_core.build import Build
+    from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
-    from munkey_core.data.splits import default_split
+    from munkey_core.recipes import default_recipe, with_seed
     from munkey_core.training import resolve_device
 
     device = resolve_device(arguments.device)
     recipe = load_recipe(arguments.config) if arguments.config else None
-    size = recipe.encoder.image_size if recipe else None
-    dataset = load_dataset(arguments.data, image_size=size)
-    if recipe is None:
-        side = dataset.images.shape[1]
-        # Two halvings must leave a map of at least grid × grid cells.
-        encoder = EncoderConfig(image_size=max(16, side), width=24)
-        recipe = Recipe(arguments.out.name, split=default_split(dataset), encoder=encoder)
+    dataset = load_dataset(arguments.data, image_size=recipe.encoder.image_size if recipe else None)
+    for name, reason in dataset.skipped:
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    recipe = recipe or default_recipe(dataset, arguments.out.name)
     if arguments.seed is not None:
         recipe = with_seed(recipe, arguments.seed)
+    as_written = arguments.config is not None and arguments.seed is None
     own = dataset.name in ("image_folder", "medmnist")
-    text = arguments.config.read_text("utf-8") if arguments.config else ""
     build = Build(
         dataset=dataset,
         recipe=recipe,
         out=arguments.out,
         device=device,
         thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
-        recipe_text=text,
+        recipe_text=arguments.config.read_text("utf-8") if as_written else "",
+    )
+    parts = build.parts()
+    print(
+        f"{len(dataset):,} images: " + ", ".join(f"{n:,} {name}" for name, n in parts.items()),
+        file=sys.stderr,
     )
     _watch(build.run())
-    for name, reason in dataset.skipped:
-        print(f"skipped {name}: {reason}", file=sys.stderr)
     return _answer(
         arguments,
-        {"bundle": str(arguments.out), "device": str(device), "skipped": len(dataset.skipped)},
-        [f"wrote {arguments.out}"],
+        {
+            "bundle": str(arguments.out),
+            "device": str(device),
+            "parts": parts,
+            "skipped": [list(entry) for entry in dataset.skipped],
+        },
+        [f"wrote {arguments.out}: {parts['private']:,} images with a key"],
     )
 
 

@@ -7,6 +7,7 @@ when the object is made, so a setting that exists is a setting that works.
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
@@ -72,9 +73,8 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
-        _check_positive(self, "public_encoder", "validation", "private", "test")
-        for name in ("public_anchor", "calibration"):
-            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        _check_positive(self, "public_encoder", "calibration", "validation", "private", "test")
+        _require(self.public_anchor >= 0, "public_anchor", "0 or more", self.public_anchor)
 
     @property
     def train_total(self) -> int:
@@ -227,6 +227,16 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def to_toml(self) -> str:
+        """The text of a recipe file; `load_recipe` gives an equal recipe back."""
+        lines = [f"name = {json.dumps(self.name)}"]
+        for table, values in self.to_dict().items():
+            if isinstance(values, dict):
+                lines += ["", f"[{table}]"]
+                # JSON writes strings, numbers and booleans as TOML does.
+                lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        return "\n".join(lines) + "\n"
 
 
 def from_dict(kind: type[T], values: dict[str, Any], where: str = "settings") -> T:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,13 @@ class Encoded:
 
     def __len__(self) -> int:
         return self.keys.shape[0]
+
+
+def concatenate(first: Encoded, second: Encoded) -> Encoded:
+    """The images of both, in order."""
+    return Encoded(
+        torch.cat([first.keys, second.keys]), torch.cat([first.features, second.features])
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -214,10 +222,11 @@ class FrozenEncoder(nn.Module):
             )
         self.eval()
         device = self.get_buffer("key_mean").device
-        parts = [
-            self(to_float(images[i : i + batch_size]).to(device))
-            for i in range(0, len(images), batch_size)
-        ]
+        with _full_precision():
+            parts = [
+                self(to_float(images[i : i + batch_size]).to(device))
+                for i in range(0, len(images), batch_size)
+            ]
         return Encoded(
             torch.cat([p.keys for p in parts]).cpu(), torch.cat([p.features for p in parts]).cpu()
         )
@@ -228,10 +237,11 @@ class FrozenEncoder(nn.Module):
         self.eval()
         device = self.get_buffer("key_mean").device
         pooled, cells = [], []
-        for i in range(0, len(public_images), batch_size):
-            mapped = self.feature_map(to_float(public_images[i : i + batch_size]).to(device))
-            pooled.append(mapped.mean(dim=(2, 3)))
-            cells.append(F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2))
+        with _full_precision():
+            for i in range(0, len(public_images), batch_size):
+                mapped = self.feature_map(to_float(public_images[i : i + batch_size]).to(device))
+                pooled.append(mapped.mean(dim=(2, 3)))
+                cells.append(F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2))
         flat = torch.cat(cells).transpose(1, 2).flatten(0, 1)
         self.get_buffer("key_mean").copy_(torch.cat(pooled).mean(dim=0))
         self.get_buffer("feature_mean").copy_(flat.mean(dim=0))
@@ -241,6 +251,15 @@ class FrozenEncoder(nn.Module):
             scaled = (flat - flat.mean(dim=0)) / flat.std(dim=0).clamp_min(1e-6)
             _, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
             self.get_buffer("projection").copy_(vectors.flip(1)[:, : self.config.feature_dim])
+
+
+def _full_precision() -> AbstractContextManager[None]:
+    """Convolutions in float32 on a GPU too. By default they use TF32 there: keys made on a GPU
+    would differ in the third digit from those of the same images on the CPU that serves them."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 def to_float(images: ImageArray) -> Tensor:

@@ -6,20 +6,19 @@ can be retrained without a forget set wherever the bundle is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from munkey_core.bank import MemoryBank
-from munkey_core.build import other_neighbours
 from munkey_core.bundle import Bundle
 from munkey_core.config import TrainConfig, from_dict
-from munkey_core.encoder import Encoded
+from munkey_core.encoder import Encoded, concatenate
 from munkey_core.errors import BundleError
 from munkey_core.predictor import Predictor
-from munkey_core.training import JointTraining, TrainingData
+from munkey_core.training import JointTraining, TrainingData, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress
 
 
@@ -76,7 +75,7 @@ class Retraining:
         """Yield progress, then the model: MUNKEY, or with `plain` the plain transformer.
 
         The plain transformer is the same network with the memory slot always empty, trained on
-        the same images with every loss weight 1.
+        the same images; the private and the anchor batch weigh the same in its loss.
         """
         ids = [*self.bundle.bank.ids, *(r.id for r in self.bundle.records_of(CALIBRATION))]
         gone = set(without)
@@ -84,9 +83,11 @@ class Retraining:
         config = replace(self.config, seed=seed)
         if plain:
             config = replace(config, p_mem=1.0, p_img=0.0, anchor_weight=1.0)
-        run = JointTraining(self.bundle.manifest.model, config, self._data(rows), self.device)
+        run = JointTraining(
+            self.bundle.manifest.model, config, self._data(rows, config), self.device
+        )
         yield from run.run()
-        keys = self._both(lambda part: part.keys)[rows]
+        keys = self._entries.keys[rows]
         kept = [ids[i] for i in rows.tolist()]
         private = [i for i, id_ in enumerate(kept) if id_ in self.bundle.bank]
         bank = MemoryBank(
@@ -97,16 +98,17 @@ class Retraining:
         )
         yield TrainedModel(predictor, bank, seed)
 
-    def _data(self, rows: Tensor) -> TrainingData:
-        keys = self._both(lambda part: part.keys)[rows]
-        return TrainingData(
-            private=self._both(lambda part: part.features)[rows],
-            private_labels=torch.cat([self.labels[PRIVATE], self.labels[CALIBRATION]])[rows],
-            anchor=self.encoded[ANCHOR].features,
-            anchor_labels=self.labels[ANCHOR],
-            n_classes=len(self.bundle.manifest.classes),
-            neighbours=other_neighbours(keys) if self.config.neighbour_rate else None,
-        )
+    @property
+    def _entries(self) -> Encoded:
+        """Every image that gets a token: private, then calibration."""
+        return concatenate(self.encoded[PRIVATE], self.encoded[CALIBRATION])
 
-    def _both(self, part: Callable[[Encoded], Tensor]) -> Tensor:
-        return torch.cat([part(self.encoded[PRIVATE]), part(self.encoded[CALIBRATION])])
+    def _data(self, rows: Tensor, config: TrainConfig) -> TrainingData:
+        return joint_data(
+            self._entries[rows],
+            torch.cat([self.labels[PRIVATE], self.labels[CALIBRATION]])[rows],
+            self.encoded[ANCHOR],
+            self.labels[ANCHOR],
+            len(self.bundle.manifest.classes),
+            config,
+        )

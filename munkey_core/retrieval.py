@@ -55,3 +55,14 @@ class ExactRetriever:
             rows[query] = order[: rows.shape[1]]
             values[query] = similarity[query, rows[query]]
         return rows[:, :k], values[:, :k].clamp(-1.0, 1.0)
+
+
+def other_neighbours(keys: Tensor, k: int = 4) -> Tensor:
+    """(n, k) int64 rows of each key's nearest other keys."""
+    found = []
+    for first, block in zip(range(0, len(keys), 1024), keys.split(1024), strict=True):
+        similarity = block @ keys.T
+        own = torch.arange(len(block))
+        similarity[own, first + own] = -torch.inf
+        found.append(similarity.topk(min(k, len(keys) - 1), dim=1).indices)
+    return torch.cat(found)

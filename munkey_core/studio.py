@@ -220,7 +220,8 @@ class Studio:
         if thumbnails is None:
             licence = self._shared.bundle.manifest.dataset["licence"]
             raise BundleError(
-                f"bundle {self.name} carries no images (licence of the data: {licence})"
+                f"bundle {self.name} carries no images: they were left out, or the licence of the "
+                f"data ({licence}) does not let them be shipped"
             )
         return thumbnails
 

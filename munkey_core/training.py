@@ -21,9 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from munkey_core.config import ModelConfig, TrainConfig
-from munkey_core.encoder import augment
+from munkey_core.encoder import Encoded, augment
 from munkey_core.errors import TrainingError
 from munkey_core.model import ExemplarTransformer
+from munkey_core.retrieval import other_neighbours
 from munkey_core.types import Progress
 
 _TOKEN_SCALE = 0.02
@@ -58,6 +59,25 @@ class TrainingData:
             self.anchor_labels,
             self.n_classes,
         )
+
+
+def joint_data(
+    entries: Encoded,
+    labels: Tensor,
+    anchors: Encoded,
+    anchor_labels: Tensor,
+    n_classes: int,
+    config: TrainConfig,
+) -> TrainingData:
+    """What joint training reads of encoded images.
+
+    entries: every image that gets a token, private and calibration. Their neighbours are found
+    only if `config` swaps tokens.
+    """
+    neighbours = other_neighbours(entries.keys) if config.neighbour_rate else None
+    return TrainingData(
+        entries.features, labels, anchors.features, anchor_labels, n_classes, neighbours
+    )
 
 
 def resolve_device(name: str) -> torch.device:
@@ -266,14 +286,19 @@ def _data_digest(data: TrainingData) -> str:
     return digest.hexdigest()
 
 
-def _count_tokens(config: ModelConfig, private: Tensor) -> int:
-    if config.tokens == "features":
-        return private.shape[1]
-    height, width = private.shape[-2:]
+def check_patches(config: ModelConfig, height: int, width: int) -> None:
+    """Raise TrainingError unless patches tile an image of so many pixels."""
     if height % config.patch_size or width % config.patch_size:
         raise TrainingError(
             f"patch_size must divide the image's {height} × {width} pixels, got {config.patch_size}"
         )
+
+
+def _count_tokens(config: ModelConfig, private: Tensor) -> int:
+    if config.tokens == "features":
+        return private.shape[1]
+    height, width = private.shape[-2:]
+    check_patches(config, height, width)
     return (height // config.patch_size) * (width // config.patch_size)
 
 

@@ -241,9 +241,9 @@ class BackboneLeak:
     """What key deletion can't remove: accuracy of the image pathway alone (exemplar = ∅) on the
     forget set minus the same on test, in points, mean over seeds.
 
-    ci95: over images; None for a single image. oracle_points: the same difference in the oracles,
-    which never saw the forget images: how much easier than test images they are. excess_points,
-    excess_ci95: leak minus oracle_points, paired by image.
+    ci95: over images; None where they have no spread. oracle_points: the same difference in the
+    oracles, which never saw the forget images: how much easier than test images they are.
+    excess_points, excess_ci95: leak minus oracle_points, paired by image.
     """
 
     points: float

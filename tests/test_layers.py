@@ -21,7 +21,7 @@ ROWS = [
     ["encoder", "bank", "records", "forget_sets"],
     ["predictor", "training", "bundle"],
     ["explain", "effects", "calibration", "card"],
-    ["studio", "build"],
+    ["studio", "build", "recipes"],
     ["retraining", "bench"],
     ["audit"],
     ["cli"],

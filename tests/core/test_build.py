@@ -8,12 +8,13 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.build import Build, near_duplicate_threshold, with_seed
+from munkey_core.build import Build, near_duplicate_threshold
 from munkey_core.bundle import read_bundle
 from munkey_core.config import EncoderConfig, ModelConfig, OwnersConfig, Recipe, SplitConfig
 from munkey_core.data.splits import make_splits
 from munkey_core.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.errors import BadInputError, BundleError, TrainingError
+from munkey_core.recipes import with_seed
 from munkey_core.studio import Studio
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
 
@@ -166,11 +167,22 @@ def test_patches_are_trained_written_read_and_predicted(tmp_path, side, tokens):
     assert len(studio.changes(deletion)) == 4
 
 
-@pytest.mark.parametrize("parts", [{"public_anchor": 0}, {"calibration": 0}])
-def test_the_parts_that_may_be_empty_may_be_empty(tmp_path, parts):
-    recipe = dataclasses.replace(RECIPE, split=dataclasses.replace(RECIPE.split, **parts))
+def test_anchors_may_be_left_out(tmp_path):
+    recipe = dataclasses.replace(RECIPE, split=dataclasses.replace(RECIPE.split, public_anchor=0))
     bundle = built(tmp_path / "less", recipe=recipe)
     assert len(bundle.bank) == 36
+
+
+def test_calibration_may_not_as_nothing_else_shows_whether_the_memory_answers():
+    with pytest.raises(BadInputError, match="calibration must be above 0"):
+        dataclasses.replace(RECIPE.split, calibration=0)
+
+
+def test_patches_that_do_not_tile_are_refused_before_anything_is_trained(tmp_path):
+    model = dataclasses.replace(RECIPE.model, tokens="patches", patch_size=5)
+    with pytest.raises(TrainingError, match="patch_size must divide"):
+        built(tmp_path / "tiles", recipe=dataclasses.replace(RECIPE, model=model))
+    assert not (tmp_path / "tiles.training").exists()
 
 
 def test_neighbours_in_the_slot_can_be_trained(tmp_path):

@@ -7,9 +7,9 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.build import other_neighbours
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
+from munkey_core.retrieval import other_neighbours
 from munkey_core.training import JointTraining, TrainingData, resolve_device
 
 CPU = torch.device("cpu")
