@@ -64,7 +64,8 @@ class Consequences:
                     self.progress = step
                 if self.stopped:
                     return
-            self.stopped = False
+            # A stop that came too late to leave anything out is none.
+            self.stopped = self.side_effects is None
         except MunkeyError as error:
             self.error = str(error)
 

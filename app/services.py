@@ -165,9 +165,14 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
 
 
 def pick(ids: Iterable[str]) -> None:
-    """Add images whose keys are still there to the basket."""
+    """Add images whose keys are still there to the basket.
+
+    The first of them goes in last: the newest are shown first, and the first of a list is the
+    one worth seeing (known best by heart, or answering most).
+    """
     studio, basket = current().studio, dict.fromkeys(state.get("basket"))
-    basket.update(dict.fromkeys(id_ for id_ in ids if not studio.is_forgotten(id_)))
+    new = [id_ for id_ in ids if not studio.is_forgotten(id_)]
+    basket.update(dict.fromkeys(reversed(new)))
     state.change("basket", tuple(basket))
 
 

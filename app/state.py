@@ -10,6 +10,7 @@ draw; :func:`widget` ties one to its property.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -45,6 +46,7 @@ _PREFIX = "munkey:"
 _WIDGET = "munkey-widget:"
 _WRITTEN = "munkey-url:written"  # the query this session wrote last, and when
 _RECENT = "munkey-url:recent"
+_READ = "munkey-url:read"  # whether this run took its state from the URL
 _PAGE = "munkey-url:page"
 _TOUCHED = "munkey-url:touched"
 _MESSAGES = "munkey-messages"
@@ -224,6 +226,7 @@ def url_is_news(page: str) -> bool:
 def read_url() -> None:
     """Take every property from the URL; what is wrong gets a message and the default."""
     st.session_state[_MESSAGES] = []
+    st.session_state[_READ] = True
     params = st.query_params.to_dict()
     for prop in PROPERTIES:
         put(prop.name, _read(prop, params.pop(prop.name, None)))
@@ -276,8 +279,12 @@ def write_url(forgotten: Groups) -> None:
         query = {}
     query = shorten(query, _LONG)
     session = st.session_state
-    if st.query_params.to_dict() != query:
+    behind = st.query_params.to_dict() != query
+    if behind:
         st.query_params.from_dict(query)
+    # The browser shows what was just read from it, so no older URL is under way: somebody who
+    # goes back twice in a row means it.
+    exact = session.pop(_READ, False) and not behind
     if session.get(_WRITTEN, ({}, 0.0))[0] != query or _WRITTEN not in session:
         session[_RECENT] = [*session.get(_RECENT, [])[-20:], session.get(_WRITTEN, ({}, 0))[0]]
-        session[_WRITTEN] = (query, time.monotonic())
+        session[_WRITTEN] = (query, -math.inf if exact else time.monotonic())

@@ -15,6 +15,7 @@ button {
   color: var(--st-text-color);
   font: inherit;
   font-family: var(--st-font);
+  font-size: 0.875rem;
   cursor: pointer;
 }
 button:hover { border-color: var(--st-primary-color); }

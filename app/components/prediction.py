@@ -16,6 +16,7 @@ from munkey_core.types import FloatArray
 _MOST_ROWS = 4
 _WORTH_A_ROW = 0.02
 _MOST_NEIGHBOURS = 5
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ def neighbour_row(neighbours: Sequence[Neighbour], title: str) -> str:
 
 
 def _alone(neighbours: Sequence[Neighbour]) -> str:
-    """Explain the sign for "image alone" where it leads the answer."""
-    if neighbours[0].picture:
+    """Explain the sign for "image alone" where it gives nearly all of the answer."""
+    if neighbours[0].picture or neighbours[0].share < _NEARLY_ALL:
         return ""
     return (
         '<div class="mk-small mk-alone">∅ No memory is similar enough to decide, so the model goes '

@@ -56,7 +56,7 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
             session.studio.classes,
             None,
             series,
-            "The model never saw it: the most similar images in its memory answer.",
+            "The most similar images in the memory answer." if weights.argmax() < len(ids) else "",
             neighbours(session, ids, weights),
         )
     )

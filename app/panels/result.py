@@ -137,7 +137,8 @@ def _side_effects(session: Session, job: Consequences) -> None:
     elif job.error:
         st.error(f"The other images could not be checked: {state.plain(job.error)}")
     elif job.stopped:
-        st.info("Stopped: the other images were not all checked. Undo and delete again to check.")
+        what = "other images" if job.predicted else "deleted images and the others"
+        st.info(f"Stopped: the {what} were not all checked. Undo and delete again to check.")
     else:
         _progress(job)
 
@@ -209,10 +210,9 @@ def _paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
 
 def _what_remains(session: Session) -> None:
     """Deleting keys is not the whole of forgetting, and the page says so beside every result."""
-    leak = backbone_leak(session)
-    measured = f" Measured backbone leak of this model: {leak}." if leak else ""
     st.caption(
         "**What remains:** the network's shared weights were trained while these images were in "
-        f"the memory, and deleting keys does not change them.{measured} A model that never saw "
-        "these images would still recognise many of them, so don't expect every answer to turn."
+        f"the memory, and deleting keys does not change them. {backbone_leak(session)} A model that "
+        "never saw these images would still recognise many of them, so don't expect every answer "
+        "to turn."
     )

@@ -19,7 +19,7 @@ _TITLE = re.compile(r"\A\s*# [^\n]*\n")
 def show() -> None:
     """Draw the page of the current session."""
     session = services.current()
-    st.title("About this model")
+    st.title("About this model", anchor=False)
     st.markdown(
         f"**{state.plain(session.studio.title)}**: what it was made of, and what it promises."
     )
@@ -38,7 +38,7 @@ def _card(session: Session) -> None:
         st.info("This model came without a card: nobody wrote down how it was made.")
     leak = backbone_leak(session)
     if leak:
-        st.markdown(f"**What key deletion does not remove** (backbone leak): {leak}.")
+        st.markdown(f"**What key deletion does not remove.** {leak}")
 
 
 def _facts(session: Session) -> None:

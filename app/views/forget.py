@@ -21,7 +21,7 @@ _MANY = 2_000
 def show() -> None:
     """Draw the page of the current session."""
     session = services.current()
-    st.title("Watch a model forget")
+    st.title("Watch a model forget", anchor=False)
     st.markdown(
         "This model keeps a **memory of every training image** (a *key* in its memory bank) and "
         "looks there before it answers. Pick images, delete their keys, and see what it says "

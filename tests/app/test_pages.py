@@ -185,6 +185,30 @@ def test_filters_change_the_gallery_and_the_url():
     assert button(app, "Delete keys")
 
 
+def test_checking_that_was_stopped_is_not_taken_for_running():
+    from app import models
+    from app.jobs import Consequences
+
+    studio = models.shared("fashion").studio.session()
+    studio.forget(ids(200))
+    job = Consequences(studio, studio.history)
+    job.stop()
+    job.wait(60)
+    assert job.finished
+    assert job.stopped
+    assert job.side_effects is None
+
+
+def test_the_best_known_of_many_picked_images_is_shown_first():
+    from app import models
+    from munkey_core.types import Browse
+
+    app = open_app(**{"class": "6", "show": "random", "n": "12"})
+    found = models.shared("fashion").studio.browse(Browse(classes=(6,), order="random", sample=12))
+    button(app, "Pick all 12").click().run()
+    assert query(app)["basket"].split() == list(found[::-1])
+
+
 def test_everything_of_an_owner_goes_into_the_basket():
     app = open_app()
     choice = app.selectbox(key="munkey-add-owner")
@@ -213,13 +237,31 @@ def test_about_shows_the_card_without_its_head():
     assert "Zalando" in shown
 
 
-def test_the_measured_leak_stands_beside_the_result(monkeypatch):
+@pytest.mark.parametrize(
+    ("interval", "wanted"),
+    [
+        ([-0.12, 1.34], "(95 % interval −0.1 to +1.3): none that"),
+        ([0.21, 1.01], "(95 % interval +0.2 to +1.0)."),
+        (None, "+0.6 percentage points."),
+    ],
+)
+def test_the_measured_leak_stands_beside_the_result(monkeypatch, interval, wanted):
     from munkey_core.studio import Studio
 
-    leak = {"points": 0.91, "ci95": [-0.12, 1.94], "oracle_points": 0.3}
-    monkeypatch.setattr(Studio, "metrics", property(lambda self: {"backbone_leak": leak}))
-    app = open_app(forgotten=ID)
-    assert "+0.9 percentage points, 95 % interval [−0.1, +1.9]" in text(app)
+    leak = {
+        "points": 0.91,
+        "ci95": [-0.12, 1.94],
+        "oracle_points": 0.3,
+        "excess_points": 0.61,
+        "excess_ci95": interval,
+    }
+    metrics = {"backbone_leak": leak, "n_forget": 1000, "seeds": [0, 1, 2]}
+    monkeypatch.setattr(Studio, "metrics", property(lambda self: metrics))
+    shown = text(open_app(forgotten=ID))
+    assert "deleting 1,000 images and retraining without them 3 times" in shown
+    assert "the difference, +0.6 percentage points" in shown
+    assert wanted in shown
+    assert ("can tell from zero" in shown) == (interval is not None and interval[0] <= 0)
 
 
 def test_the_server_may_be_started_with_a_bundle_that_lies_elsewhere(monkeypatch, tmp_path):

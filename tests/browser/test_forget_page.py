@@ -119,6 +119,32 @@ def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: 
         assert box["x"] + box["width"] <= 1280
 
 
+def test_delete_stays_in_reach_when_scrolled(page: Page, url: str) -> None:
+    open_page(page, url)
+    pick_two(page)
+    page.locator(".stMain").evaluate("main => main.scrollTo(0, 500)")
+    delete = page.locator(".st-key-delete button")
+    expect(delete).to_be_in_viewport(ratio=1)
+    delete.click()
+    expect(page.get_by_text("2 keys deleted in")).to_be_visible(timeout=SLOW)
+
+
+def test_on_a_tablet_nothing_leaves_its_card(page: Page, url: str) -> None:
+    open_page(page, url)
+    page.set_viewport_size({"width": 834, "height": 1112})
+    pick_two(page)
+    delete_two(page)
+    card = page.locator(".mk-card").first.bounding_box()
+    assert card is not None
+    for part in (".mk-verdict", ".mk-bars", ".mk-tiles"):
+        box = page.locator(part).first.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= card["x"] + card["width"]
+    scale = page.locator(".mk-tracks").first.bounding_box()
+    assert scale is not None
+    assert scale["width"] > 70  # Else nobody can tell 5 % from 50 %.
+
+
 def test_the_basket_follows_to_another_page_and_back(page: Page, url: str) -> None:
     open_page(page, url)
     pick_two(page)
@@ -138,6 +164,17 @@ def test_back_button_takes_the_last_step_back(page: Page, url: str) -> None:
     page.wait_for_timeout(3_500)  # Right after writing it, an older URL is only a late message.
     page.go_back()
     expect(page.get_by_text("Page 1 of")).to_be_visible()
+
+
+def test_back_works_twice_in_a_row_and_forward_again(page: Page, url: str) -> None:
+    open_page(page, url)
+    for number in (2, 3):
+        page.get_by_role("button", name="Next").click()
+        expect(page).to_have_url(re.compile(f"page={number}"))
+    page.wait_for_timeout(3_500)
+    for step, number in ((page.go_back, 2), (page.go_back, 1), (page.go_forward, 2)):
+        step()
+        expect(page.get_by_text(f"Page {number} of")).to_be_visible()
 
 
 def test_own_picture_is_predicted_and_a_bad_file_refused(page: Page, url: str) -> None:
