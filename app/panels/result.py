@@ -212,7 +212,7 @@ def _what_remains(session: Session) -> None:
     """Deleting keys is not the whole of forgetting, and the page says so beside every result."""
     st.caption(
         "**What remains:** the network's shared weights were trained while these images were in "
-        f"the memory, and deleting keys does not change them. {backbone_leak(session)} A model that "
-        "never saw these images would still recognise many of them, so don't expect every answer "
-        "to turn."
+        f"the memory, and deleting keys does not change them. {backbone_leak(session)} A model "
+        "that never saw these images would still recognise many of them, so don't expect every "
+        "answer to turn."
     )
