@@ -38,7 +38,7 @@ def result(session: Session, job: Consequences) -> None:
 def _show(session: Session, job: Consequences, watching: bool) -> None:
     if watching and job.finished:
         st.rerun()  # Draws the page once more, without the timer.
-    if job.predicted:
+    if job.predicted or (job.stopped and job.changes):
         changed = sorted(job.changes, key=lambda change: change.shift)
         _deleted_images(session, changed, job.deletion.generation)
     _side_effects(session, job)
@@ -137,8 +137,13 @@ def _side_effects(session: Session, job: Consequences) -> None:
     elif job.error:
         st.error(f"The other images could not be checked: {state.plain(job.error)}")
     elif job.stopped:
-        what = "other images" if job.predicted else "deleted images and the others"
-        st.info(f"Stopped: the {what} were not all checked. Undo and delete again to check.")
+        done, wanted = len(job.changes), len(job.deletion.ids)
+        what = (
+            "the other images were not all checked"
+            if job.predicted
+            else f"{done:,} of {wanted:,} deleted images were checked, and none of the others"
+        )
+        st.info(f"Stopped: {what}. Undo and delete again to check all.")
     else:
         _progress(job)
 

@@ -199,6 +199,19 @@ def test_checking_that_was_stopped_is_not_taken_for_running():
     assert job.side_effects is None
 
 
+def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
+    from app.jobs import Consequences
+
+    def first_chunk_only(job):
+        job.changes.extend(job._studio.changes(job._own, job.deletion.ids[:64]))
+        job.stopped = True
+
+    monkeypatch.setattr(Consequences, "_predict_deleted", first_chunk_only)
+    app = open_app(forgotten=" ".join(ids(200)))
+    assert "64 of 200 deleted images were checked, and none of the others" in app.info[0].value
+    assert "of 64 forgotten images" in text(app)
+
+
 def test_the_best_known_of_many_picked_images_is_shown_first():
     from app import models
     from munkey_core.types import Browse
