@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits
-from munkey_core.encoder import Encoded, EncoderTraining, FrozenEncoder, concatenate, to_float
+from munkey_core.encoder import (
+    Encoded,
+    EncoderTraining,
+    FrozenEncoder,
+    concatenate,
+    encode_inputs,
+)
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.explain.exemplars import leave_one_out
 from munkey_core.model import ExemplarTransformer
@@ -92,15 +99,18 @@ class Build:
     thumbnails: bool
     recipe_text: str = ""
 
+    @cached_property
+    def _splits(self) -> Splits:
+        return make_splits(self.dataset, self.recipe.split)
+
     def parts(self) -> dict[str, int]:
         """How many images go where, by part. Raises BadInputError if there are too few."""
-        splits = make_splits(self.dataset, self.recipe.split)
-        return {field.name: len(getattr(splits, field.name)) for field in fields(Splits)}
+        return {field.name: len(getattr(self._splits, field.name)) for field in fields(Splits)}
 
     def run(self) -> Iterator[Progress]:
         if self.out.exists():
             raise BundleError(f"{self.out} exists already; choose another folder or remove it")
-        splits = make_splits(self.dataset, self.recipe.split)
+        splits = self._splits
         if self.recipe.model.tokens == "patches":
             check_patches(self.recipe.model, *self.dataset.images.shape[1:3])
         work = self._work_folder()
@@ -144,13 +154,14 @@ class Build:
             {"recipe": self.recipe.to_dict(), "data": self._data_digest()}, sort_keys=True
         )
         named = work / "run.json"
-        # A folder without a finished stage holds nothing that could be lost or mixed up.
-        begun = any(work.glob("*.ckpt"))
-        if begun and (not named.exists() or named.read_text() != identity):
-            raise TrainingError(
-                f"{work} holds an unfinished run with another recipe or other data; "
-                "remove it, or choose another --out"
-            )
+        if not named.exists() or named.read_text() != identity:
+            # A folder without a finished stage holds nothing that could be lost or mixed up.
+            if any(work.glob("*.ckpt")):
+                raise TrainingError(
+                    f"{work} holds an unfinished run with another recipe or other data; "
+                    "remove it, or choose another --out"
+                )
+            (work / "seconds.json").unlink(missing_ok=True)  # another run's time is not this one's
         work.mkdir(parents=True, exist_ok=True)
         named.write_text(identity)
         return work
@@ -200,15 +211,10 @@ class Build:
         start = time.perf_counter()
         for name in names:
             yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
-            parts[name] = self._encode(encoder, self.dataset.images[getattr(splits, name)])
+            images = self.dataset.images[getattr(splits, name)]
+            parts[name] = encode_inputs(encoder, images, self.recipe.model.tokens)
         yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
         return parts
-
-    def _encode(self, encoder: FrozenEncoder, images: Any) -> Encoded:
-        encoded = encoder.encode(images)
-        if self.recipe.model.tokens == "patches":
-            return Encoded(encoded.keys, to_float(images))
-        return encoded
 
     def _training_data(self, splits: Splits, parts: dict[str, Encoded]) -> TrainingData:
         """Private and calibration images get tokens; anchors don't."""

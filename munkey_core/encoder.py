@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from munkey_core.config import EncoderConfig
+from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.types import ImageArray, Progress
 
@@ -40,6 +40,13 @@ class Encoded:
 
     def __len__(self) -> int:
         return self.keys.shape[0]
+
+
+def encode_inputs(encoder: FrozenEncoder, images: ImageArray, tokens: TokenKind) -> Encoded:
+    """Keys, and what the image pathway reads, of uint8 images (n, H, W[, 3]): the encoder's
+    features, or for `patches` the pixels themselves."""
+    encoded = encoder.encode(images)
+    return encoded if tokens == "features" else Encoded(encoded.keys, to_float(images))
 
 
 def concatenate(first: Encoded, second: Encoded) -> Encoded:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig
-from munkey_core.encoder import Encoded, FrozenEncoder, to_float
+from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model import ExemplarTransformer
 from munkey_core.types import FloatArray, ImageArray, Prediction, Retrieval
 
@@ -60,15 +60,8 @@ class Predictor:
         self.config = config
 
     def encode(self, images: ImageArray) -> Encoded:
-        """Keys and what the image pathway reads, of uint8 images (n, H, W[, 3]).
-
-        `features` of the result holds the raw pixels (n, 3, H, W) if the model makes its tokens
-        from patches.
-        """
-        encoded = self.encoder.encode(images)
-        if self.model.config.tokens == "patches":
-            return Encoded(encoded.keys, to_float(images))
-        return encoded
+        """Keys and what this model's image pathway reads, of uint8 images (n, H, W[, 3])."""
+        return encode_inputs(self.encoder, images, self.model.config.tokens)
 
     @torch.inference_mode()
     def predict(self, queries: Encoded, view: BankView) -> Prediction:

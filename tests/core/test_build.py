@@ -248,6 +248,14 @@ def test_a_run_killed_while_it_saves_the_encoder_can_go_on(whole, tmp_path, monk
     assert built(tmp_path / "stripes").bank.digest() == whole.bank.digest()
 
 
+def test_a_folder_without_a_finished_stage_is_taken_over_but_not_its_seconds(tmp_path):
+    work = tmp_path / "stripes.training"
+    work.mkdir()
+    (work / "run.json").write_text("another run")
+    (work / "seconds.json").write_text('{"encoder": 1000000.0}')
+    assert built(tmp_path / "stripes").manifest.provenance["seconds"]["encoder"] < 1_000_000
+
+
 @pytest.mark.parametrize("what", ["recipe", "data"])
 def test_unfinished_work_of_another_run_is_refused_and_kept(tmp_path, what):
     out = tmp_path / "stripes"
