@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import os
 import threading
@@ -87,6 +88,10 @@ def location(name: str) -> str:
 @st.cache_resource(show_spinner="Loading the model and its memory…", max_entries=4)
 def _shared(path: str, digest: str) -> Shared:
     studio = Studio.open(path)
+    # Streamlit collects garbage after every run of a page, a fragment's too; going through all
+    # the objects of a model took 0.15 s each time, and they are not garbage.
+    gc.collect()
+    gc.freeze()
     # The first deletion should not wait for what it needs to know about everybody's neighbours.
     threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
     return Shared(studio, Pictures(studio))

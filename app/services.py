@@ -24,6 +24,7 @@ from munkey_core.types import PRIVATE, Browse, NearDuplicate
 T = TypeVar("T")
 
 MEMORISATION = "memorisation"
+FORGOTTEN, BASKET = "forgotten", "basket"  # values of the property "of", beside canonical sets
 _MAX_RESULTS = 64
 
 
@@ -48,6 +49,10 @@ class Session:
             self._results.popitem(last=False)
         result: T = self._results[key]
         return result
+
+    def forget_result(self, key: Any) -> None:
+        """Compute it anew next time."""
+        self._results.pop((self.studio.generation, key), None)
 
     def browse(self, query: Browse) -> tuple[str, ...]:
         return self.remember(query, lambda: self.studio.browse(query))
@@ -89,6 +94,7 @@ def enter(page: str) -> Session:
     """The session's model, as the URL or the person wants it. Raises MunkeyError if it can't be
     opened, after putting the choice back so that the next run works."""
     take_event(state.GALLERY, _clicked)
+    take_event(state.EXPOSED, _clicked_exposed)
     news = state.url_is_news(page)
     if news:
         state.read_url()
@@ -130,6 +136,15 @@ def _settle(session: Session) -> None:
     owner = state.get("owner")
     if owner and owner not in studio.owners:
         state.reject("owner", owner, "an owner in this bundle")
+    if state.get("show") == "exposed" and not studio.has_exposure:
+        state.reject("show", "exposed", "another order: nobody has attacked this model yet")
+    attack = state.get("attack")
+    if attack and attack not in studio.attacks:
+        state.reject("attack", attack, "one of " + ", ".join(studio.attacks))
+    of = state.get("of")
+    if of and of not in (FORGOTTEN, BASKET, *studio.canonical_sets()):
+        wanted = ", ".join((FORGOTTEN, BASKET, *studio.canonical_sets()))
+        state.reject("of", of, f"one of {wanted}")
     seen: set[str] = set()
     for group in state.get("forgotten"):
         ids = [id_ for id_ in known_ids(studio, "forgotten", group) if id_ not in seen]
@@ -181,6 +196,13 @@ def _clicked(event: GalleryEvent) -> None:
     state.change("basket", tuple(id_ for id_ in basket if id_ not in event.removed))
 
 
+def _clicked_exposed(event: GalleryEvent) -> None:
+    """Picking an image must not change whose privacy the page is about."""
+    if not state.get("of"):
+        state.put("of", st.session_state.get(state.SUBJECT, ""))
+    _clicked(event)
+
+
 def add_owner(owner: str | None) -> None:
     if owner:
         pick(current().browse(Browse(owner=owner, hide_forgotten=True)))
@@ -198,6 +220,7 @@ def delete_basket() -> None:
         return
     _attempt(lambda: session.studio.forget(ids))
     state.change("basket", ())
+    state.put("of", "")  # From now on the question is about what was deleted.
     session.restored = ()
     _work_out(session)
 

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,17 @@ from app.links import UnknownDigestError, shorten, spell_out
 Groups = tuple[tuple[str, ...], ...]
 
 MAX_DRAW = 5_000
+FIGURES = {
+    "auroc": "AUROC",
+    "tpr1": "TPR at 1 % FPR",
+    "tpr01": "TPR at 0.1 % FPR",
+    "accuracy": "Balanced accuracy",
+}
+FAMILIES = ("by-design", "post-hoc", "oracle", "original")
+SORTS = ("name", "gap", "seconds", "test", "retain", "forget", "attack", "same", "kl", "quality")
 SHOW = {
     "memorised": "Most memorised first",
+    "exposed": "Most exposed to the attack first",
     "id": "In order of id",
     "random": "A random draw",
     "near": "Near-copies of my selection",
@@ -37,6 +46,9 @@ SHOW = {
 # Keys of the session's state that belong to no property. They stand here together, so that no
 # two parts of the app use one name for two things.
 GALLERY = "images"  # the training images' gallery, whose clicks go into the basket
+EXPOSED = "munkey-exposed"  # the gallery of the most exposed images; its clicks do so too
+SUBJECT = "munkey-privacy-subject"  # whose privacy the page shows: a value of the property "of"
+ATTACKING = "munkey-attacking"  # the newest background.Background of the Privacy page
 SESSION = "munkey-session"  # services.Session
 ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
 RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
@@ -102,6 +114,24 @@ def _choice(options: Mapping[str, str]) -> Callable[[str], str]:
     return parse
 
 
+def _some(options: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def parse(raw: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(raw.split()))
+        if not set(names) <= set(options):
+            raise BadValueError("some of " + ", ".join(options) + ", separated by +")
+        return names
+
+    return parse
+
+
+def _order(raw: str) -> str:
+    if raw.removeprefix("-") not in SORTS:
+        raise BadValueError(
+            "one of " + ", ".join(SORTS) + ", with - before it for the largest first"
+        )
+    return raw
+
+
 def _numbers(raw: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,4}( \d{1,4})*", raw):
         raise BadValueError("class numbers separated by +")
@@ -131,6 +161,11 @@ PROPERTIES = (
     Property("n", 10, _integer(1, MAX_DRAW)),
     Property("seed", 0, _integer(0, 2**31 - 1)),
     Property("page", 1, _integer(1, 100_000)),
+    Property("of", "", _text(40)),
+    Property("attack", "", _text(40)),
+    Property("figure", "auroc", _choice(FIGURES)),
+    Property("sort", "gap", _order),
+    Property("family", (), _some(FAMILIES), " ".join),
     Property("basket", (), _ids, " ".join),
     Property("forgotten", (), _groups, _dump_groups),
 )

@@ -45,7 +45,7 @@ from munkey_core.errors import BundleError, TrainingError
 from munkey_core.explain.exemplars import leave_one_out
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
-from munkey_core.records import Thumbnails
+from munkey_core.thumbnails import Thumbnails
 from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress, Record
 

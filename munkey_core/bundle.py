@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,7 +28,8 @@ from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, from_
 from munkey_core.encoder import FrozenEncoder
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model import ExemplarTransformer
-from munkey_core.records import CSV, PARQUET, THUMBNAILS, Thumbnails, read_records, write_records
+from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
+from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import PRIVATE, TEST, BundleInfo, Record
 
 FORMAT_VERSION = 1
@@ -44,6 +46,9 @@ NOTICE = "NOTICE"
 
 _REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
 _OPTIONAL = (THUMBNAILS, METRICS, CARD, RECIPE, NOTICE)
+# Answers of retrained models, one file a canonical forget set.
+ORACLES = "oracles"
+_ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
 _MANIFEST_LIMIT = 8_000_000
 
 
@@ -177,7 +182,9 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
 def seal(folder: Path, manifest: Manifest) -> None:
     """Write manifest.json with the checksums of the files that are there now."""
     known = {*_REQUIRED, *_OPTIONAL, PARQUET, CSV}
-    files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.name in known}
+    paths = [p for p in sorted(folder.iterdir()) if p.name in known]
+    paths += sorted(folder.glob(f"{ORACLES}/*.safetensors"))
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
     values = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     text = Manifest(**{**values, "files": files}).to_json()
     partial = folder / (MANIFEST + ".writing")
@@ -241,7 +248,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         if name not in manifest.files:
             raise BundleError(f"{MANIFEST} names no {name}")
     for name, wanted in manifest.files.items():
-        if name not in (*_REQUIRED, *_OPTIONAL, *records):
+        if name not in (*_REQUIRED, *_OPTIONAL, *records) and not _ORACLE_FILE.fullmatch(name):
             raise BundleError(f"{MANIFEST} names {name!r}, which is no part of a bundle")
         path = folder / name
         if path.is_symlink() or not path.is_file():
@@ -257,7 +264,7 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     model = _build_model(manifest, encoder, n_classes)
     _load_into(model, folder / MODEL, model.state_dict())
 
-    raw = _read_tensors(folder / BANK)
+    raw = read_tensors(folder / BANK)
     ids = _read_ids(raw)
     shape = (len(ids), encoder.key_dim)
     keys = _expect(raw, BANK, "keys", shape)
@@ -272,8 +279,8 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         raise BundleError(f"label of {bad.id} must be in 0..{n_classes - 1}, got {bad.label}")
 
     n_test = sum(record.split == TEST for record in records)
-    test_keys = _expect(_read_tensors(folder / QUERIES), QUERIES, "test_keys", (n_test, shape[1]))
-    stored = _read_tensors(folder / SCORES)
+    test_keys = _expect(read_tensors(folder / QUERIES), QUERIES, "test_keys", (n_test, shape[1]))
+    stored = read_tensors(folder / SCORES)
     scores = {name: _expect(stored, SCORES, name, (len(ids),)) for name in stored}
     thumbnails = None
     if THUMBNAILS in manifest.files:
@@ -302,10 +309,12 @@ def _build_model(manifest: Manifest, encoder: FrozenEncoder, n_classes: int) -> 
     return ExemplarTransformer(manifest.model, encoder.channels, n_tokens, n_classes)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """Tensors of a safetensors file whose names begin with `prefix`. Raises BundleError."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"{path.name} is not a safetensors file ({error})") from error
 
@@ -331,7 +340,7 @@ def _expect(
 
 
 def _load_into(module: nn.Module, path: Path, wanted: Mapping[str, Tensor]) -> None:
-    stored = _read_tensors(path)
+    stored = read_tensors(path)
     for name in stored:
         if name not in wanted:
             raise BundleError(f"{path.name} holds {name!r}, which this network has not")
@@ -419,5 +428,5 @@ def bundle_info(folder: Path) -> BundleInfo:
         test_images=int(counts.get(TEST, 0)),
         classes=manifest.classes,
         digest=digest,
-        bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )

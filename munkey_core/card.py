@@ -8,6 +8,17 @@ from typing import Any
 from munkey_core.bundle import Bundle
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
 
+_HOW = (
+    "In percent. TA, RA, FA: accuracy on test, retain and forget images. MIA: AUROC of the "
+    "true-class probability, forget images against test images. Avg Gap: mean of the four "
+    "absolute differences to the oracle of the same family and seed; *other seeds*: to the oracles "
+    "of the other seeds. In brackets the bootstrap 95% interval over images, averaged over seeds; "
+    "± is the standard deviation over seeds, where there is more than one. The oracle of a "
+    "post-hoc method is *plain retrained*; that of *X after* is *X retrained*. All models also "
+    "learned from the labels of the same public anchors. Key deletion leaves the shared weights "
+    "as they are: this is not exact unlearning."
+)
+
 
 def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
     """The card's text; with `metrics` (metrics.json) the measured figures go in."""
@@ -86,56 +97,109 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
 
 
 def figures(metrics: dict[str, Any]) -> list[str]:
-    """Lines of Markdown with the figures of metrics.json, for the card and the README."""
-    rows = [
-        f"## Measured: forget set {metrics['forget']}",
+    """Lines of Markdown with all that metrics.json says, for the card."""
+    lines = ["## Measured", "", _HOW]
+    for report in metrics.get("reports", {}).values():
+        lines += ["", f"### Forget set {report['forget']}", "", *set_figures(report)]
+    if "tuning" in metrics:
+        lines += ["", "### Settings of the post-hoc methods", "", *_tuning(metrics["tuning"])]
+    return lines
+
+
+def main_figures(metrics: dict[str, Any], forget: str) -> list[str]:
+    """Lines of Markdown with one forget set's figures and how to read them, for the README."""
+    return [_HOW, "", *set_figures(metrics["reports"][forget])]
+
+
+def set_figures(report: dict[str, Any]) -> list[str]:
+    """Lines of Markdown with the figures of one forget set (`AuditReport.to_dict`)."""
+    many = len(report["seeds"]) > 1
+    lines = [
+        f"n_forget = {report['n_forget']:,}, n_retain = {report['n_retain']:,}, n_test = "
+        f"{report['n_test']:,}; seeds {report['seeds']}.",
         "",
-        f"n_forget = {metrics['n_forget']:,}, n_retain = {metrics['n_retain']:,}, n_test = "
-        f"{metrics['n_test']:,}; seeds {metrics['seeds']}; mean ± standard deviation over seeds, "
-        "percent. MIA: AUROC of the true-class probability, forget against test images, with the "
-        "mean bootstrap 95% interval.",
-        "",
-        "| model | TA | RA | FA | MIA AUROC | Avg Gap to its oracle |",
-        "|---|---|---|---|---|---|",
+        "| model | TA | RA | FA | MIA AUROC | Avg Gap | other seeds | time to forget |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, model in metrics["models"].items():
+    for name, model in report["models"].items():
+        accuracies = [
+            _figure(model, key, many)
+            for key in ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
+        ]
+        gap = "" if model["avg_gap"] is None else _figure(model, "avg_gap", many)
+        cross = model["avg_gap_cross_seeds"]
+        took = model["unlearn_seconds"]
         cells = [
-            f"{model[key]:.2f} ± {model['spread'][key]:.2f}"
-            for key in ("test_accuracy", "retain_accuracy", "forget_accuracy")
+            name + (" (exact)" if model["exact"] else ""),
+            *accuracies,
+            gap,
+            "" if cross is None else f"{cross:.2f}",
+            "" if took is None else _duration(took),
         ]
-        low, high = model["mia_auc_ci95"]
-        gap = model["avg_gap"]
-        shown = "" if gap is None else f"{gap:.2f} ± {model['spread']['avg_gap']:.2f}"
-        rows.append(
-            f"| {name} | {' | '.join(cells)} | {model['mia_auc']:.2f} [{low:.2f}, {high:.2f}] "
-            f"| {shown} |"
-        )
-    rows += [
-        "",
-        "*MUNKEY retrained* is the oracle: the same recipe and seed without the forget set. "
-        "*plain* is the same network without a memory, trained on the same private and public "
-        "images. All of them also learned from the labels of the same public anchors. Key deletion "
-        "leaves the shared weights as they are: this is not exact unlearning.",
-    ]
-    band = metrics["null_band"]
-    if band is not None:
-        rows += [
+        lines.append(f"| {' | '.join(cells)} |")
+    for name, band in report["null_bands"].items():
+        lines += [
             "",
-            f"Null band (the same Avg Gap between two oracles of different seeds): "
+            f"Null band of {name} (the same Avg Gap between two of them with different seeds): "
             f"{band['mean']:.2f}, from {band['low']:.2f} to {band['high']:.2f} over "
-            f"{band['pairs']} pairs. MUNKEY after deletion against the oracles of the other "
-            f"seeds: {metrics['avg_gap_cross_seeds']:.2f}.",
+            f"{band['pairs']} pairs; hold *other seeds* against it.",
         ]
-    leak = metrics["backbone_leak"]
-    return [
-        *rows,
+    return [*lines, *_leak(report["leak"])]
+
+
+def _figure(model: dict[str, Any], key: str, many: bool) -> str:
+    low, high = model["ci95"][key]
+    spread = f" ± {model['spread'][key]:.2f}" if many else ""
+    return f"{model[key]:.2f}{spread} [{low:.2f}, {high:.2f}]"
+
+
+def _leak(leak: dict[str, Any] | None) -> list[str]:
+    if leak is None:
+        return []
+    low, high = leak["image_mia_ci95"]
+    lines = [
         "",
-        f"Backbone leak (accuracy of the image pathway alone, forget minus test): "
-        f"{leak['points']:+.2f} points{_interval(leak['ci95'])}; the same difference in the "
-        f"oracles, which never saw the forget images: {leak['oracle_points']:+.2f} points; "
-        f"excess over them, paired by image: {leak['excess_points']:+.2f} "
-        f"points{_interval(leak['excess_ci95'])}.",
+        f"Memory: deleting the keys takes away {leak['memory_accuracy']:.2f} points of forget "
+        f"accuracy and {leak['memory_mia']:.2f} points of MIA AUROC. The attack on the image "
+        f"pathway alone: {leak['image_mia']:.2f} [{low:.2f}, {high:.2f}]"
+        + (
+            "."
+            if leak["image_mia_oracle"] is None
+            else f", {leak['image_mia_oracle']:.2f} in the oracles."
+        ),
     ]
+    backbone = leak["backbone"]
+    if backbone is not None:
+        lines += [
+            "",
+            f"Backbone leak (accuracy of the image pathway alone, forget minus test): "
+            f"{backbone['points']:+.2f} points{_interval(backbone['ci95'])}; the same difference "
+            f"in the oracles, which never saw the forget images: {backbone['oracle_points']:+.2f} "
+            f"points; excess over them, paired by image: {backbone['excess_points']:+.2f} "
+            f"points{_interval(backbone['excess_ci95'])}.",
+        ]
+    return lines
+
+
+def _tuning(tuning: dict[str, Any]) -> list[str]:
+    lines = [
+        f"Chosen by `munkey compare --tune` on {tuning['n_forget']:,} other images drawn at "
+        f"random, seed {tuning['seed']}: the lowest Avg Gap to the plain transformer retrained "
+        "without them. They are the same for every forget set.",
+        "",
+        "| method | settings | Avg Gap there | tried |",
+        "|---|---|---|---|",
+    ]
+    for key, chosen in tuning["methods"].items():
+        settings = ", ".join(f"{name} = {value:g}" for name, value in chosen["settings"].items())
+        lines.append(f"| {key} | {settings} | {chosen['avg_gap']:.2f} | {len(chosen['search'])} |")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{seconds * 1000:.2g} ms"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _interval(ci95: list[float] | None) -> str:

@@ -12,8 +12,11 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +26,7 @@ from munkey_core.types import Progress
 
 T = TypeVar("T")
 
+_NICE = 10
 IDS_HELP = "ids separated by commas, @file.csv, owner:NAME, or a set such as random-10pct"
 
 
@@ -35,6 +39,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if os.environ.get("MUNKEY_BACKGROUND"):
+        _stay_in_the_background()
     try:
         arguments = _parser().parse_args(argv)
         command: Callable[[argparse.Namespace], int] = arguments.command
@@ -98,9 +104,51 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("bundle")
     audit.add_argument("--forget", required=True, metavar="IDS", help=IDS_HELP)
-    audit.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
+    audit.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
     audit.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    audit.add_argument("--save", action="store_true", help="into the bundle: metrics.json, CARD.md")
+    audit.add_argument("--csv", type=Path, metavar="FILE", help="write one row an image")
+
+    compare = _command(
+        commands, "compare", _compare, "audit every unlearning method on a forget set"
+    )
+    compare.add_argument("bundle")
+    compare.add_argument(
+        "--forget", required=True, metavar="IDS", help=IDS_HELP + "; or canonical: all of those"
+    )
+    compare.add_argument("--methods", metavar="KEYS", help="separated by commas (default: all)")
+    compare.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
+    compare.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    compare.add_argument(
+        "--tune",
+        action="store_true",
+        help="first choose the post-hoc methods' settings on another forget set",
+    )
+    compare.add_argument(
+        "--save", action="store_true", help="into the bundle: metrics.json, CARD.md"
+    )
+
+    oracles = _command(
+        commands,
+        "oracles",
+        _oracles,
+        "train the models that stand beside a bundle's own; their answers go into the bundle",
+    )
+    oracles.add_argument("bundle")
+    oracles.add_argument(
+        "--seeds", type=int, default=3, help="for random-10pct; one for the other canonical sets"
+    )
+    oracles.add_argument("--references", type=int, default=8, help="of each family, an even number")
+    oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    retrain = _command(
+        commands, "retrain", _retrain, "find or train models that never saw a forget set"
+    )
+    retrain.add_argument("bundle")
+    retrain.add_argument("--without", required=True, metavar="IDS", help=IDS_HELP)
+    retrain.add_argument("--seeds", type=int, default=1, help="how many of each family")
+    retrain.add_argument("--seed", type=int, help="the first of them (default: the bundle's own)")
+    retrain.add_argument("--family", choices=("munkey", "plain", "both"), default="both")
+    retrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     bench = _command(commands, "bench", _bench, "time deletion and prediction on this machine")
     bench.add_argument("bundle", nargs="?", default="fashion")
@@ -127,6 +175,8 @@ def _answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) 
 
 def _watch(steps: Iterable[Progress | T]) -> T | None:
     """Show progress on stderr, at most about once a second; return the last other thing."""
+    if os.environ.get("MUNKEY_BACKGROUND"):
+        return _watch_for_parent(steps)
     result: T | None = None
     shown = ("", -1.0)
     for step in steps:
@@ -141,6 +191,41 @@ def _watch(steps: Iterable[Progress | T]) -> T | None:
         detail = "".join(f", {name} {value:.4g}" for name, value in step.detail.items())
         print(f"{step.stage}: {step.done}/{step.total}{left}{detail}", file=sys.stderr, flush=True)
     return result
+
+
+def _watch_for_parent(steps: Iterable[Progress | T]) -> T | None:
+    """Tell progress to jobs.py, as JSON lines on stderr, at most a few a second."""
+    result: T | None = None
+    stage, told = "", 0.0
+    for step in steps:
+        if not isinstance(step, Progress):
+            result = step
+        elif step.stage != stage or step.done == step.total or time.monotonic() - told > 0.3:
+            stage, told = step.stage, time.monotonic()
+            values = {
+                "stage": step.stage,
+                "done": step.done,
+                "total": step.total,
+                "remaining_seconds": step.remaining_seconds,
+            }
+            print(json.dumps({"progress": values}), file=sys.stderr, flush=True)
+    return result
+
+
+def _stay_in_the_background() -> None:
+    """For a job of the app (MUNKEY_BACKGROUND=1): leave the cores to whoever else wants them, and
+    end when stdin does, because then the app is gone."""
+    if hasattr(os, "nice"):
+        os.nice(max(0, _NICE - os.nice(0)))
+
+    def end_with_parent() -> None:
+        while os.read(0, 1024):  # not sys.stdin: its lock must be free when this process ends
+            pass
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 # -- commands ----------------------------------------------------------------------------------
@@ -380,20 +465,101 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit import ForgettingAudit, report_lines, save_report
+    from munkey_core.audit import ForgettingAudit
     from munkey_core.bundle import find_bundle, read_bundle
-    from munkey_core.types import AuditReport
+    from munkey_core.image_table import image_table
+    from munkey_core.privacy import attack_lines, privacy
+    from munkey_core.reports import find_report, report_lines, with_stored
+    from munkey_core.types import AuditReport, PrivacyReport
 
-    folder = find_bundle(arguments.bundle)
-    audit = ForgettingAudit(
-        read_bundle(folder), arguments.forget, arguments.seeds, arguments.device
-    )
+    bundle = read_bundle(find_bundle(arguments.bundle))
+    audit = ForgettingAudit(bundle, arguments.forget, arguments.seeds, arguments.device)
     report = _watch(audit.run())
     if not isinstance(report, AuditReport):
         raise MunkeyError("the audit ended without a report")
+    report = with_stored(report, find_report(bundle, audit.ids))
+    attacks = _watch(privacy(audit.evidence, audit.ids))
+    if not isinstance(attacks, PrivacyReport):
+        raise MunkeyError("the attacks ended without a report")
+    if arguments.csv:
+        arguments.csv.write_text(image_table(audit, audit.measured), encoding="utf-8")
+    document = {**report.to_dict(), "attacks": attacks.to_dict(charts=False)}
+    return _answer(arguments, document, [*report_lines(report), *attack_lines(attacks)])
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import find_bundle, read_bundle
+    from munkey_core.compare import compare_sets
+    from munkey_core.comparison import known_methods
+    from munkey_core.reports import report_lines, save_reports
+    from munkey_core.tuned import find_tuning
+
+    folder = find_bundle(arguments.bundle)
+    methods = arguments.methods.split(",") if arguments.methods is not None else None
+    reports = _watch(
+        compare_sets(
+            folder,
+            arguments.forget,
+            known_methods(methods),
+            seeds=arguments.seeds,
+            device=arguments.device,
+            tune=arguments.tune,
+        )
+    )
+    if not isinstance(reports, tuple):
+        raise MunkeyError("the comparison ended without a report")
     if arguments.save:
-        save_report(folder, report)
-    return _answer(arguments, report.to_dict(), report_lines(report))
+        save_reports(folder, reports, find_tuning(read_bundle(folder)))
+    lines = [line for report in reports for line in (*report_lines(report), "")]
+    return _answer(arguments, [report.to_dict() for report in reports], lines)
+
+
+def _oracles(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import find_bundle
+    from munkey_core.shipping import ship_oracles
+
+    folder = find_bundle(arguments.bundle)
+    sets = _watch(ship_oracles(folder, arguments.seeds, arguments.references, arguments.device))
+    size = sum(path.stat().st_size for path in folder.glob("oracles/*"))
+    return _answer(
+        arguments,
+        {"bundle": str(folder), "sets": sets, "bytes": size},
+        [f"{folder} now carries the answers of retrained models: {size:,} bytes"],
+    )
+
+
+def _retrain(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from munkey_core.bundle import find_bundle, read_bundle
+    from munkey_core.oracles import Oracles
+    from munkey_core.retraining import MUNKEY, PLAIN
+
+    bundle = read_bundle(find_bundle(arguments.bundle))
+    families = {"munkey": [MUNKEY], "plain": [PLAIN], "both": [MUNKEY, PLAIN]}[arguments.family]
+    oracles = Oracles(
+        bundle, arguments.without, families, arguments.seeds, arguments.seed, arguments.device
+    )
+    figures = _watch(oracles.run())
+    if not isinstance(figures, tuple):
+        raise MunkeyError("the retraining ended without a model")
+    document = {
+        "bundle": bundle.manifest.name,
+        "n_forget": len(oracles.ids),
+        "device": str(oracles.runs.device),
+        "oracles": [asdict(one) for one in figures],
+    }
+    lines = [
+        f"retrained without {len(oracles.ids):,} images; accuracy on test (TA), retain (RA) and "
+        "forget (FA) images in percent",
+        f"{'family':8} {'seed':>5} {'TA':>7} {'RA':>7} {'FA':>7} {'seconds':>8}  from",
+    ]
+    lines += [
+        f"{f.family:8} {f.seed:5} {f.test_accuracy:7.2f} {f.retain_accuracy:7.2f} "
+        f"{f.forget_accuracy:7.2f} {f.seconds:8.1f}  {f.source}"
+        for f in figures
+    ]
+    return _answer(arguments, document, lines)
 
 
 def _bench(arguments: argparse.Namespace) -> int:

@@ -27,3 +27,7 @@ class StaleGenerationError(MunkeyError):
 
 class TrainingError(MunkeyError):
     """A training run can't start, go on or be resumed."""
+
+
+class AttackError(MunkeyError):
+    """A membership attack, or a figure of it, can't be computed: never shown as a guess of 50%."""

@@ -1,4 +1,4 @@
-"""Models trained again from a bundle's own images: originals, oracles, the plain transformer.
+"""Models trained again from a bundle's own images: originals, oracles, references.
 
 A bundle carries every image its joint training read (private, calibration, anchors), so a model
 can be retrained without a forget set wherever the bundle is.
@@ -6,107 +6,195 @@ can be retrained without a forget set wherever the bundle is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from munkey_core.bank import MemoryBank
+from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import Bundle
 from munkey_core.config import TrainConfig, from_dict
+from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded, concatenate
 from munkey_core.errors import BundleError
+from munkey_core.outputs import Outputs, verdicts
 from munkey_core.predictor import Predictor
 from munkey_core.training import JointTraining, TrainingData, joint_data
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress
+from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Progress
+
+Family = Literal["munkey", "plain"]
+MUNKEY: Family = "munkey"
+PLAIN: Family = "plain"
+
+# Reference models are seeded apart from the originals and oracles that they are held against.
+REFERENCE_SEEDS = 1000
+_HALVES_SEED = 53_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training is of; two equal runs give the same model.
+
+    family: MUNKEY, or the plain transformer: the same network with the memory slot always empty,
+    trained on the same images, the private and the anchor batch weighing the same in its loss.
+    without: private ids left out. seed: of weights, tokens and order.
+    reference: k for the k-th reference model of the membership attacks, trained on a random half
+    of the private and test images; None for a model of the private images.
+    """
+
+    family: Family
+    without: tuple[str, ...] = ()
+    seed: int = 0
+    reference: int | None = None
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A predictor with the bank it was trained with (calibration entries removed)."""
+    """A predictor with the bank it was trained with (calibration entries removed; empty for the
+    plain transformer), and the seconds its training took."""
 
     predictor: Predictor
     bank: MemoryBank
-    seed: int
+    seconds: float
+
+
+def reference_run(family: Family, k: int) -> Run:
+    """The run of the k-th reference model of a family."""
+    return Run(family, (), REFERENCE_SEEDS + k, k)
+
+
+def in_reference(k: int, n: int) -> Tensor:
+    """(n,) bool: which of n images, private then test, the k-th reference model is trained on.
+
+    References come in pairs: the second of a pair is trained on the other half, so that every
+    image is in exactly half of an even number of references.
+    """
+    order = torch.from_numpy(permutation(n, _HALVES_SEED, k // 2))
+    inside = torch.zeros(n, dtype=torch.bool)
+    half = n // 2
+    inside[order[:half] if k % 2 == 0 else order[half:]] = True
+    return inside
 
 
 class Retraining:
     """Trains models on a bundle's images, with its own recipe.
 
-    Encodes the images once. Raises BundleError if the bundle carries none.
+    Encodes the images once, at the first need. Raises BundleError if the bundle carries none.
     """
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         if bundle.thumbnails is None:
             raise BundleError("retraining needs the images, and this bundle carries none")
         self.bundle = bundle
+        self.thumbnails = bundle.thumbnails
         self.device = device
         self.config: TrainConfig = from_dict(TrainConfig, bundle.manifest.training, "training")
         self.encoded: dict[str, Encoded] = {}
+        self.ids = {
+            split: tuple(record.id for record in bundle.records_of(split))
+            for split in (PRIVATE, TEST, ANCHOR, CALIBRATION)
+        }
         self.labels = {
             split: torch.tensor([r.label for r in bundle.records_of(split)], dtype=torch.int64)
-            for split in (PRIVATE, TEST, ANCHOR, CALIBRATION)
+            for split in self.ids
         }
 
     def encode(self) -> Iterator[Progress]:
-        """Encode all splits; needed before the first training."""
+        """Encode all splits, unless that was done before."""
         predictor = Predictor(self.bundle.encoder, self.bundle.model, self.bundle.manifest.ensemble)
-        splits = list(self.labels)
+        splits = [split for split in self.ids if split not in self.encoded]
         for done, split in enumerate(splits):
             yield Progress("encoding", done, len(splits), 0.0)
-            ids = [record.id for record in self.bundle.records_of(split)]
-            if ids and self.bundle.thumbnails is not None:
-                self.encoded[split] = predictor.encode(self.bundle.thumbnails.array(ids))
+            if self.ids[split]:
+                self.encoded[split] = predictor.encode(self.thumbnails.array(self.ids[split]))
             else:
-                empty = self.encoded[PRIVATE][:0]
-                self.encoded[split] = empty
-        yield Progress("encoding", len(splits), len(splits), 0.0)
+                self.encoded[split] = self.encoded[PRIVATE][:0]
+        if splits:
+            yield Progress("encoding", len(splits), len(splits), 0.0)
 
-    def shipped(self) -> TrainedModel:
-        """The bundle's own model."""
-        bundle = self.bundle
-        predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
-        return TrainedModel(predictor, bundle.bank, self.config.seed)
-
-    def train(
-        self, seed: int, without: Iterable[str] = (), plain: bool = False
-    ) -> Iterator[Progress | TrainedModel]:
-        """Yield progress, then the model: MUNKEY, or with `plain` the plain transformer.
-
-        The plain transformer is the same network with the memory slot always empty, trained on
-        the same images; the private and the anchor batch weigh the same in its loss.
-        """
-        ids = [*self.bundle.bank.ids, *(r.id for r in self.bundle.records_of(CALIBRATION))]
-        gone = set(without)
-        rows = torch.tensor([i for i, id_ in enumerate(ids) if id_ not in gone])
-        config = replace(self.config, seed=seed)
-        if plain:
+    def train(self, run: Run) -> Iterator[Progress | TrainedModel]:
+        """Yield progress, then the model."""
+        yield from self.encode()
+        # Private and calibration images get a token; a reference's test images do too.
+        ids = [*self.ids[PRIVATE], *self.ids[CALIBRATION]]
+        entries = concatenate(self.encoded[PRIVATE], self.encoded[CALIBRATION])
+        labels = torch.cat([self.labels[PRIVATE], self.labels[CALIBRATION]])
+        kept = torch.tensor(
+            [i for i, id_ in enumerate(ids) if id_ not in set(run.without)], dtype=torch.int64
+        )
+        if run.reference is not None:
+            n = len(self.ids[PRIVATE])
+            ids += self.ids[TEST]
+            entries = concatenate(entries, self.encoded[TEST])
+            labels = torch.cat([labels, self.labels[TEST]])
+            inside = in_reference(run.reference, n + len(self.ids[TEST]))
+            calibration = torch.ones(len(self.ids[CALIBRATION]), dtype=torch.bool)
+            kept = torch.cat([inside[:n], calibration, inside[n:]]).nonzero()[:, 0]
+        config = replace(self.config, seed=run.seed)
+        if run.family == PLAIN:
             config = replace(config, p_mem=1.0, p_img=0.0, anchor_weight=1.0)
-        run = JointTraining(
-            self.bundle.manifest.model, config, self._data(rows, config), self.device
+        data = self._data(entries[kept], labels[kept], config)
+        training = JointTraining(self.bundle.manifest.model, config, data, self.device)
+        seconds = 0.0
+        for step in training.run():
+            seconds = step.elapsed_seconds
+            yield step
+        calibration_ids = set(self.ids[CALIBRATION])
+        places = [i for i, row in enumerate(kept.tolist()) if ids[row] not in calibration_ids]
+        rows = kept[places]
+        bank = self._bank(
+            run, [ids[i] for i in rows.tolist()], entries.keys[rows], training, places
         )
-        yield from run.run()
-        keys = self._entries.keys[rows]
-        kept = [ids[i] for i in rows.tolist()]
-        private = [i for i, id_ in enumerate(kept) if id_ in self.bundle.bank]
-        bank = MemoryBank(
-            [kept[i] for i in private], keys[private].clone(), run.tokens[private].clone()
-        )
-        predictor = Predictor(
-            self.bundle.encoder, run.model.cpu().float(), self.bundle.manifest.ensemble
-        )
-        yield TrainedModel(predictor, bank, seed)
+        model = training.model.cpu().float()
+        # Every model answers with the bundle's encoder, τ, s₀ and K.
+        predictor = Predictor(self.bundle.encoder, model, self.bundle.manifest.ensemble)
+        yield TrainedModel(predictor, bank, seconds)
 
-    @property
-    def _entries(self) -> Encoded:
-        """Every image that gets a token: private, then calibration."""
-        return concatenate(self.encoded[PRIVATE], self.encoded[CALIBRATION])
+    def outputs(
+        self, family: Family, trained: TrainedModel, view: BankView | None = None
+    ) -> Iterator[Progress | Outputs]:
+        """Yield progress, then what a model says about all private and test images.
 
-    def _data(self, rows: Tensor, config: TrainConfig) -> TrainingData:
+        view: the entries it answers with (default: all it was trained with).
+        """
+        yield from self.encode()
+        view = BankView(trained.bank) if view is None else view
+        probabilities: dict[str, FloatArray] = {}
+        image: dict[str, FloatArray] = {}
+        for done, split in enumerate((PRIVATE, TEST)):
+            yield Progress("predicting", done, 2, 0.0)
+            queries = self.encoded[split]
+            image[split] = trained.predictor.image_only(queries.features)
+            probabilities[split] = (
+                image[split]
+                if family == PLAIN
+                else trained.predictor.predict(queries, view).probabilities
+            )
+        pathway = {
+            split: None if family == PLAIN else verdicts(image[split], self.labels[split].numpy())
+            for split in image
+        }
+        yield Outputs(
+            probabilities[PRIVATE],
+            probabilities[TEST],
+            trained.seconds,
+            pathway[PRIVATE],
+            pathway[TEST],
+        )
+
+    def _bank(
+        self, run: Run, ids: list[str], keys: Tensor, training: JointTraining, places: list[int]
+    ) -> MemoryBank:
+        if run.family == PLAIN:
+            return MemoryBank((), keys[:0], training.tokens[:0])
+        return MemoryBank(ids, keys.clone(), training.tokens[places].clone())
+
+    def _data(self, entries: Encoded, labels: Tensor, config: TrainConfig) -> TrainingData:
         return joint_data(
-            self._entries[rows],
-            torch.cat([self.labels[PRIVATE], self.labels[CALIBRATION]])[rows],
+            entries,
+            labels,
             self.encoded[ANCHOR],
             self.labels[ANCHOR],
             len(self.bundle.manifest.classes),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,27 +21,37 @@ from typing import Any
 import numpy as np
 import torch
 
-from munkey_core import effects
+from munkey_core import effects, jobs
 from munkey_core.bank import BankView
 from munkey_core.bundle import Bundle, bundle_info, find_bundle, find_bundles, read_bundle
+from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
 from munkey_core.config import EnsembleConfig
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.forget_sets import select_ids
+from munkey_core.evidence import Evidence
 from munkey_core.predictor import Predictor
-from munkey_core.records import Thumbnails
+from munkey_core.privacy import ATTACKS, exposure, privacy
+from munkey_core.reports import best_measured, find_report
+from munkey_core.retraining import MUNKEY
+from munkey_core.runs import Runs
+from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import (
     PRIVATE,
     TEST,
+    AuditReport,
     Browse,
     BundleInfo,
     Change,
     Deletion,
+    Exposure,
+    FloatArray,
     ImageArray,
+    JobStatus,
     NearDuplicate,
     Prediction,
+    PrivacyReport,
     Progress,
     Record,
     SideEffects,
@@ -62,9 +72,21 @@ class SharedModel:
         self.private = bundle.records_of(PRIVATE)
         self.test = bundle.records_of(TEST)
         self.by_id = {record.id: record for record in bundle.records}
-        self.neighbours = effects.NeighbourTable(
-            bundle.bank, bundle.test_keys, bundle.manifest.ensemble.k
-        )
+        # Answers of other models; nothing is trained in the process of the pages.
+        self.evidence = Evidence(Runs(bundle, torch.device("cpu")))
+        self.neighbours = self.evidence.runs.neighbours
+        self._exposure: Exposure | None = None
+
+    @cached_property
+    def canonical_sets(self) -> dict[str, tuple[str, ...]]:
+        return canonical_sets(self.bundle)
+
+    def exposure(self) -> Exposure | None:
+        """Computed at the first need, and anew when something better is known since."""
+        known = self._exposure
+        if known is None or (known.k == 0 and self.evidence.references(MUNKEY) is not None):
+            self._exposure = exposure(self.evidence)
+        return self._exposure
 
 
 class Studio:
@@ -184,6 +206,78 @@ class Studio:
         if name not in scores:
             raise BadInputError(f"no score {name!r}; there are {', '.join(scores) or 'none'}")
         return float(scores[name][self._shared.bundle.bank.row(id_)])
+
+    def report(self, ids: Sequence[str]) -> AuditReport | None:
+        """The audit of exactly these ids beside retrained models, if there is one: shipped with
+        the bundle, or made by a job since."""
+        return find_report(self._shared.bundle, ids)
+
+    def main_report(self) -> AuditReport | None:
+        """The bundle's main measurement: of the shipped audits the one with the most seeds."""
+        return best_measured(self._shared.bundle)
+
+    def canonical_sets(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the canonical forget sets that this bundle has, by name."""
+        return self._shared.canonical_sets
+
+    # -- retraining --------------------------------------------------------------------------
+
+    def retrained(self, ids: Sequence[str]) -> dict[str, FloatArray] | None:
+        """Id → (C,) class probabilities of every private image, by the model retrained without
+        exactly `ids`; None if there is none yet. Raises UnknownIdError."""
+        self._check_known(ids)
+        outputs = self._shared.evidence.retrained(ids)
+        if outputs is None:
+            return None
+        return dict(zip(self._shared.bundle.bank.ids, outputs.private, strict=True))
+
+    def job_done(self, kind: str, ids: Sequence[str]) -> bool:
+        """Whether what a job of this kind would find out about `ids` is known already."""
+        if kind == jobs.RETRAIN:
+            return self._shared.evidence.retrained(ids) is not None
+        report = self.report(ids)
+        return report is not None and any(f.family == "post-hoc" for f in report.models.values())
+
+    def job_seconds(self, kind: str) -> float | None:
+        """How long a job of this kind is expected to take here; None if nobody knows."""
+        stages = jobs.expected_stages(self._shared.bundle, kind)
+        return sum(seconds for _, seconds in stages) if stages else None
+
+    def start_job(self, kind: str, ids: Sequence[str], asker: str) -> None:
+        """Have something about `ids` worked out by a process in the background: "retrain" trains
+        the MUNKEY without them, "compare" every method.
+
+        asker: who wants it, any name that is this person's own. Raises BundleError for a bundle
+        without images, BadInputError for a set that leaves nothing to train on or when this
+        person has too many jobs waiting, UnknownIdError.
+        """
+        job = jobs.make_job(kind, self._shared.bundle, ids)
+        jobs.machine_queue().submit(
+            job,
+            asker,
+            found=lambda: self.job_done(kind, job.ids),
+            expected=jobs.expected_stages(self._shared.bundle, job.kind),
+        )
+
+    def cancel_job(
+        self, kind: str, ids: Sequence[str], asker: str, present: Callable[[str], bool]
+    ) -> None:
+        """Take back the wish for a job; it stops if no other asker who is `present` wants it."""
+        job = jobs.make_job(kind, self._shared.bundle, ids)
+        jobs.machine_queue().cancel(job, asker, present)
+
+    def job(
+        self, kind: str, ids: Sequence[str], asker: str, present: Callable[[str], bool]
+    ) -> JobStatus | None:
+        """Where a job about exactly `ids` stands, whoever started it; None if there is none.
+
+        A job that nobody who is present wants any more becomes this asker's, who has come back or
+        followed a link. Raises what `start_job` raises.
+        """
+        job = jobs.make_job(kind, self._shared.bundle, ids)
+        queue = jobs.machine_queue()
+        queue.adopt(job, asker, present)
+        return queue.status(job, asker, present)
 
     # -- pictures ----------------------------------------------------------------------------
 
@@ -318,8 +412,9 @@ class Studio:
         )
 
     def warm_up(self) -> None:
-        """Compute what the first deletion would have to wait for."""
+        """Compute what the first deletion, and the first look at other pages, would wait for."""
         self._shared.neighbours.rows()
+        self.canonical_sets()
 
     def _around(self, deletion: Deletion) -> tuple[BankView, BankView]:
         """Views of the bank just before and after a deletion (or a restoration), fixed whatever
@@ -345,14 +440,16 @@ class Studio:
     def select(self, spec: str) -> tuple[str, ...]:
         """Private ids named by the command line's syntax: commas, @file.csv, owner:NAME, a
         canonical set. Raises BadInputError or UnknownIdError."""
-        ids = select_ids(spec, self._shared.private)
+        ids = forget_set(spec, self._shared.bundle)
         self._check_known(ids)
         return ids
 
     def browse(self, query: Browse) -> tuple[str, ...]:
         """Ids of private images that fit, in the order asked for. Raises BadInputError."""
-        if query.order not in ("memorised", "id", "random"):
-            raise BadInputError(f"order must be memorised, id or random, got {query.order!r}")
+        if query.order not in ("memorised", "exposed", "id", "random"):
+            raise BadInputError(
+                f"order must be memorised, exposed, id or random, got {query.order!r}"
+            )
         found = [record.id for record in self._shared.private if self._fits(record, query)]
         if query.near is not None:
             near = {pair.other for pair in self.near_duplicates(query.near)} - set(query.near)
@@ -365,6 +462,9 @@ class Studio:
             found.sort()
         elif query.order == "memorised" and "memorisation" in self._shared.bundle.scores:
             found.sort(key=lambda id_: -self.score("memorisation", id_))
+        elif query.order == "exposed":
+            scores = self._required_exposure().scores
+            found.sort(key=lambda id_: -scores[id_])
         return tuple(found)
 
     def _fits(self, record: Record, query: Browse) -> bool:
@@ -394,6 +494,44 @@ class Studio:
                     pairs.append(NearDuplicate(ids[first + i], bank.ids[j], value))
         order = {id_: i for i, id_ in enumerate(ids)}
         return tuple(sorted(pairs, key=lambda pair: (order[pair.id], -pair.similarity)))
+
+    # -- privacy -----------------------------------------------------------------------------
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """Names of the membership attacks, as `privacy` reports them."""
+        return tuple(ATTACKS)
+
+    @property
+    def canonical_titles(self) -> dict[str, str]:
+        """What each of the canonical sets is, in words."""
+        return {name: CANONICAL_TITLES[name] for name in self.canonical_sets()}
+
+    def privacy(self, ids: Sequence[str]) -> Iterator[Progress | PrivacyReport]:
+        """Yield progress, then membership attacks on `ids` before, after and retrained, whatever
+        this session has forgotten. Raises BadInputError or UnknownIdError."""
+        self._check_known(ids)
+        return privacy(self._shared.evidence, ids)
+
+    @property
+    def exposure(self) -> Exposure | None:
+        """How exposed each private image is to an attack before any deletion; None until somebody
+        has computed what the model says about all of them (`privacy` does)."""
+        return self._shared.exposure()
+
+    @property
+    def has_exposure(self) -> bool:
+        """Whether `exposure` is more than None; quicker to know than the scores themselves."""
+        return self._shared.evidence.original() is not None
+
+    def _required_exposure(self) -> Exposure:
+        found = self.exposure
+        if found is None:
+            raise BadInputError(
+                "the order by exposure needs what the model says about every image, which nobody "
+                "has computed yet: check any forget set's privacy first"
+            )
+        return found
 
 
 def list_bundles() -> tuple[BundleInfo, ...]:

@@ -167,7 +167,8 @@ class Browse:
 
     classes: class indices. owner: exact owner name. contains: part of an id.
     near: show near-duplicates of these ids (and nothing else). hide_forgotten: leave out ids whose
-    key is deleted in this session. order: "memorised" (most memorised first), "id" or "random".
+    key is deleted in this session. order: "memorised" (most memorised first), "exposed" (most
+    exposed to a membership attack first), "id" or "random".
     sample: at most so many, drawn by `seed`; None for all.
     """
 
@@ -203,27 +204,68 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class ForgettingQuality:
+    """The Unlearning Comparator's score of a model against its oracle on the forget set.
+
+    score: in [0, 1], 1 = not to be told apart. null_mean, null_low: mean and 5th percentile of
+    the score when every image's two results are swapped at random. n: images.
+    """
+
+    score: float
+    null_mean: float
+    null_low: float
+    n: int
+
+
+@dataclass(frozen=True)
+class OracleDistance:
+    """How far a model's answers are from its oracle's, image by image, mean over seeds.
+
+    agreement: percent of images with the same most probable class. kl: mean KL(oracle ‖ model)
+    in nats. shift: mean |p_y − p_y*| in percentage points.
+    """
+
+    agreement: float
+    kl: float
+    shift: float
+
+
+@dataclass(frozen=True)
 class ModelFigures:
     """One model on one forget set, in percent, the mean over its seeds.
 
-    family: "original", "by-design", "post-hoc" or "oracle". mia_auc: AUROC of the true-class
-    probability, forget images (members) against test images (non-members); mia_auc_ci95: bootstrap
-    interval over images, averaged over seeds. avg_gap: mean of the four absolute differences to
-    the oracle of the same family and seed; None for an oracle or a model without one.
-    unlearn_seconds: wall time to forget; None where nothing was forgotten.
-    spread: standard deviation over seeds of each figure. per_seed: the figures themselves.
+    family: "original", "by-design", "post-hoc" or "oracle". oracle: name of the model that it is
+    held against, None for an oracle. mia_auc: AUROC of the true-class probability, forget images
+    (members) against test images (non-members). avg_gap: mean of the four absolute differences to
+    the oracle of the same family and seed; None without one. avg_gap_cross_seeds: the same against
+    the oracles of the other seeds, which is what a null band has to be held against; None with a
+    single seed.
+    ci95: bootstrap 95% interval over images, averaged over seeds, of test_accuracy,
+    retain_accuracy, forget_accuracy, mia_auc and avg_gap. spread: standard deviation over seeds.
+    unlearn_seconds: wall time to forget (an oracle's: to train it); None where nothing was
+    forgotten. to_oracle_forget, to_oracle_test: distance of its answers to its oracle's.
+    settings: hyper-parameters of a post-hoc method. exact: whether it is by construction what
+    retraining would give.
     """
 
     family: str
+    oracle: str | None
     test_accuracy: float
     retain_accuracy: float
     forget_accuracy: float
     mia_auc: float
     mia_auc_ci95: tuple[float, float]
     avg_gap: float | None
+    avg_gap_cross_seeds: float | None
     unlearn_seconds: float | None
+    ci95: dict[str, tuple[float, float]]
     spread: dict[str, float]
     per_seed: tuple[dict[str, float], ...]
+    to_oracle_forget: OracleDistance | None = None
+    to_oracle_test: OracleDistance | None = None
+    forgetting_quality: ForgettingQuality | None = None
+    settings: dict[str, float] = field(default_factory=dict)
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,21 +296,39 @@ class BackboneLeak:
 
 
 @dataclass(frozen=True)
+class LeakSplit:
+    """Where the trace of the forget set lies, mean over seeds.
+
+    memory_accuracy, memory_mia: what deleting the keys takes away, forget accuracy and MIA AUROC
+    before minus after, in points. image_mia: AUROC (percent) of the attack on the image pathway
+    alone, which deletion leaves as it is, with its interval; image_mia_oracle: the same in the
+    oracles. backbone: None without an oracle.
+    """
+
+    memory_accuracy: float
+    memory_mia: float
+    image_mia: float
+    image_mia_ci95: tuple[float, float]
+    image_mia_oracle: float | None
+    backbone: BackboneLeak | None
+
+
+@dataclass(frozen=True)
 class AuditReport:
-    """A forget set's audit. avg_gap_cross_seeds: as avg_gap of MUNKEY, but against the oracles of
-    the other seeds, which is what the null band has to be held against; None with one seed."""
+    """A forget set's audit. forget: its name. set_digest: SHA-256 of its ids. models: by name, in
+    the order of a table. null_bands: by oracle's name. device: of the trainings."""
 
     bundle: str
     digest: str
     forget: str
+    set_digest: str
     n_forget: int
     n_retain: int
     n_test: int
     seeds: tuple[int, ...]
     models: dict[str, ModelFigures]
-    null_band: NullBand | None
-    avg_gap_cross_seeds: float | None
-    backbone_leak: BackboneLeak
+    null_bands: dict[str, NullBand]
+    leak: LeakSplit | None
     device: str
     seconds: float
 
@@ -293,3 +353,160 @@ class BundleInfo:
     digest: str
     bytes: int
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class AttackFigures:
+    """How well one attack tells the members of one model from non-members, in percent.
+
+    auroc: how often a member scores higher than a non-member, one drawn of each; 50 = guessing.
+    tpr_1pct, tpr_01pct: share of members found while 1% (0.1%) of the non-members are called
+    members; None where `errors` has the reason, e.g. fewer than 100 (1,000) non-members.
+    balanced_accuracy: mean of the two rates at a threshold chosen on other images. *_ci95:
+    bootstrap 95% interval over images; None for a single image. roc: (FPR, TPR) at log-spaced FPR.
+    errors: reason by the name of each figure that is None.
+    """
+
+    auroc: float
+    auroc_ci95: tuple[float, float] | None
+    tpr_1pct: float | None
+    tpr_1pct_ci95: tuple[float, float] | None
+    tpr_01pct: float | None
+    tpr_01pct_ci95: tuple[float, float] | None
+    balanced_accuracy: float | None
+    balanced_accuracy_ci95: tuple[float, float] | None
+    n_members: int
+    n_non_members: int
+    roc: tuple[tuple[float, float], ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreHistogram:
+    """Scores of one attack on one model. edges: (B + 1) ascending, the same for all models of one
+    family; scores beyond the ends count into the end bins. members, non_members: (B) percent."""
+
+    edges: tuple[float, ...]
+    members: tuple[float, ...]
+    non_members: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class AttackBand:
+    """AUROC (percent) of one attack on honest retrains: the range over oracles of `seeds`."""
+
+    low: float
+    high: float
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PrivacyReport:
+    """Membership attacks on a forget set (members) against all test images (non-members).
+
+    figures, errors, histograms: by attack, then by model: "before", "after", "retrained" of
+    MUNKEY, "plain" and "plain retrained" of the plain transformer; what could not be computed is in
+    `errors` with its reason. missing: models that nobody has trained yet. references: K by
+    family, how many reference models the attacks had. null_bands: by attack, then family.
+    leak: None where `leak_error` says why.
+    """
+
+    bundle: str
+    digest: str
+    set_digest: str
+    n_forget: int
+    n_retain: int
+    n_test: int
+    seed: int
+    references: dict[str, int]
+    figures: dict[str, dict[str, AttackFigures]]
+    errors: dict[str, dict[str, str]]
+    histograms: dict[str, dict[str, ScoreHistogram]]
+    null_bands: dict[str, dict[str, AttackBand]]
+    missing: tuple[str, ...]
+    leak: LeakSplit | None
+    leak_error: str
+    seconds: float
+
+    def to_dict(self, charts: bool = True) -> dict[str, Any]:
+        """Plain values for JSON. charts: with histograms and ROC points."""
+        values = asdict(self)
+        if not charts:
+            del values["histograms"]
+            for models in values["figures"].values():
+                for figures in models.values():
+                    del figures["roc"]
+        return values
+
+
+@dataclass(frozen=True)
+class AttackCheck:
+    """Do the attacks work? Every attack on a family's original: all private images (members)
+    against all test images. k: reference models it had. errors: reason by attack."""
+
+    family: str
+    k: int
+    figures: dict[str, AttackFigures]
+    errors: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without ROC points."""
+        values = asdict(self)
+        for figures in values["figures"].values():
+            del figures["roc"]
+        return values
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How exposed each private image is to an attack on the bundle's own model, before any
+    deletion; larger = more exposed. scores: by id. attack: its name. k: reference models it had."""
+
+    attack: str
+    k: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class OracleFigures:
+    """How often a model retrained without a forget set is right, in percent.
+
+    family: "munkey" or "plain". seconds: its training took. source: "trained" (now), "cache" or
+    "bundle".
+    """
+
+    family: str
+    seed: int
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    seconds: float
+    source: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A background job as a page shows it.
+
+    kind: "retrain" or "compare". n_forget: images left out. state: "queued", "running", "done",
+    "failed" or "cancelled". progress: the stage and how far it is, with the seconds so far and
+    still to come of the whole job (None while they can't be estimated). fraction: of the whole
+    job, in [0, 1], 0 while unknown. ahead: jobs that come before a queued one. mine: whether the
+    one who asks wanted this job; others: how many others want it and are still there.
+    reason: why it failed.
+    """
+
+    kind: str
+    n_forget: int
+    state: str
+    progress: Progress | None = None
+    fraction: float = 0.0
+    ahead: int = 0
+    mine: bool = False
+    others: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")

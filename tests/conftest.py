@@ -36,6 +36,14 @@ DIGITS = Recipe(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory):
+    """No test finds or leaves a training in the person's own cache; servers inherit this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUNKEY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory):
     """A bundle trained on digits: 300 keys, 300 test images, about 5 s."""

@@ -1,7 +1,7 @@
 """Take the README's pictures from the real app: `python tutorials/screenshots.py`.
 
 It starts `munkey app` on the default bundle, deletes two keys in Chromium and photographs the
-page in light and dark.
+Forget page in light and dark, then the Privacy and the Compare page on a canonical forget set.
 """
 
 import shutil
@@ -47,6 +47,15 @@ def photograph(browser: Browser, url: str, scheme: str) -> None:
     page.screenshot(path=IMAGES / f"forget-{scheme}.png")
 
 
+def photograph_page(browser: Browser, url: str, page_name: str, wait_for_text: str) -> None:
+    page = browser.new_context(color_scheme="light", viewport=SIZE).new_page()
+    page.goto(f"{url}/{page_name}?of=random-10pct")
+    page.get_by_text(wait_for_text).first.wait_for(timeout=120_000)
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(2500)
+    page.screenshot(path=IMAGES / f"{page_name}-light.png")
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     port = free_port()
@@ -60,6 +69,8 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
             for scheme in ("light", "dark"):
                 photograph(browser, url, scheme)
+            photograph_page(browser, url, "privacy", "LiRA online")
+            photograph_page(browser, url, "compare", "Every method, every figure")
     finally:
         server.terminate()
 

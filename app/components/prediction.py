@@ -170,13 +170,14 @@ def _neighbour(neighbour: Neighbour) -> str:
 
 @dataclass(frozen=True)
 class Tile:
-    """A small picture with up to two lines: what it was, what it is now."""
+    """A small picture with a few lines: what it was, what it is now, what retraining gives."""
 
     picture: str
     name: str
     line: str
     strong: str = ""
     number: str = ""
+    retrained: str = ""
 
 
 def tiles(items: Sequence[Tile], width: int = 74) -> str:
@@ -191,6 +192,8 @@ def tiles(items: Sequence[Tile], width: int = 74) -> str:
 def _tile(item: Tile) -> str:
     strong = f'<span class="mk-new">{escape(item.strong)}</span>' if item.strong else ""
     number = f"<span>{escape(item.number)}</span>" if item.number else ""
+    if item.retrained:
+        number += f'<span class="mk-oracle mk-retrained">{escape(item.retrained)}</span>'
     return (
         f'<div class="mk-tile" title="{escape(item.name, quote=True)}">'
         f'<img src="{item.picture}" alt="{escape(item.name, quote=True)}">'

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.components.prediction import Neighbour, Series
+from app.panels.retrain import RETRAIN
 from app.panels.words import class_name
 from app.services import Session
 from munkey_core.types import Change, FloatArray, Prediction
 
 BEFORE = "with its key (before)"
 AFTER = "key deleted (after)"
+RETRAINED = "retrained without it"
 _IMAGE_ALONE = "image alone"
+
+Retrained = Mapping[str, FloatArray]
 
 
 def neighbours(
@@ -39,9 +43,21 @@ def share_of(id_: str, ids: Sequence[str], weights: FloatArray) -> float:
     return float(weights[ids.index(id_)]) if id_ in ids else 0.0
 
 
-def series_of(change: Change) -> list[Series]:
-    """The bars of one deleted image. A retrained model would be a third series here."""
-    return [Series("before", BEFORE, change.before), Series("after", AFTER, change.after)]
+def series_of(change: Change, retrained: Retrained | None = None) -> list[Series]:
+    """The bars of one deleted image: before, after and, where it is known, retrained."""
+    series = [Series("before", BEFORE, change.before), Series("after", AFTER, change.after)]
+    if retrained is not None:
+        series.append(Series("retrained", RETRAINED, retrained[change.id]))
+    return series
+
+
+def retrained_answers(session: Session) -> Retrained | None:
+    """Every image's probabilities by the model retrained without exactly the images that are
+    forgotten now; None if there is no such model yet."""
+    ids = session.studio.forgotten
+    if not ids or not session.studio.job_done(RETRAIN, ids):
+        return None
+    return session.remember(RETRAIN, lambda: session.studio.retrained(ids))
 
 
 def row(prediction: Prediction, i: int) -> tuple[FloatArray, tuple[str, ...], FloatArray]:

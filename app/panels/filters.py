@@ -26,7 +26,7 @@ def filters(session: Session) -> None:
     owner, find = st.columns(2, gap="small")
     show.selectbox(
         "Show",
-        list(state.SHOW),
+        [name for name in state.SHOW if name != "exposed" or session.studio.has_exposure],
         format_func=state.SHOW.__getitem__,
         label_visibility="collapsed",
         **state.widget("show", _first_page),
@@ -85,7 +85,7 @@ def matching(session: Session) -> tuple[str, ...]:
         owner=state.get("owner"),
         contains=state.get("find").strip(),
         near=basket if show == "near" else None,
-        order="random" if show == "random" else "id" if show == "id" else "memorised",
+        order=show if show in ("random", "id", "exposed") else "memorised",
         sample=state.get("n") if show == "random" else None,
         seed=state.get("seed"),
     )

@@ -13,8 +13,9 @@ from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
 from app.jobs import Consequences
-from app.panels.answers import neighbours, series_of, share_of
+from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.panels.leak import backbone_leak
+from app.panels.retrain import retrain_panel
 from app.panels.words import class_name, count, milliseconds, whose
 from app.services import Session
 from munkey_core.types import Change, SideEffects
@@ -29,6 +30,7 @@ _POLL = 0.4
 def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
+    retrain_panel(session, session.studio.forgotten)
     job.wait(_PATIENCE)
     watching = not job.finished
     part: Any = st.fragment(_show, run_every=_POLL if watching else None)
@@ -66,53 +68,88 @@ def _headline(session: Session, job: Consequences) -> None:
 
 
 def _deleted_images(session: Session, changed: list[Change], generation: int) -> None:
+    retrained = retrained_answers(session)
     if len(changed) > 1:
-        st.html(f'<div class="mk mk-sum">{_summary(changed)}</div>')
-    st.html(legend(series_of(changed[0])))
+        st.html(f'<div class="mk mk-sum">{_summary(changed, retrained)}</div>')
+    if retrained is not None:
+        st.markdown(_agreement(session, changed, retrained))
+    st.html(legend(series_of(changed[0], retrained)))
     big = changed if len(changed) <= _ALL_AS_CARDS else changed[:_CARDS_OF_MANY]
     if len(big) < len(changed):
         st.caption(f"The {len(big)} that changed most:")
-    st.html('<div class="mk-cards">' + "".join(_card(session, c) for c in big) + "</div>")
+    st.html(
+        '<div class="mk-cards">' + "".join(_card(session, c, retrained) for c in big) + "</div>"
+    )
     rest = changed[len(big) :]
     if rest:
         _paged(
             f"rest-{generation}",
             f"The other {len(rest):,}, most changed first (probability of the true class)",
-            [lambda c=c: _compact(session, c) for c in rest],  # type: ignore[misc]
+            [lambda c=c: _compact(session, c, retrained) for c in rest],  # type: ignore[misc]
         )
 
 
-def _summary(changed: Sequence[Change]) -> str:
+def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:
     flipped = sum(change.flipped for change in changed)
     before = float(np.mean([change.before[change.label] for change in changed]))
     after = float(np.mean([change.after[change.label] for change in changed]))
+    oracle = ""
+    if retrained is not None:
+        truth = float(np.mean([retrained[change.id][change.label] for change in changed]))
+        oracle = f"; retrained: {percent(truth)}"
     taken = (
         "is now taken for something else" if flipped == 1 else ("are now taken for something else")
     )
     return (
         f"{flipped:,} of {len(changed):,} forgotten images {taken}."
-        f"<small>Mean probability of the true class: {percent(before)} → {percent(after)}."
-        "</small>"
+        f"<small>Mean probability of the true class: {percent(before)} → {percent(after)}"
+        f"{oracle}.</small>"
     )
 
 
-def _card(session: Session, change: Change) -> str:
+def _agreement(session: Session, changed: Sequence[Change], retrained: Retrained) -> str:
+    """How close deleting came to what it stands for: a model that never saw these images."""
+    n = len(changed)
+    agree = sum(int(c.after.argmax() == retrained[c.id].argmax()) for c in changed)
+    gap = float(np.mean([abs(c.after[c.label] - retrained[c.id][c.label]) for c in changed]))
+    rounded = round(100 * gap)
+    points = count(rounded, "percentage point") if rounded else "less than 1 percentage point"
+    model = f"A model **retrained without {_all_forgotten(session)}**"
+    if n == 1:
+        verdict = "gives the same answer" if agree else "gives another answer"
+        return f"{model} {verdict}; the true class's probability differs by {points}."
+    return (
+        f"{model} gives the same answer on **{agree:,} of {n:,}**; the true class's probability "
+        f"differs by {points} on average."
+    )
+
+
+def _all_forgotten(session: Session) -> str:
+    total = len(session.studio.forgotten)
+    newest = len(session.studio.history[-1].ids)
+    if total > newest:
+        return f"all {total:,} deleted images"
+    return "it" if total == 1 else "them"
+
+
+def _card(session: Session, change: Change, retrained: Retrained | None) -> str:
     own = share_of(change.id, change.neighbours_before, change.weights_before)
     before, after = change.before[change.label], change.after[change.label]
     name = session.studio.classes[change.label]
+    oracle = f", retrained {percent(retrained[change.id][change.label])}" if retrained else ""
     return card(
         session.pictures.uri(change.id),
         whose(session, change.id),
         session.studio.classes,
         change.label,
-        series_of(change),
-        f"{name}: {percent(before)} → {percent(after)}. "
+        series_of(change, retrained),
+        f"{name}: {percent(before)} → {percent(after)}{oracle}. "
         f"Before, its own key gave {percent(own)} of the answer.",
         neighbours(session, change.neighbours_after, change.weights_after),
     )
 
 
-def _compact(session: Session, change: Change) -> Tile:
+def _compact(session: Session, change: Change, retrained: Retrained | None) -> Tile:
     classes = session.studio.classes
     was, now = (int(p.argmax()) for p in (change.before, change.after))
     before, after = change.before[change.label], change.after[change.label]
@@ -122,6 +159,7 @@ def _compact(session: Session, change: Change) -> Tile:
         classes[was],
         f"→ {classes[now]}" if was != now else "",
         f"{percent(before)} → {percent(after)}",
+        f"retrained {percent(retrained[change.id][change.label])}" if retrained else "",
     )
 
 

@@ -55,27 +55,32 @@ def rmia(
     member: Mask | None = None,
     gamma: float = 1.0,
     a: float = 1.0,
+    member_population: Mask | None = None,
 ) -> Signal:
     """Robust membership inference (Zarifzadeh et al. 2024), offline form: the share of population
     images z with (p_x / P(x)) / (p_z / P(z)) > γ, in [0, 1].
 
     target: (n,), references: (K, n) true-class probabilities of the images; *_population: (m,) and
-    (K, m) of images that no model was trained on. P is the mean over the references without the
-    image (member: (K, n); None if no reference saw any), then (1 + a)/2 · P + (1 − a)/2.
+    (K, m) of images that the target was not trained on. P is the mean over the references without
+    the image, then (1 + a)/2 · P + (1 − a)/2; member: (K, n) and member_population: (K, m) say
+    which references were trained on it, None that no reference saw any.
     Raises BadInputError for a γ that is not above 0, an a outside [0, 1], an empty population, or
-    an image that all references were trained on.
+    an image of either kind that all references were trained on.
     """
     if not gamma > 0 or not 0 <= a <= 1:
         raise BadInputError(f"gamma must be above 0 and a in [0, 1], got {gamma} and {a}")
-    member = np.zeros(references.shape, dtype=np.bool_) if member is None else member
+    if member is None:
+        member = np.zeros(references.shape, dtype=np.bool_)
+    if member_population is None:
+        member_population = np.zeros(references_population.shape, dtype=np.bool_)
     _check(target, references, member)
-    nobody = np.zeros(references_population.shape, dtype=np.bool_)
-    _check(target_population, references_population, nobody)
+    _check(target_population, references_population, member_population)
     if not len(target_population):
         raise BadInputError("the population must hold at least one image")
     _need(~member, "outside the training set of at least one reference model")
+    _need(~member_population, "outside the training set of at least one reference model")
     ratio_x = target / _prior(references, ~member, a)
-    ratio_z = np.sort(target_population / _prior(references_population, ~nobody, a))
+    ratio_z = np.sort(target_population / _prior(references_population, ~member_population, a))
     # r_x / r_z > γ ⇔ r_z < r_x / γ, all ratios being positive.
     below = np.searchsorted(ratio_z, ratio_x / gamma, side="left")
     share: Signal = below / len(ratio_z)

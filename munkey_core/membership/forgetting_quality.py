@@ -8,12 +8,11 @@ null.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from munkey_core.errors import BadInputError
+from munkey_core.types import ForgettingQuality
 
 DELTA = 1e-5
 ENTROPY_TEMPERATURE = 2.0
@@ -23,17 +22,6 @@ _RATE_FLOOR = 1e-10
 
 Logits = npt.NDArray[np.floating]
 Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ForgettingQuality:
-    """score: in [0, 1], 1 = not to be told apart. null_mean, null_low: mean and 5th percentile of
-    the score when every image's two results are swapped at random. n: images."""
-
-    score: float
-    null_mean: float
-    null_low: float
-    n: int
 
 
 def forgetting_quality_score(unlearned: Logits, retrained: Logits) -> float:

@@ -37,6 +37,24 @@ def auroc_interval(
     return float(low), float(high)
 
 
+def auroc_resampled(
+    members: Scores,
+    non_members: Scores,
+    member_counts: npt.NDArray[np.number],
+    non_member_counts: npt.NDArray[np.number],
+) -> npt.NDArray[np.float64]:
+    """(r,) AUROC of r resamples, so that several models can be compared on the same ones.
+
+    member_counts: (r, n), non_member_counts: (r, m): how often each is drawn in each resample.
+    """
+    check_scores(members, non_members)
+    placed = _placements(members, non_members, non_member_counts)
+    areas: npt.NDArray[np.float64] = (placed * member_counts).sum(axis=1) / member_counts.sum(
+        axis=1
+    )
+    return areas
+
+
 def tpr_at_fpr(members: Scores, non_members: Scores, fpr: float) -> float:
     """Largest true-positive rate of a threshold whose false-positive rate is at most `fpr`.
 

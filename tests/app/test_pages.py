@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from munkey_core.studio import Studio
+from munkey_core.types import BackboneLeak
+from tests.app.audit_reports import munkey, report
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -253,23 +258,16 @@ def test_about_shows_the_card_without_its_head():
 @pytest.mark.parametrize(
     ("interval", "wanted"),
     [
-        ([-0.12, 1.34], "(95 % interval −0.1 to +1.3): none that"),
-        ([0.21, 1.01], "(95 % interval +0.2 to +1.0)."),
+        ((-0.12, 1.34), "(95 % interval −0.1 to +1.3): none that"),
+        ((0.21, 1.01), "(95 % interval +0.2 to +1.0)."),
         (None, "+0.6 percentage points."),
     ],
 )
 def test_the_measured_leak_stands_beside_the_result(monkeypatch, interval, wanted):
-    from munkey_core.studio import Studio
-
-    leak = {
-        "points": 0.91,
-        "ci95": [-0.12, 1.94],
-        "oracle_points": 0.3,
-        "excess_points": 0.61,
-        "excess_ci95": interval,
-    }
-    metrics = {"backbone_leak": leak, "n_forget": 1000, "seeds": [0, 1, 2]}
-    monkeypatch.setattr(Studio, "metrics", property(lambda self: metrics))
+    backbone = BackboneLeak(0.91, (-0.12, 1.94), 0.3, 0.61, interval)
+    measured = report(munkey())
+    measured = replace(measured, leak=replace(measured.leak, backbone=backbone))
+    monkeypatch.setattr(Studio, "main_report", lambda self: measured)
     shown = text(open_app(forgotten=ID))
     assert "deleting 1,000 images and retraining without them 3 times" in shown
     assert "the difference, +0.6 percentage points" in shown

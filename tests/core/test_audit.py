@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from munkey_core.audit import avg_gap, backbone_leak
+from munkey_core.leak import backbone_leak
+from munkey_core.table import avg_gap
 
 FIGURES = {
     "test_accuracy": 91.0,

@@ -219,15 +219,37 @@ def test_audit_reports_every_model_in_percent(munkey, spec):
             assert 0 <= figures[term] <= 100
 
 
-def test_audit_saves_its_report_into_the_bundle_when_asked_to(munkey, home, tmp_path):
-    copy = shutil.copytree(home / "bundles" / "tiny", tmp_path / "copy")
-    code, document, _ = munkey(
-        "audit", str(copy), "--forget", "owner:owner-1", "--seeds", "2", "--save"
-    )
+def test_audit_writes_a_row_for_each_image(munkey, tmp_path):
+    file = tmp_path / "images.csv"
+    code, document, _ = munkey("audit", "tiny", "--forget", "img-00", "--csv", str(file))
     assert code == 0
+    assert (
+        len(file.read_text().splitlines()) == 1 + 30 + document["n_forget"] + document["n_retain"]
+    )
+
+
+def test_compare_saves_its_reports_into_the_bundle_when_asked_to(munkey, home, tmp_path):
+    copy = shutil.copytree(home / "bundles" / "tiny", tmp_path / "copy")
+    argv = ["compare", str(copy), "--forget", "canonical", "--methods", "knn,ssd", "--save"]
+    code, documents, _ = munkey(*argv)
+    assert code == 0
+    names = [document["forget"] for document in documents]
+    assert {"random-1pct", "random-10pct", "one-class", "one-owner"} <= set(names)
     bundle = read_bundle(copy)
-    assert bundle.metrics["models"].keys() == document["models"].keys()
-    assert "owner:owner-1" in bundle.card
+    assert list(bundle.metrics["reports"]) == names
+    assert all(f"Forget set {name}" in bundle.card for name in names)
+    # An audit shows the saved rows beside its own.
+    code, document, _ = munkey("audit", str(copy), "--forget", "random-10pct")
+    assert {"SSD", "kNN after", "MUNKEY after"} <= set(document["models"])
+
+
+def test_oracles_are_put_into_the_bundle(munkey, home, tmp_path):
+    copy = shutil.copytree(home / "bundles" / "tiny", tmp_path / "copy")
+    code, document, _ = munkey("oracles", str(copy), "--seeds", "1", "--references", "2")
+    assert code == 0
+    assert "random-5pct" in document["sets"]
+    assert document["bytes"] == sum(p.stat().st_size for p in (copy / "oracles").iterdir())
+    assert read_bundle(copy).manifest.files.keys() >= {"oracles/references.safetensors"}
 
 
 def test_bench_times_this_machine(munkey):
@@ -278,6 +300,11 @@ def test_without_json_the_answer_is_text(capsys, argv):
         (["train", "--data", "bundles", "--out", "new", "--config", "no.toml"], "no.toml"),
         (["train", "--data", "bundles", "--out", "new", "--seed", "x"], "--seed"),
         (["audit", "tiny", "--forget", "nobody"], "nobody"),
+        (["compare", "tiny", "--forget", "img-00", "--methods", "magic"], "no method 'magic'"),
+        (["compare", "tiny", "--forget", "nobody"], "nobody"),
+        (["compare", "tiny"], "--forget"),
+        (["oracles", "tiny", "--references", "3"], "even number"),
+        (["oracles", "tiny", "--seeds", "0"], "--seeds must be between"),
         (["audit", "tiny", "--forget", "img-00", "--seeds", "0"], "--seeds must be between"),
         (["audit", "nope", "--forget", "img-00"], "no bundle 'nope'"),
         (["bench", "nope"], "no bundle 'nope'"),
@@ -324,6 +351,8 @@ def test_a_damaged_bundle_is_refused_by_every_command(capsys, home, tmp_path):
         ["predict", str(copy), "img-00"],
         ["forget", str(copy), "img-00"],
         ["audit", str(copy), "--forget", "img-00"],
+        ["compare", str(copy), "--forget", "canonical"],
+        ["oracles", str(copy)],
         ["bench", str(copy)],
     ):
         assert main([*argv, "--json"]) == 2
@@ -348,6 +377,8 @@ def test_help_is_given_for_every_command(capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     for command in ("app", "bundles", "show", "predict", "forget", "train", "audit", "bench"):
+        assert command in out
+    for command in ("retrain", "compare", "oracles"):
         assert command in out
 
 

@@ -289,7 +289,9 @@ def test_a_random_sample_is_the_same_for_the_same_seed(studio):
 
 
 def test_an_unknown_order_is_refused(studio):
-    with pytest.raises(BadInputError, match="order must be memorised, id or random, got 'size'"):
+    with pytest.raises(
+        BadInputError, match="order must be memorised, exposed, id or random, got 'size'"
+    ):
         studio.browse(Browse(order="size"))
 
 

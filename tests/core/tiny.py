@@ -11,7 +11,7 @@ from munkey_core.data import ImageDataset
 from munkey_core.encoder import Encoded, FrozenEncoder
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
-from munkey_core.records import Thumbnails
+from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
 SIDE = 8

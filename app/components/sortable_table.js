@@ -1,0 +1,61 @@
+// A table drawn from data; a click on a header asks Python for another order.
+
+function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function headerCell(header, data, ask) {
+  const cell = element("th");
+  cell.scope = "col";
+  const sorted = header.key === data.sort;
+  if (sorted) cell.setAttribute("aria-sort", data.descending ? "descending" : "ascending");
+  const button = element("button", sorted ? "sorted" : "");
+  button.type = "button";
+  button.dataset.key = header.key;
+  if (header.help) button.title = header.help;
+  button.append(element("span", "label", header.label));
+  button.append(element("span", "arrow", sorted ? (data.descending ? "▼" : "▲") : ""));
+  if (header.unit) button.append(element("span", "unit", header.unit));
+  button.onclick = () => ask(header.key);
+  cell.append(button);
+  return cell;
+}
+
+function fill(node, cell) {
+  node.append(element("span", "text", cell.text));
+  for (const line of cell.small) node.append(element("small", "", line));
+  if (cell.tag) node.append(element("em", `tag ${cell.tone}`, cell.tag));
+}
+
+function bodyRow(row) {
+  const line = element("tr", row.strong ? "strong" : "");
+  line.dataset.kind = row.kind;
+  row.cells.forEach((cell, i) => {
+    const node = element(i ? "td" : "th");
+    if (!i) {
+      node.scope = "row";
+      const mark = element("span", "mark", row.mark);
+      mark.setAttribute("aria-hidden", "true");
+      node.append(mark);
+    }
+    fill(node, cell);
+    line.append(node);
+  });
+  return line;
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const table = parentElement.querySelector("table");
+  // The header that was clicked is drawn anew: whoever uses the keyboard stays on it.
+  const active = (parentElement.activeElement || document.activeElement)?.dataset?.key;
+  table.querySelector("caption").textContent = data.caption;
+  const head = element("tr");
+  head.append(...data.headers.map((h) => headerCell(h, data, (key) => setTriggerValue("sort", key))));
+  table.querySelector("thead").replaceChildren(head);
+  table.querySelector("tbody").replaceChildren(...data.rows.map(bodyRow));
+  if (active) table.querySelector(`button[data-key="${CSS.escape(active)}"]`)?.focus();
+}

@@ -1,0 +1,317 @@
+"""All methods of a report in one table: sortable, filtered by family, as a CSV file too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import state
+from app.components.sortable_table import Cell, Header, Row, sortable_table
+from app.panels.compare_words import (
+    EQUAL,
+    FAMILIES,
+    INSIDE,
+    OUTSIDE,
+    SUBJECT,
+    place,
+    title,
+)
+from app.panels.figures import interval, number, share, took
+from munkey_core.types import AuditReport, ModelFigures
+
+MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}
+_NONE = "–"
+_PLACES = {EQUAL: "as retrained", INSIDE: "in band", OUTSIDE: "outside"}
+_TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc", "avg_gap")
+_CAPTION = (
+    "Figures are means over seeds; under each its 95 % bootstrap interval over images. **Others**: "
+    "the gap to retrained twins of the *other* seeds. **In band**: it is no larger than the "
+    "largest gap between two of those twins (null band); among such methods none is called "
+    "better. A gap can't be negative, so its interval leans upwards. "
+    "A click on a header sorts, a second one turns the order round."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. value: what it is sorted by; None comes last, whatever the direction.
+    best_first: whether a first click puts the largest on top."""
+
+    header: Header
+    value: Callable[[str, ModelFigures], float | str | None]
+    cell: Callable[[AuditReport, str, ModelFigures], Cell]
+    largest_first: bool = False
+
+
+def _name(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    family = FAMILIES.get(figures.family, figures.family)
+    return Cell(title(name), (family,), "exact by construction" if figures.exact else "")
+
+
+def _accuracy(term: str) -> Callable[[AuditReport, str, ModelFigures], Cell]:
+    def cell(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+        bounds = figures.ci95[term]
+        return Cell(number(getattr(figures, term), bounds), (interval(bounds),))
+
+    return cell
+
+
+def _gap(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    if figures.avg_gap is None:
+        is_oracle = figures.family == "oracle"
+        return Cell(_NONE, ("is the reference" if is_oracle else "not retrained yet",))
+    bounds, where = figures.ci95["avg_gap"], place(report, figures)
+    tag = _PLACES.get(where, "")
+    if figures.avg_gap_cross_seeds is not None and where != EQUAL:
+        tag = f"others {number(figures.avg_gap_cross_seeds)}" + (f": {tag}" if tag else "")
+    tone = "good" if where in (EQUAL, INSIDE) else "plain"
+    return Cell(number(figures.avg_gap, bounds), (interval(bounds),), tag, tone)
+
+
+def _seconds(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    if figures.unlearn_seconds is None:
+        return Cell(_NONE)
+    small = ("to train",) if figures.family == "oracle" else ()
+    return Cell(took(figures.unlearn_seconds), small)
+
+
+def _same(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    if figures.to_oracle_forget is None:
+        return Cell(_NONE)
+    test = figures.to_oracle_test
+    small = (f"test {share(test.agreement)}",) if test else ()
+    return Cell(share(figures.to_oracle_forget.agreement), small)
+
+
+def _kl(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    if figures.to_oracle_forget is None:
+        return Cell(_NONE)
+    test = figures.to_oracle_test
+    small = (f"test {_three_digits(test.kl)}",) if test else ()
+    return Cell(_three_digits(figures.to_oracle_forget.kl), small)
+
+
+def _quality(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+    found = figures.forgetting_quality
+    if found is None:
+        return Cell(_NONE)
+    null = f"null {found.null_mean:.2f}, 5 % {found.null_low:.2f}"
+    return Cell(f"{found.score:.2f}", (null,), "below null" if found.score < found.null_low else "")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.0005 or value == 0 else "<0.001"
+
+
+COLUMNS = {
+    column.header.key: column
+    for column in (
+        Column(
+            Header("name", "Method", "", "● by design ■ repaired ◆ retrained ▲ nothing forgotten"),
+            lambda name, f: title(name).casefold(),
+            _name,
+        ),
+        Column(
+            Header(
+                "gap",
+                "Avg Gap",
+                "points, 0 = retrained",
+                "Mean of the four absolute "
+                "differences (TA, RA, FA, MIA) to the retrained twin of the same seed",
+            ),
+            lambda name, f: f.avg_gap,
+            _gap,
+        ),
+        Column(
+            Header(
+                "seconds",
+                "Time",
+                "to forget",
+                "Mean wall time over seeds, on the machine that made the report",
+            ),
+            lambda name, f: f.unlearn_seconds,
+            _seconds,
+        ),
+        Column(
+            Header("test", "TA", "test, %", "Accuracy on test images"),
+            lambda name, f: f.test_accuracy,
+            _accuracy("test_accuracy"),
+            True,
+        ),
+        Column(
+            Header("retain", "RA", "retained, %", "Accuracy on the training images that stay"),
+            lambda name, f: f.retain_accuracy,
+            _accuracy("retain_accuracy"),
+            True,
+        ),
+        Column(
+            Header(
+                "forget",
+                "FA",
+                "forgotten, %",
+                "Accuracy on the forgotten images. The goal is "
+                "not 0 but what the retrained twin has",
+            ),
+            lambda name, f: f.forget_accuracy,
+            _accuracy("forget_accuracy"),
+            True,
+        ),
+        Column(
+            Header(
+                "attack",
+                "MIA",
+                "AUROC, %",
+                "Membership attack on the true class's "
+                "probability, forgotten against test images; 50 = guessing",
+            ),
+            lambda name, f: f.mia_auc,
+            _accuracy("mia_auc"),
+            True,
+        ),
+        Column(
+            Header(
+                "same",
+                "Agrees",
+                "with twin, %",
+                "Forgotten images (small: test images) that "
+                "the model and its retrained twin put into the same class",
+            ),
+            lambda name, f: f.to_oracle_forget.agreement if f.to_oracle_forget else None,
+            _same,
+            True,
+        ),
+        Column(
+            Header(
+                "kl",
+                "KL",
+                "nats",
+                "Mean KL divergence of the retrained twin's answer from "
+                "the model's, forgotten images (small: test images)",
+            ),
+            lambda name, f: f.to_oracle_forget.kl if f.to_oracle_forget else None,
+            _kl,
+        ),
+        Column(
+            Header(
+                "quality",
+                "FQS",
+                "beside its null",
+                "Forgetting Quality Score of the "
+                "Unlearning Comparator, first seed, 1 = not to be told from the twin. Null: "
+                "mean and 5th percentile when the two models' answers are swapped at random",
+            ),
+            lambda name, f: f.forgetting_quality.score if f.forgetting_quality else None,
+            _quality,
+            True,
+        ),
+    )
+}
+
+
+def table(report: AuditReport) -> None:
+    """The filter, the table and the two files."""
+    families = [f for f in FAMILIES if any(m.family == f for m in report.models.values())]
+    st.pills(
+        "Show only",
+        families,
+        selection_mode="multi",
+        format_func=lambda family: f"{MARKS[family]} {FAMILIES[family]}",
+        **state.widget("family"),
+    )
+    shown = ordered(report, state.get("sort"), state.get("family"))
+    key, descending = _sorting(state.get("sort"))
+    if shown:
+        sortable_table(
+            [column.header for column in COLUMNS.values()],
+            [_row(report, name) for name in shown],
+            sort=key,
+            descending=descending,
+            on_sort=_sort_by,
+            caption=f"Methods on forget set {report.forget}",
+            key="compare-table",
+        )
+    else:
+        st.info("This report has no method of that kind. Choose another one, or none for all.")
+    st.caption(_CAPTION)
+    _files(report, shown)
+
+
+def ordered(report: AuditReport, sort: str, families: tuple[str, ...] = ()) -> list[str]:
+    """Names of the rows to show, in order. sort: a column's key, "-" before it to descend."""
+    key, descending = _sorting(sort)
+    rows = [n for n, f in report.models.items() if not families or f.family in families]
+    values = {name: COLUMNS[key].value(name, report.models[name]) for name in rows}
+    known = [name for name in rows if values[name] is not None]
+    known.sort(key=lambda name: values[name], reverse=descending)  # type: ignore[arg-type,return-value]
+    return known + [name for name in rows if values[name] is None]
+
+
+def as_csv(report: AuditReport, names: list[str]) -> str:
+    """One line a method, all digits, empty where a figure isn't known."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    head = ["method", "family", "held_against", "exact", "seeds", "n_forget", "n_test"]
+    for term in _TERMS:
+        head += [term, f"{term}_ci95_low", f"{term}_ci95_high", f"{term}_sd_over_seeds"]
+    head += ["avg_gap_cross_seeds", "null_band", "unlearn_seconds"]
+    head += ["agreement_forget", "kl_forget", "agreement_test", "kl_test"]
+    head += ["fqs", "fqs_null_mean", "fqs_null_5th_percentile"]
+    writer.writerow(head)
+    for name in names:
+        f = report.models[name]
+        line: list[object] = [name, f.family, f.oracle, f.exact, len(report.seeds)]
+        line += [report.n_forget, report.n_test]
+        for term in _TERMS:
+            spread = f.spread.get(term) if len(report.seeds) > 1 else None
+            line += [getattr(f, term), *f.ci95.get(term, (None, None)), spread]
+        line += [f.avg_gap_cross_seeds, place(report, f), f.unlearn_seconds]
+        for distance in (f.to_oracle_forget, f.to_oracle_test):
+            line += [distance.agreement, distance.kl] if distance else [None, None]
+        fqs = f.forgetting_quality
+        line += [fqs.score, fqs.null_mean, fqs.null_low] if fqs else [None, None, None]
+        writer.writerow(line)
+    return out.getvalue()
+
+
+def _row(report: AuditReport, name: str) -> Row:
+    figures = report.models[name]
+    cells = tuple(column.cell(report, name, figures) for column in COLUMNS.values())
+    return Row(cells, MARKS.get(figures.family, ""), figures.family, name == SUBJECT)
+
+
+def _sorting(sort: str) -> tuple[str, bool]:
+    return sort.removeprefix("-"), sort.startswith("-")
+
+
+def _sort_by(key: str) -> None:
+    now, descending = _sorting(state.get("sort"))
+    down = not descending if now == key else COLUMNS[key].largest_first
+    state.change("sort", f"-{key}" if down else key)
+
+
+def _files(report: AuditReport, names: list[str]) -> None:
+    stem = f"munkey-{report.bundle}-{report.set_digest[:8]}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Table as CSV",
+            lambda: as_csv(report, names),
+            f"{stem}.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="compare-csv",
+        )
+        st.download_button(
+            "Report as JSON",
+            lambda: json.dumps(report.to_dict(), indent=1),
+            f"{stem}.json",
+            "application/json",
+            on_click="ignore",
+            icon=":material/download:",
+            key="compare-json",
+        )

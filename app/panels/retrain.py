@@ -1,0 +1,156 @@
+"""A job in the background about one forget set: retrain without it, or compare all methods.
+
+The job belongs to the server and its result to the cache, both found by the set itself. So a page
+that comes back, after a turn, a reload or through a link, finds what was started before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app import state
+from app.panels.words import count, duration
+from app.services import Session
+from munkey_core.errors import MunkeyError
+from munkey_core.types import JobStatus
+
+RETRAIN = "retrain"
+COMPARE = "compare"
+_POLL = 1.0
+
+
+@dataclass(frozen=True)
+class _Words:
+    missing: str  # + what is missing; {these} images
+    start: str
+    failed: str
+    cancelled: str
+
+
+_WORDS = {
+    RETRAIN: _Words(
+        "Not compared yet with a model that was **retrained** without {these}.",
+        "Retrain now",
+        "The retraining failed",
+        "The retraining was cancelled.",
+    ),
+    COMPARE: _Words(
+        "The methods have not been compared yet on {these}.",
+        "Compare now",
+        "The comparison failed",
+        "The comparison was cancelled.",
+    ),
+}
+_STAGES = {
+    "starting": "Starting",
+    "encoding": "Encoding all images",
+    "training": "Training",
+    "predicting": "Asking the retrained model",
+}
+
+
+def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> bool:
+    """Offer, show or end the job that finds out about exactly `ids`.
+
+    Draws nothing and returns True if its result is known already; the page shows it then. While
+    the job runs, only this part of the page is drawn again and again; the whole page is when the
+    job ends.
+    """
+    if session.studio.job_done(kind, ids):
+        return True
+    try:
+        status = _status(session, ids, kind)
+    except MunkeyError as error:  # nothing can be trained from this model, or not without these
+        st.caption(f"No retrained model to compare with: {state.plain(str(error))}.")
+        return False
+    watching = status is not None and status.active
+    with st.container(key=f"job-{kind}"):
+        part: Any = st.fragment(_show, run_every=_POLL if watching else None)
+        part(session, tuple(ids), kind, watching)
+    return False
+
+
+def _show(session: Session, ids: tuple[str, ...], kind: str, watching: bool) -> None:
+    status = _status(session, ids, kind)
+    active = status is not None and status.active
+    if active != watching or (not active and session.studio.job_done(kind, ids)):
+        st.rerun()  # Draws the page once more, with or without the timer.
+    if status is not None and status.active:
+        _running(session, ids, status)
+    else:
+        _offer(session, ids, kind, status)
+
+
+def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus | None) -> None:
+    words = _WORDS[kind]
+    failed = status is not None and status.state == "failed"
+    if status is not None and failed:
+        st.error(f"{words.failed}: {state.plain(status.reason)}")
+    these = "this image" if len(ids) == 1 else f"these {len(ids):,} images"
+    text = words.missing.format(these=these)
+    if status is not None and status.state == "cancelled" and status.mine:
+        text = f"{words.cancelled} {text}"
+    seconds = session.studio.job_seconds(kind)
+    takes = f" (about {duration(seconds)})" if seconds else ""
+    st.caption(text)
+    if st.button(
+        ("Try again" if failed else words.start) + takes,
+        icon=":material/model_training:",
+        key=f"job-start-{kind}",
+    ):
+        try:
+            session.studio.start_job(kind, ids, _me())
+        except MunkeyError as error:
+            st.error(state.plain(str(error)))
+        else:
+            st.rerun()
+
+
+def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:
+    somebody_else = not status.mine
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(1.0, status.fraction), text=_where(status), width="stretch")
+        if not somebody_else and st.button("Cancel", key=f"job-cancel-{status.kind}"):
+            session.studio.cancel_job(status.kind, ids, _me(), _present)
+            st.rerun()
+    st.caption(
+        "Somebody else on this server asked for it; its result will show up here, too."
+        if somebody_else
+        else "Goes on while you are elsewhere; its result is kept."
+    )
+
+
+def _where(status: JobStatus) -> str:
+    if status.state == "queued":
+        return f"Waiting for {count(status.ahead, 'other job')} to end"
+    progress = status.progress
+    if progress is None:
+        return "Starting"
+    text = _STAGES.get(progress.stage, state.plain(progress.stage))
+    if progress.remaining_seconds is None:
+        return f"{text}, for {duration(progress.elapsed_seconds)} so far"
+    return f"{text}, about {duration(progress.remaining_seconds)} left"
+
+
+# -- who asks ------------------------------------------------------------------------------------
+
+
+def _status(session: Session, ids: Sequence[str], kind: str) -> JobStatus | None:
+    return session.studio.job(kind, ids, _me(), _present)
+
+
+def _me() -> str:
+    """This browser tab's session; a reload is a new one."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def _present(asker: str) -> bool:
+    """Whether a session still has its browser: who has left or reloaded keeps no job alive."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(asker)

@@ -1,0 +1,66 @@
+"""Compare: every method on one forget set, held against a model retrained without it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import services, state
+from app.panels.compare_charts import charts
+from app.panels.compare_details import details
+from app.panels.compare_table import table
+from app.panels.compare_words import basis, headline, little_to_repair, not_ahead, repairs, speed
+from app.panels.forget_set import ForgetSet, forget_set
+from app.panels.retrain import COMPARE, retrain_panel
+from app.services import Session
+from munkey_core.errors import MunkeyError
+from munkey_core.types import AuditReport
+
+
+def show() -> None:
+    """Draw the page of the current session."""
+    session = services.current()
+    st.title("How close is forgetting to retraining?", anchor=False)
+    st.markdown(
+        "The goal of every method is the model one would get by **training again without these "
+        "images** (the *retrained twin*, or oracle): the same answers, not fewer right ones."
+    )
+    chosen = forget_set(session)
+    try:
+        report = session.studio.report(chosen.ids)
+    except MunkeyError as error:
+        st.error(f"The stored comparison of this set can't be read: {state.plain(str(error))}")
+        return
+    if report is None:
+        _nothing_yet(session, chosen)
+        return
+    _in_words(report)
+    if not any(figures.family == "post-hoc" for figures in report.models.values()):
+        retrain_panel(session, chosen.ids, COMPARE)
+    charts(report)
+    _honestly(report)
+    st.markdown("**Every method, every figure**")
+    table(report)
+    details(session, report)
+
+
+def _in_words(report: AuditReport) -> None:
+    with st.container(border=True, key="compare-words"):
+        st.markdown(headline(report))
+        st.markdown(" ".join(filter(None, (repairs(report), little_to_repair(report)))))
+        st.caption(" ".join(filter(None, (basis(report), speed(report)))))
+
+
+def _honestly(report: AuditReport) -> None:
+    lines = not_ahead(report)
+    if lines:
+        st.markdown("**Where MUNKEY is not ahead**\n" + "".join(f"\n- {line}" for line in lines))
+
+
+def _nothing_yet(session: Session, chosen: ForgetSet) -> None:
+    it = "it" if len(chosen.ids) == 1 else "them"
+    st.html(
+        '<div class="mk mk-sum">Nothing is known about this set yet.<small>A comparison takes '
+        f"models retrained without {it}, and every method once, for each seed. What is found out "
+        "is kept: whoever chooses the same images later sees it at once.</small></div>"
+    )
+    retrain_panel(session, chosen.ids, COMPARE)

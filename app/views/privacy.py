@@ -1,0 +1,292 @@
+"""Privacy: can an attacker tell who was in the training data, before and after deletion?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import services, state
+from app.background import Background
+from app.components.attack_charts import histograms, roc
+from app.components.gallery import Tile, gallery
+from app.components.pager import pager, pages
+from app.panels import attacks as words
+from app.panels.forget_set import ForgetSet, choose
+from app.panels.words import class_name
+from app.services import BASKET, FORGOTTEN, Session
+from app.theme import PLOTLY_CONFIG, current_palette
+from munkey_core.types import Browse, PrivacyReport
+
+_DEFAULT_ATTACKS = ("LiRA online", "true-class probability")
+_PATIENCE = 0.35
+_POLL = 0.5
+_EXPOSED = 20
+_STAGES = {
+    "encoding": "Looking at every image (only the first time)",
+    "predicting": "Asking the model about every image (only the first time)",
+    "after deletion": "Asking again, without the keys",
+    "attacks": "Attacking",
+}
+
+
+def show() -> None:
+    """Draw the page of the current session."""
+    session = services.current()
+    st.title("Can an attacker tell who was in the training data?", anchor=False)
+    st.markdown(
+        "The attacker sees what a model says about an image and guesses whether the model was "
+        "trained on it (*membership inference*). Images are forgotten when they look to the "
+        "attacker like images that the model never saw."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        subject = choose(session, "Images in question", basket_first=True)
+    st.session_state[state.SUBJECT] = subject.name
+    job = _job(session, subject)
+    job.wait(_PATIENCE)
+    if job.finished:
+        with right:
+            attack = _attack(session, job.result)
+        _finished(session, subject, job, attack)
+    else:
+        watch: Any = st.fragment(_watch, run_every=_POLL)
+        watch(job)
+    _exposed(session)
+
+
+# -- the work ------------------------------------------------------------------------------------
+
+
+def _key(subject: ForgetSet) -> tuple[str, tuple[str, ...]]:
+    return ("privacy", subject.ids)
+
+
+def _job(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
+    """The running or finished attacks on this subject; only the newest goes on running."""
+    job = session.remember(_key(subject), lambda: _start(session, subject))
+    earlier = st.session_state.get(state.ATTACKING)
+    if earlier is not None and earlier is not job:
+        earlier.stop()
+    if job.stopped and earlier is not job:  # Left before its end, and now wanted again.
+        job = _again(session, subject)
+    st.session_state[state.ATTACKING] = job
+    return job
+
+
+def _start(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
+    studio = session.studio
+    return Background(lambda: studio.privacy(subject.ids), "privacy")
+
+
+def _again(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
+    """Start anew: what is known may be more by now."""
+    session.forget_result(_key(subject))
+    job = session.remember(_key(subject), lambda: _start(session, subject))
+    st.session_state[state.ATTACKING] = job
+    return job
+
+
+def _watch(job: Background[PrivacyReport]) -> None:
+    if job.finished:
+        st.rerun()  # Draws the page once more, without the timer.
+    progress = job.progress
+    stage = _STAGES.get(progress.stage, progress.stage) if progress else "Starting"
+    fraction = progress.done / max(1, progress.total) if progress else 0.0
+    steps = f": {progress.done:,} of {progress.total:,}" if progress else " …"
+    st.progress(min(1.0, fraction), text=stage + steps)
+    st.button("Stop", on_click=job.stop, key="stop-attacks")
+
+
+def _finished(
+    session: Session, subject: ForgetSet, job: Background[PrivacyReport], attack: str
+) -> None:
+    if job.result is not None:
+        _report(session, subject, job.result, attack)
+    elif job.error:
+        st.error(f"The attacks could not be run: {state.plain(job.error)}")
+        _again_button(session, subject, "Try again")
+    else:
+        st.info("Stopped: nothing is known about these images.")
+        _again_button(session, subject, "Start again")
+
+
+def _again_button(session: Session, subject: ForgetSet, label: str) -> None:
+    def again() -> None:
+        _again(session, subject)
+
+    st.button(label, on_click=again, key="attack-again")
+
+
+# -- the report ----------------------------------------------------------------------------------
+
+
+def _report(session: Session, subject: ForgetSet, report: PrivacyReport, attack: str) -> None:
+    axis, about = words.ABOUT.get(attack, ("score", ""))
+    if not {"before", "after"} <= report.figures[attack].keys():
+        _impossible(report, attack)
+        return
+    st.html(words.sentence(report, attack, _who(subject)))
+    st.html(words.stats(report, attack))
+    verdict = words.verdict(report, attack)
+    st.markdown(f"{verdict} *{attack}:* {about}".strip())
+    _missing(session, subject, report)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _histogram(report, attack, axis)
+    with right:
+        _roc(report, attack)
+    band = words.band(report, attack)
+    if band:
+        st.markdown(band)
+    _table(report, attack)
+    _leak(report)
+
+
+def _who(subject: ForgetSet) -> str:
+    """Whose privacy is in question, in a sentence."""
+    n = len(subject.ids)
+    kind = {FORGOTTEN: "deleted ", BASKET: "picked "}.get(subject.name, "")
+    return f"one of the {n:,} {kind}images" if n > 1 else f"the {kind}image"
+
+
+def _attack(session: Session, report: PrivacyReport | None) -> str:
+    """The control; the default is the strongest of the attacks that could be computed."""
+    known = report.figures if report is not None else {}
+    able = [name for name in _DEFAULT_ATTACKS if "after" in known.get(name, {})]
+    chosen: str = state.get("attack") or (able or list(_DEFAULT_ATTACKS[-1:]))[0]
+    box = state.widget("attack")
+    st.session_state[box["key"]] = chosen
+    st.selectbox("Attack", session.studio.attacks, disabled=report is None, **box)
+    return chosen
+
+
+def _impossible(report: PrivacyReport, attack: str) -> None:
+    why = next(iter(report.errors[attack].values()), "it gave no score")
+    st.error(
+        f"**{attack}** could not be computed: {state.plain(why)}. Choose another attack above; a "
+        "figure that can't be had is never shown as 50."
+    )
+    _table(report, attack)
+
+
+def _missing(session: Session, subject: ForgetSet, report: PrivacyReport) -> None:
+    if "retrained" not in report.missing:
+        return
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.info(
+        "**No retrained model yet.** Only a model that was never trained on exactly these images "
+        "shows what an attacker would see had they never been there. The page *Compare* retrains "
+        "one now, in some minutes; so does `munkey retrain`. The ready-made sets above may come "
+        "with one.",
+        icon=":material/hourglass_empty:",
+    )
+    with button:
+        _again_button(session, subject, "Look again")
+
+
+def _histogram(report: PrivacyReport, attack: str, axis: str) -> None:
+    st.markdown("**What the attacker goes by**")
+    figure = histograms(
+        report.histograms[attack],
+        words.MUNKEY_STATES,
+        axis + " → member",
+        report.n_forget,
+        current_palette(),
+    )
+    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="attack-histogram")
+    few = report.n_forget < words.FEW
+    marks = "Each vertical line: one of the images" if few else "Filled: the images"
+    st.caption(
+        f"{marks} in question; violet outline: test images that the model never saw. "
+        "Further right, the attacker is surer that the image was trained on. Forgotten images "
+        "should lie as the violet ones do. The end bins hold what lies beyond."
+    )
+
+
+def _roc(report: PrivacyReport, attack: str) -> None:
+    st.markdown("**How many it finds, for how many false alarms** (ROC)")
+    figure = roc(report.figures[attack], words.STATES, current_palette())
+    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="attack-roc")
+    st.caption(
+        "Both axes are logarithmic; the dotted line is guessing. The left end matters most: images "
+        "that an attacker can name with hardly a false alarm. Grey: the plain transformer, the "
+        "same network without a memory."
+    )
+
+
+def _table(report: PrivacyReport, attack: str) -> None:
+    st.markdown("**All attacks**")
+    st.segmented_control(
+        "Figure",
+        list(state.FIGURES),
+        format_func=state.FIGURES.__getitem__,
+        label_visibility="collapsed",
+        **state.widget("figure"),
+    )
+    figure = state.get("figure")
+    st.html(words.table(report, attack, figure))
+    st.caption(words.FIGURE_WORDS[figure] + " In small: the 95 % interval.")
+    for line in words.failures(report, figure):
+        st.caption(f":material/error: Not computed: {line}")
+    works = words.do_they_work(report)
+    if works:
+        st.caption(works)
+    st.caption(words.references(report))
+
+
+def _leak(report: PrivacyReport) -> None:
+    st.markdown("**Where the trace lies**")
+    if report.leak is not None:
+        st.markdown(words.leak_sentences(report.leak))
+    else:
+        st.caption(f"Not measured: {state.plain(report.leak_error)}.")
+
+
+# -- the most exposed images ---------------------------------------------------------------------
+
+
+def _exposed(session: Session) -> None:
+    found = session.studio.exposure
+    st.markdown("**Most exposed images**")
+    if found is None:
+        st.caption("They show up here once the model has been asked about every image.")
+        return
+    order = session.browse(Browse(order="exposed"))
+    if found.k:
+        how = f"by {found.attack} with K = {found.k} reference models"
+    else:
+        how = (
+            f"by the {found.attack}: how sure the model is of them. That is a rough guide; with "
+            "reference models the ranking is by LiRA"
+        )
+    st.caption(
+        f"All training images, those that give themselves away most first, in the model before "
+        f"any deletion ({how}). Click to pick."
+    )
+    name = state.RESULT_PAGE + "exposed"
+    total = pages(len(order), _EXPOSED)
+    page = min(st.session_state.get(name, 1), total)
+    shown = order[(page - 1) * _EXPOSED : page * _EXPOSED]
+    gallery(
+        [
+            Tile(
+                id=id_,
+                src=session.pictures.uri(id_),
+                label=class_name(session, id_),
+                caption=f"score {found.scores[id_]:+.1f}".replace("-", "−"),
+                state="deleted" if session.studio.is_forgotten(id_) else "kept",
+                alt=f"{class_name(session, id_)}, {id_}",
+            )
+            for id_ in shown
+        ],
+        selected=state.get("basket"),
+        key=state.EXPOSED,
+        size=84,
+        label="Most exposed images",
+    )
+
+    def turn(wanted: int) -> None:
+        st.session_state[name] = wanted
+
+    pager(page, total, f"Page {page:,} of {total:,}", turn, "exposed-pager")

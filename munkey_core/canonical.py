@@ -1,0 +1,120 @@
+"""The canonical forget sets: the same seven questions asked of every bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable
+
+from munkey_core.bundle import Bundle
+from munkey_core.data.seeding import permutation
+from munkey_core.errors import BadInputError
+from munkey_core.forget_sets import random_forget_set, select_ids
+from munkey_core.types import PRIVATE
+
+_SEED = 2603
+_HARD_SHARE = 0.01
+_BLOCK = 1024
+
+
+def _one_class(bundle: Bundle) -> tuple[str, ...]:
+    """Every private image of one class, drawn by a fixed seed."""
+    label = int(permutation(len(bundle.manifest.classes), _SEED)[0])
+    return tuple(r.id for r in bundle.records_of(PRIVATE) if r.label == label)
+
+
+def _one_owner(bundle: Bundle) -> tuple[str, ...]:
+    """Every private image of the owner who has most; among equals the first name."""
+    owned: dict[str, list[str]] = {}
+    for record in bundle.records_of(PRIVATE):
+        if record.owner:
+            owned.setdefault(record.owner, []).append(record.id)
+    if not owned:
+        raise BadInputError("one-owner: no image of this bundle has an owner")
+    return tuple(owned[min(owned, key=lambda owner: (-len(owned[owner]), owner))])
+
+
+def _hard(bundle: Bundle) -> tuple[str, ...]:
+    """The most memorised 1% of the private images, at least one."""
+    if "memorisation" not in bundle.scores:
+        raise BadInputError("hard-1pct: this bundle has no memorisation scores")
+    count = max(1, round(len(bundle.bank) * _HARD_SHARE))
+    order = bundle.scores["memorisation"].argsort(descending=True, stable=True)
+    return tuple(bundle.bank.ids[row] for row in order[:count].tolist())
+
+
+def _near_duplicates(bundle: Bundle) -> tuple[str, ...]:
+    """One image of each pair of near-duplicates, the closest pairs first; an image is in at most
+    one pair, and the one whose id sorts later is forgotten."""
+    keys, ids = bundle.bank.keys, bundle.bank.ids
+    pairs: list[tuple[float, int, int]] = []
+    for first in range(0, len(keys), _BLOCK):
+        similarity = keys[first : first + _BLOCK] @ keys.T
+        for i, j in (similarity >= bundle.manifest.near_duplicate).nonzero().tolist():
+            if first + i < j:
+                pairs.append((-float(similarity[i, j]), first + i, j))
+    used: set[int] = set()
+    forget = []
+    for _, i, j in sorted(pairs):
+        if i not in used and j not in used:
+            used |= {i, j}
+            forget.append(max(ids[i], ids[j]))
+    if not forget:
+        raise BadInputError("near-duplicates: no two images of this bundle are near-copies")
+    return tuple(sorted(forget))
+
+
+def _random(percent: int) -> Callable[[Bundle], tuple[str, ...]]:
+    return lambda bundle: random_forget_set(bundle.bank.ids, percent)
+
+
+CANONICAL: dict[str, Callable[[Bundle], tuple[str, ...]]] = {
+    "random-1pct": _random(1),
+    "random-5pct": _random(5),
+    "random-10pct": _random(10),
+    "one-class": _one_class,
+    "one-owner": _one_owner,
+    "hard-1pct": _hard,
+    "near-duplicates": _near_duplicates,
+}
+CANONICAL_TITLES = {
+    "random-1pct": "1% at random",
+    "random-5pct": "5% at random",
+    "random-10pct": "10% at random",
+    "one-class": "one whole class",
+    "one-owner": "one owner, the one with most images",
+    "hard-1pct": "the most memorised 1%",
+    "near-duplicates": "one image of each pair of near-duplicates",
+}
+
+
+def forget_set(spec: str, bundle: Bundle) -> tuple[str, ...]:
+    """The private ids that `spec` names: a canonical set's name, or what `select_ids` takes.
+
+    Raises BadInputError. Ids are not checked against the bank.
+    """
+    spec = spec.strip()
+    if spec in CANONICAL:
+        return CANONICAL[spec](bundle)
+    return select_ids(spec, bundle.records_of(PRIVATE))
+
+
+def forget_set_digest(ids: Iterable[str]) -> str:
+    """SHA-256 (hex) of a set of ids; their order doesn't matter."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def canonical_sets(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """Ids of the canonical sets that this bundle has: not every one has owners or near-copies."""
+    found = {}
+    for name, members in CANONICAL.items():
+        with contextlib.suppress(BadInputError):
+            found[name] = members(bundle)
+    return found
+
+
+def canonical_name(ids: Iterable[str], bundle: Bundle) -> str | None:
+    """The canonical set that holds exactly these ids, if there is one."""
+    wanted = set(ids)
+    sets = canonical_sets(bundle).items()
+    return next((name for name, members in sets if wanted == set(members)), None)

@@ -1,0 +1,53 @@
+"""One forget set, or all canonical ones, with every method: what `munkey compare` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from munkey_core.audit import ForgettingAudit
+from munkey_core.bundle import read_bundle
+from munkey_core.canonical import canonical_sets
+from munkey_core.comparison import Comparison
+from munkey_core.evidence import Evidence
+from munkey_core.reports import keep_report
+from munkey_core.runs import Runs, last_of, staged
+from munkey_core.training import resolve_device
+from munkey_core.tuned import keep_tuning, tune_methods, tuned_settings
+from munkey_core.types import AuditReport, Progress
+from munkey_core.unlearning import System
+
+ALL = "canonical"
+
+
+def compare_sets(
+    folder: Path,
+    forget: str,
+    methods: Sequence[str],
+    seeds: int | None = None,
+    device: str = "auto",
+    tune: bool = False,
+) -> Iterator[Progress | tuple[AuditReport, ...]]:
+    """Yield progress, then a report for each set; each is also kept in the cache.
+
+    forget: as on the command line, or `canonical` for all canonical sets that this bundle has.
+    methods: keys. tune: first choose the post-hoc methods' settings on the validation forget set.
+    """
+    bundle = read_bundle(folder)
+    sets = list(canonical_sets(bundle)) if forget == ALL else [forget]
+    evidence = Evidence(Runs(bundle, resolve_device(device)))
+    # Everything that can be refused is refused before the long work begins.
+    audits = [ForgettingAudit(bundle, name, seeds, evidence=evidence) for name in sets]
+    if tune:
+        tuning = yield from last_of(tune_methods(evidence, methods), dict)
+        keep_tuning(bundle, tuning)
+    settings = tuned_settings(bundle)
+    fitted: dict[tuple[str, int], System] = {}
+    reports = []
+    while audits:
+        audit = audits.pop(0)  # what it has measured with goes when its report is there
+        steps = Comparison(audit, methods, settings, fitted).run()
+        report = yield from last_of(staged(audit.name, steps), AuditReport)
+        keep_report(bundle, report)
+        reports.append(report)
+    yield tuple(reports)

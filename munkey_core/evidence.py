@@ -1,0 +1,101 @@
+"""What is known about a forget set without training anything: before, after, retrained.
+
+Outputs come from the bundle or the cache (`runs`), or are computed by predicting.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from munkey_core.canonical import forget_set_digest
+from munkey_core.outputs import Outputs
+from munkey_core.retraining import MUNKEY, Family, Run, in_reference, reference_run
+from munkey_core.runs import Runs, last_of
+from munkey_core.shipped import References, all_labels
+from munkey_core.types import BoolArray, IntArray, Progress
+
+_KEPT = 8
+
+
+class Evidence:
+    """All that is known of one bundle's models; shared by sessions, read-only to them."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.bundle = runs.bundle
+        self.runs = runs
+        self._after: OrderedDict[str, Outputs] = OrderedDict()
+        self._lock = Lock()
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """(N + T,) int64 of private, then test images."""
+        return all_labels(self.bundle)
+
+    @property
+    def private_labels(self) -> IntArray:
+        """(N,) int64 in bank order."""
+        return self.labels[: len(self.bundle.bank)]
+
+    @property
+    def test_labels(self) -> IntArray:
+        """(T,) int64 in record order."""
+        return self.labels[len(self.bundle.bank) :]
+
+    def rows(self, ids: Sequence[str]) -> IntArray:
+        """(n,) int64 bank rows of ids. Raises UnknownIdError."""
+        rows: IntArray = self.bundle.bank.rows(ids).numpy()
+        return rows
+
+    def original(self, family: Family = MUNKEY, seed: int | None = None) -> Outputs | None:
+        """Outputs of the model trained on everything; None if nobody has computed them yet."""
+        return self.runs.known_outputs(Run(family, (), self.runs.seed if seed is None else seed))
+
+    def retrained(
+        self, ids: Sequence[str], family: Family = MUNKEY, seed: int | None = None
+    ) -> Outputs | None:
+        """Outputs of the model retrained without `ids`; None if it has not been trained yet."""
+        seed = self.runs.seed if seed is None else seed
+        return self.runs.known_outputs(Run(family, tuple(sorted(ids)), seed))
+
+    def references(self, family: Family, at_most: int = 256) -> References | None:
+        """The reference models of a family: the bundle's, else all consecutive ones from k = 0 in
+        the cache; None if there is none."""
+        if self.runs.shipped is not None:
+            stored = self.runs.shipped.references(family)
+            if stored is not None:
+                return stored
+        labels = self.labels
+        truth: list[npt.NDArray[np.float64]] = []
+        member: list[BoolArray] = []
+        while len(truth) < at_most:
+            known = self.runs.known_outputs(reference_run(family, len(truth)))
+            if known is None:
+                break
+            both = np.concatenate([known.private, known.test]).astype(np.float64)
+            truth.append(both[np.arange(len(labels)), labels])
+            member.append(in_reference(len(member), len(labels)).numpy())
+        return References(np.stack(truth), np.stack(member)) if truth else None
+
+    def before(self) -> Iterator[Progress | Outputs]:
+        """Yield progress, then the outputs of the bundle's own model with its whole memory."""
+        yield from self.runs.outputs(self.runs.original(MUNKEY))
+
+    def after(self, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
+        """Yield progress, then the same with the keys of `ids` deleted. `seconds` is the time of
+        deleting the keys. The newest few are kept."""
+        digest = forget_set_digest(ids)
+        found = self._after.get(digest)
+        if found is None:
+            steps = self.runs.after(self.runs.original(MUNKEY), ids)
+            found = yield from last_of(steps, Outputs)
+            with self._lock:
+                self._after[digest] = found
+                while len(self._after) > _KEPT:
+                    self._after.popitem(last=False)
+        yield found

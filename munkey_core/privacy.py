@@ -1,0 +1,462 @@
+"""Can an attacker tell that the forgotten images were trained on? (METHOD.md §3)
+
+Every attack of one table on every state of the model: before deletion, after it, and retrained
+without the images; and on the plain transformer, whose leak shows that the attacks work. Members
+are the forget set, non-members all test images, never retain images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from munkey_core.canonical import forget_set_digest
+from munkey_core.data.seeding import permutation
+from munkey_core.errors import AttackError, BadInputError
+from munkey_core.evidence import Evidence
+from munkey_core.leak import leak_split
+from munkey_core.membership.attacks import lira_offline, lira_online, population, rmia
+from munkey_core.membership.bootstrap import Bootstrap
+from munkey_core.membership.metrics import (
+    auroc,
+    balanced_accuracy,
+    best_threshold,
+    check_scores,
+    tpr_at_fpr,
+)
+from munkey_core.membership.signals import (
+    SIGNALS,
+    Labels,
+    Probabilities,
+    Signal,
+    logit,
+    true_class_probability,
+)
+from munkey_core.outputs import Outputs
+from munkey_core.retraining import MUNKEY, PLAIN, Family
+from munkey_core.runs import last_of
+from munkey_core.shipped import References
+from munkey_core.table import Table
+from munkey_core.types import (
+    AttackBand,
+    AttackCheck,
+    AttackFigures,
+    BoolArray,
+    Exposure,
+    LeakSplit,
+    PrivacyReport,
+    Progress,
+    ScoreHistogram,
+)
+
+BEFORE, AFTER, RETRAINED = "before", "after", "retrained"
+PLAIN_ORIGINAL, PLAIN_RETRAINED = "plain", "plain retrained"
+FAMILY: dict[str, Family] = {
+    BEFORE: MUNKEY,
+    AFTER: MUNKEY,
+    RETRAINED: MUNKEY,
+    PLAIN_ORIGINAL: PLAIN,
+    PLAIN_RETRAINED: PLAIN,
+}
+LIRA_ONLINE = "LiRA online"
+LOG_ODDS = "log-odds of the true class"
+
+_HALF_SEED = 54_000
+_ORACLE_SEEDS = 10
+_BINS = 60
+_TAIL = 0.5  # percent of scores beyond either end of a histogram
+_ROC_POINTS = 80
+_RARE_FPR = 0.001
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an attack may look at. probabilities: (N + T, C) of one model, private images, then
+    test images; labels: (N + T,). n_private: N. references: of the model's family, if any."""
+
+    probabilities: Probabilities
+    labels: Labels
+    n_private: int
+    references: References | None
+
+    @property
+    def truth(self) -> Signal:
+        return true_class_probability(self.probabilities, self.labels)
+
+    def required(self) -> References:
+        """Its references. Raises AttackError if there are none."""
+        if self.references is None:
+            raise AttackError(
+                "needs reference models of its kind, and none has been trained on this data yet"
+            )
+        return self.references
+
+
+Attack = Callable[[Target], Signal]
+
+
+def _signal(signal: Callable[[Probabilities, Labels], Signal]) -> Attack:
+    return lambda target: signal(target.probabilities, target.labels)
+
+
+def _online(target: Target) -> Signal:
+    references = target.required()
+    return lira_online(target.truth, references.truth, references.member)
+
+
+def _offline(target: Target) -> Signal:
+    references = target.required()
+    return lira_offline(target.truth, references.truth, references.member)
+
+
+def _rmia(target: Target) -> Signal:
+    """Population z: the test images, of which each reference was trained on a half."""
+    references, n = target.required(), target.n_private
+    truth = target.truth
+    return rmia(
+        truth,
+        references.truth,
+        truth[n:],
+        references.truth[:, n:],
+        references.member,
+        member_population=references.member[:, n:],
+    )
+
+
+def _population(target: Target) -> Signal:
+    truth = target.truth
+    return population(truth, truth[target.n_private :])
+
+
+# Larger score = member, for every one of them.
+ATTACKS: dict[str, Attack] = {
+    **{name: _signal(signal) for name, signal in SIGNALS.items()},
+    LIRA_ONLINE: _online,
+    "LiRA offline": _offline,
+    "RMIA": _rmia,
+    "population": _population,
+}
+# A probability piles up at 0 and 1; on this scale one sees its distribution.
+_SHOWN_AS: dict[str, Callable[[Signal], Signal]] = {"true-class probability": logit}
+
+
+def attack_scores(name: str, target: Target) -> Signal:
+    """(N + T,) one score an image; larger = member. Raises AttackError if it can't be computed."""
+    if name not in ATTACKS:
+        raise AttackError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
+    try:
+        scores = ATTACKS[name](target)
+    except BadInputError as error:
+        raise AttackError(str(error)) from error
+    if not np.isfinite(scores).all():
+        raise AttackError("gives scores that are not finite")
+    return scores
+
+
+class Judge:
+    """Figures of attacks that tell `members` from the test images.
+
+    members: (N,) bool. other_members: (N,) bool, other images that the attacked model was trained
+    on. The threshold of the balanced accuracy is chosen on them and a fixed random half of the
+    test images, and reported on `members` and the other half.
+    """
+
+    def __init__(self, members: BoolArray, other_members: BoolArray, n_test: int) -> None:
+        self._members, self._other_members = members, other_members
+        self._choose = np.zeros(n_test, dtype=np.bool_)
+        self._choose[permutation(n_test, _HALF_SEED)[: n_test // 2]] = True
+        n = int(members.sum())
+        if not n or not n_test:
+            raise AttackError(f"needs members and non-members, got {n} and {n_test}")
+        self._bootstrap = Bootstrap(n, n_test)
+        reported = n_test - n_test // 2
+        self._half_bootstrap = Bootstrap(n, reported)
+
+    def split(self, scores: Signal) -> tuple[Signal, Signal]:
+        """Scores of members and of non-members. scores: (N + T,)."""
+        n = len(self._members)
+        return scores[:n][self._members], scores[n:]
+
+    def figures(self, scores: Signal) -> AttackFigures:
+        """Raises AttackError for scores that are not finite."""
+        members, others = self.split(scores)
+        try:
+            check_scores(members, others)
+        except BadInputError as error:
+            raise AttackError(str(error)) from error
+        figures = AttackFigures(
+            auroc=100 * auroc(members, others),
+            auroc_ci95=_percent(self._bootstrap.auroc(members, others)),
+            tpr_1pct=None,
+            tpr_1pct_ci95=None,
+            tpr_01pct=None,
+            tpr_01pct_ci95=None,
+            balanced_accuracy=None,
+            balanced_accuracy_ci95=None,
+            n_members=len(members),
+            n_non_members=len(others),
+            roc=roc_points(members, others),
+        )
+        for name, rate in (("tpr_1pct", 0.01), ("tpr_01pct", _RARE_FPR)):
+            figures = self._rate(figures, name, members, others, rate)
+        return self._balanced(figures, scores)
+
+    def _rate(
+        self, figures: AttackFigures, name: str, members: Signal, others: Signal, rate: float
+    ) -> AttackFigures:
+        try:
+            value = tpr_at_fpr(members, others, rate)
+        except BadInputError as error:
+            return replace(figures, errors={**figures.errors, name: str(error)})
+        bounds = _percent(self._bootstrap.tpr_at_fpr(members, others, rate))
+        found: dict[str, Any] = {name: 100 * value, f"{name}_ci95": bounds}
+        return replace(figures, **found)
+
+    def _balanced(self, figures: AttackFigures, scores: Signal) -> AttackFigures:
+        members, others = self.split(scores)
+        chosen_on = scores[: len(self._members)][self._other_members]
+        try:
+            threshold = best_threshold(chosen_on, others[self._choose])
+        except BadInputError as error:
+            reason = f"no other images to choose a threshold on: {error}"
+            return replace(figures, errors={**figures.errors, "balanced_accuracy": reason})
+        rest = others[~self._choose]
+        return replace(
+            figures,
+            balanced_accuracy=100 * balanced_accuracy(members, rest, threshold),
+            balanced_accuracy_ci95=_percent(
+                self._half_bootstrap.balanced_accuracy(members, rest, threshold)
+            ),
+        )
+
+
+def roc_points(members: Signal, others: Signal) -> tuple[tuple[float, float], ...]:
+    """(FPR, TPR) in percent at log-spaced FPR, from one non-member to all of them."""
+    allowed = np.unique(
+        np.geomspace(1, len(others), _ROC_POINTS).round().astype(np.int64).clip(1, len(others))
+    )
+    descending = np.sort(others)[::-1]
+    ordered = np.sort(members)
+    # With `a` false positives allowed the threshold is the (a + 1)-th largest non-member.
+    thresholds = np.append(descending, -np.inf)[allowed]
+    found = 1 - np.searchsorted(ordered, thresholds, side="right") / len(members)
+    rates = 100 * allowed / len(others)
+    return tuple(zip(rates.tolist(), (100 * found).tolist(), strict=True))
+
+
+def privacy(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | PrivacyReport]:
+    """Yield progress, then the report on the forget set `ids`. Nothing is trained.
+
+    Raises BadInputError for a set that is empty or leaves nothing, UnknownIdError, or BundleError
+    if the bundle carries no images to predict.
+    """
+    ids = tuple(sorted(set(ids)))
+    start = time.perf_counter()
+    table = Table(evidence, ids)
+    models: dict[str, Outputs] = {}
+    for state, steps in ((BEFORE, evidence.before()), (AFTER, evidence.after(ids))):
+        models[state] = yield from last_of(steps, Outputs)
+    for state, known in (
+        (RETRAINED, evidence.retrained(ids)),
+        (PLAIN_ORIGINAL, evidence.original(PLAIN)),
+        (PLAIN_RETRAINED, evidence.retrained(ids, PLAIN)),
+    ):
+        if known is not None:
+            models[state] = known
+    references = {family: evidence.references(family) for family in (MUNKEY, PLAIN)}
+    oracles = {family: _oracles(evidence, ids, family) for family in (MUNKEY, PLAIN)}
+    labels = evidence.labels
+    judge = Judge(table.forget, ~table.forget, len(table.test_labels))
+    figures: dict[str, dict[str, AttackFigures]] = {name: {} for name in ATTACKS}
+    errors: dict[str, dict[str, str]] = {name: {} for name in ATTACKS}
+    histograms: dict[str, dict[str, ScoreHistogram]] = {name: {} for name in ATTACKS}
+    bands: dict[str, dict[str, AttackBand]] = {name: {} for name in ATTACKS}
+    for done, name in enumerate(ATTACKS):
+        elapsed = time.perf_counter() - start
+        yield Progress("attacks", done, len(ATTACKS), elapsed)
+        shown: dict[str, tuple[Signal, Signal]] = {}
+        for state, outputs in models.items():
+            target = _target(outputs, labels, references[FAMILY[state]])
+            try:
+                scores = attack_scores(name, target)
+                figures[name][state] = judge.figures(scores)
+            except AttackError as error:
+                errors[name][state] = str(error)
+                continue
+            shown[state] = judge.split(_SHOWN_AS.get(name, np.asarray)(scores))
+        histograms[name] = _histograms(shown)
+        for family in oracles:
+            band = _band(name, oracles[family], labels, references[family], judge)
+            if band is not None:
+                bands[name][family] = band
+    leak, leak_error = _leak(table, models)
+    yield PrivacyReport(
+        bundle=evidence.bundle.manifest.name,
+        digest=evidence.bundle.digest,
+        set_digest=forget_set_digest(ids),
+        n_forget=len(ids),
+        n_retain=len(table.private_labels) - len(ids),
+        n_test=len(table.test_labels),
+        seed=evidence.runs.seed,
+        references={family: _count(known) for family, known in references.items()},
+        figures=figures,
+        errors=errors,
+        histograms=histograms,
+        null_bands=bands,
+        missing=tuple(state for state in FAMILY if state not in models),
+        leak=leak,
+        leak_error=leak_error,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def attack_check(evidence: Evidence, family: Family = PLAIN) -> AttackCheck:
+    """Every attack on a family's original, all private images as members.
+
+    Raises AttackError if that model has not been trained yet.
+    """
+    outputs = evidence.original(family)
+    if outputs is None:
+        raise AttackError(f"the {family} model trained on everything is not known yet")
+    references = evidence.references(family)
+    n = len(evidence.private_labels)
+    labels = evidence.labels
+    target = _target(outputs, labels, references)
+    everybody = np.ones(n, dtype=np.bool_)
+    chosen_on = np.zeros(n, dtype=np.bool_)
+    chosen_on[permutation(n, _HALF_SEED)[: n // 2]] = True
+    # Rates over all images; the balanced accuracy on the half that its threshold never saw.
+    whole = Judge(everybody, ~everybody, len(evidence.test_labels))
+    half = Judge(~chosen_on, chosen_on, len(evidence.test_labels))
+    figures: dict[str, AttackFigures] = {}
+    errors: dict[str, str] = {}
+    for name in ATTACKS:
+        try:
+            scores = attack_scores(name, target)
+            split = half.figures(scores)
+            figures[name] = replace(
+                whole.figures(scores),
+                balanced_accuracy=split.balanced_accuracy,
+                balanced_accuracy_ci95=split.balanced_accuracy_ci95,
+                errors={k: v for k, v in split.errors.items() if k == "balanced_accuracy"},
+            )
+        except AttackError as error:
+            errors[name] = str(error)
+    return AttackCheck(family, _count(references), figures, errors)
+
+
+def exposure(evidence: Evidence) -> Exposure | None:
+    """How exposed each private image is in the bundle's own model, by LiRA online if there are
+    references inside and outside for every image, else by the true class's log-odds.
+
+    None if nobody has computed what the model says about every image yet.
+    """
+    outputs = evidence.original(MUNKEY)
+    if outputs is None:
+        return None
+    labels = evidence.labels
+    references = evidence.references(MUNKEY)
+    target = _target(outputs, labels, references)
+    name, k = LIRA_ONLINE, _count(references)
+    try:
+        scores = attack_scores(name, target)
+    except AttackError:
+        name, k, scores = LOG_ODDS, 0, logit(target.truth)
+    ids = evidence.bundle.bank.ids
+    return Exposure(name, k, dict(zip(ids, scores[: len(ids)].tolist(), strict=True)))
+
+
+def _target(outputs: Outputs, labels: Labels, references: References | None) -> Target:
+    both = np.concatenate([outputs.private, outputs.test])
+    return Target(both, labels, len(outputs.private), references)
+
+
+def _count(references: References | None) -> int:
+    return 0 if references is None else len(references.truth)
+
+
+def _oracles(evidence: Evidence, ids: Sequence[str], family: Family) -> dict[int, Outputs]:
+    first = evidence.runs.seed
+    found = {
+        seed: evidence.retrained(ids, family, seed) for seed in range(first, first + _ORACLE_SEEDS)
+    }
+    return {seed: outputs for seed, outputs in found.items() if outputs is not None}
+
+
+def _band(
+    name: str,
+    oracles: dict[int, Outputs],
+    labels: Labels,
+    references: References | None,
+    judge: Judge,
+) -> AttackBand | None:
+    """None with fewer than two oracles, or for an attack that can't be computed."""
+    if len(oracles) < 2:
+        return None
+    try:
+        areas = [
+            100 * auroc(*judge.split(attack_scores(name, _target(outputs, labels, references))))
+            for outputs in oracles.values()
+        ]
+    except AttackError:
+        return None
+    return AttackBand(min(areas), max(areas), tuple(oracles))
+
+
+def _histograms(shown: dict[str, tuple[Signal, Signal]]) -> dict[str, ScoreHistogram]:
+    """By state; one set of edges a family, so that its states can be laid over each other."""
+    found = {}
+    for family in (MUNKEY, PLAIN):
+        states = {state: pair for state, pair in shown.items() if FAMILY[state] == family}
+        if not states:
+            continue
+        pooled = np.concatenate([scores for pair in states.values() for scores in pair])
+        low, high = np.percentile(pooled, [_TAIL, 100 - _TAIL])
+        if high <= low:
+            low, high = low - 0.5, high + 0.5
+        edges = np.linspace(low, high, _BINS + 1)
+        for state, (members, others) in states.items():
+            found[state] = ScoreHistogram(
+                tuple(edges.tolist()), _shares(members, edges), _shares(others, edges)
+            )
+    return {state: found[state] for state in shown}
+
+
+def _shares(scores: Signal, edges: Signal) -> tuple[float, ...]:
+    counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
+    return tuple((100 * counts / len(scores)).tolist())
+
+
+def _leak(table: Table, models: dict[str, Outputs]) -> tuple[LeakSplit | None, str]:
+    oracle = [models[RETRAINED]] if RETRAINED in models else None
+    try:
+        return leak_split(table, [models[BEFORE]], [models[AFTER]], oracle), ""
+    except BadInputError as error:
+        return None, str(error)
+
+
+def _percent(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if bounds is None else (100 * bounds[0], 100 * bounds[1])
+
+
+def attack_lines(report: PrivacyReport) -> list[str]:
+    """The attacks of a report for a terminal: a line for each attack and state."""
+    known = {family: k for family, k in report.references.items() if k}
+    lines = [
+        f"membership attacks, {report.n_forget:,} members, {report.n_test:,} non-members, seed "
+        f"{report.seed}; reference models: {known or 'none'}",
+        f"{'attack':24} {'state':16} {'AUROC [95%]':>22} {'TPR at 1% FPR':>14}",
+    ]
+    for name, states in report.figures.items():
+        for state, figures in states.items():
+            bounds = figures.auroc_ci95
+            shown = "" if bounds is None else f" [{bounds[0]:.2f}, {bounds[1]:.2f}]"
+            rate = "" if figures.tpr_1pct is None else f"{figures.tpr_1pct:.2f}"
+            lines.append(f"{name:24} {state:16} {figures.auroc:6.2f}{shown:>16} {rate:>14}")
+        for state, reason in report.errors[name].items():
+            lines.append(f"{name:24} {state:16} not computed: {reason}")
+    return lines

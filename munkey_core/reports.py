@@ -1,0 +1,208 @@
+"""Audit reports as text, as JSON, as part of a bundle and in the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from munkey_core.bundle import CARD, METRICS, Bundle, read_bundle, seal
+from munkey_core.canonical import forget_set_digest
+from munkey_core.card import write_card
+from munkey_core.errors import BadInputError
+from munkey_core.runs import runs_folder
+from munkey_core.types import (
+    AuditReport,
+    BackboneLeak,
+    ForgettingQuality,
+    LeakSplit,
+    ModelFigures,
+    NullBand,
+    OracleDistance,
+)
+
+
+def report_from_dict(values: dict[str, Any]) -> AuditReport:
+    """What `AuditReport.to_dict` gave, as a report again. Raises BadInputError otherwise."""
+    try:
+        models = {name: _model(figures) for name, figures in values["models"].items()}
+        bands = {name: NullBand(**band) for name, band in values["null_bands"].items()}
+        leak = values["leak"]
+        return AuditReport(
+            **{
+                **values,
+                "seeds": tuple(values["seeds"]),
+                "models": models,
+                "null_bands": bands,
+                "leak": _leak(leak) if leak else None,
+            }
+        )
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise BadInputError(f"this is no audit report: {type(error).__name__} {error}") from error
+
+
+def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
+    """The fullest report on exactly these ids, shipped with the bundle or in the cache."""
+    digest = forget_set_digest(ids)
+    found = []
+    for values in ((bundle.metrics or {}).get("reports") or {}).values():
+        if values.get("set_digest") == digest:
+            found.append(report_from_dict(values))
+    path = _cached(bundle, digest)
+    if path.is_file():
+        try:
+            found.append(report_from_dict(json.loads(path.read_text("utf-8"))))
+        except (OSError, ValueError, BadInputError):
+            path.unlink(missing_ok=True)
+    return max(found, key=lambda report: len(report.models), default=None)
+
+
+def best_measured(bundle: Bundle) -> AuditReport | None:
+    """The shipped report with the most seeds, the first of equals: the bundle's main figures."""
+    stored = ((bundle.metrics or {}).get("reports") or {}).values()
+    most = max(stored, key=lambda values: len(values["seeds"]), default=None)
+    return None if most is None else report_from_dict(most)
+
+
+def with_stored(report: AuditReport, stored: AuditReport | None) -> AuditReport:
+    """The report with the rows that only the stored one has: methods that `munkey compare` ran."""
+    if stored is None or stored.set_digest != report.set_digest:
+        return report
+    others = {name: row for name, row in stored.models.items() if name not in report.models}
+    bands = {name: b for name, b in stored.null_bands.items() if name not in report.null_bands}
+    return replace(
+        report,
+        models={**report.models, **others},
+        null_bands={**report.null_bands, **bands},
+    )
+
+
+def keep_report(bundle: Bundle, report: AuditReport) -> None:
+    """Remember a report in the cache."""
+    path = _cached(bundle, report.set_digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".writing")
+    partial.write_text(json.dumps(report.to_dict()), encoding="utf-8")
+    partial.replace(path)
+
+
+def save_reports(
+    folder: Path, reports: Sequence[AuditReport], tuning: Mapping[str, Any] | None = None
+) -> None:
+    """Write reports into metrics.json and the card of a bundle, beside those that are there, and
+    seal it anew. tuning: how the methods' settings were chosen.
+
+    Raises BadInputError if the bundle has changed since the reports were made.
+    """
+    bundle = read_bundle(folder)
+    stored = dict((bundle.metrics or {}).get("reports") or {})
+    for report in reports:
+        if bundle.digest != report.digest:
+            raise BadInputError(
+                f"bundle {folder.name} has changed since the audit began; run it again"
+            )
+        # Saving changes the bundle's digest, so the report can't carry it.
+        stored[report.forget] = {**report.to_dict(), "digest": ""}
+    metrics = {**(bundle.metrics or {}), "reports": stored}
+    if tuning:
+        metrics["tuning"] = dict(tuning)
+    metrics = json.loads(json.dumps(metrics))  # as whoever reads them will find them
+    card = write_card(bundle, metrics)  # before a file of the sealed bundle changes
+    (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+    seal(folder, bundle.manifest)
+
+
+def report_lines(report: AuditReport) -> list[str]:
+    """The report for a terminal."""
+    lines = [
+        f"{report.bundle}, forget set {report.forget}: {report.n_forget:,} forgotten, "
+        f"{report.n_retain:,} retained, {report.n_test:,} test; seeds {list(report.seeds)}",
+        f"{'model':20} {'TA':>6} {'RA':>6} {'FA':>6} {'MIA AUROC [95%]':>22} "
+        f"{'Avg Gap [95%]':>22} {'seconds':>9}",
+    ]
+    for name, f in report.models.items():
+        low, high = f.mia_auc_ci95
+        gap = "" if f.avg_gap is None else f"{f.avg_gap:.2f} {_range(f.ci95['avg_gap'])}"
+        took = "" if f.unlearn_seconds is None else f"{f.unlearn_seconds:.3g}"
+        lines.append(
+            f"{name:20} {f.test_accuracy:6.2f} {f.retain_accuracy:6.2f} {f.forget_accuracy:6.2f} "
+            f"{f.mia_auc:6.2f} [{low:5.2f}, {high:5.2f}] {gap:>22} {took:>9}"
+        )
+    for name, band in report.null_bands.items():
+        lines.append(
+            f"null band ({name}, other seeds): {band.mean:.2f} "
+            f"[{band.low:.2f}, {band.high:.2f}], {band.pairs} pairs"
+        )
+    for name, f in report.models.items():
+        if f.avg_gap_cross_seeds is not None and f.family != "original":
+            lines.append(f"{name} against oracles of other seeds: {f.avg_gap_cross_seeds:.2f}")
+    if report.leak is not None:
+        lines += _leak_lines(report.leak)
+    lines.append(
+        "key deletion leaves the shared weights as they are: this is not exact unlearning; all "
+        "models also learned from the labels of the same public anchors"
+    )
+    return lines
+
+
+def _leak_lines(leak: LeakSplit) -> list[str]:
+    lines = [
+        f"memory: deletion takes away {leak.memory_accuracy:.2f} points of forget accuracy and "
+        f"{leak.memory_mia:.2f} of MIA AUROC; MIA on the image pathway alone {leak.image_mia:.2f} "
+        f"{_range(leak.image_mia_ci95)}"
+    ]
+    if leak.backbone is not None:
+        backbone = leak.backbone
+        lines.append(
+            f"backbone leak: {backbone.points:+.2f} points {_signed(backbone.ci95)}; "
+            f"oracle {backbone.oracle_points:+.2f}; excess {backbone.excess_points:+.2f} "
+            f"{_signed(backbone.excess_ci95)}"
+        )
+    return lines
+
+
+def _range(ci95: tuple[float, float]) -> str:
+    return f"[{ci95[0]:.2f}, {ci95[1]:.2f}]"
+
+
+def _signed(ci95: tuple[float, float] | None) -> str:
+    return "(no interval: too few images)" if ci95 is None else f"[{ci95[0]:+.2f}, {ci95[1]:+.2f}]"
+
+
+def _cached(bundle: Bundle, set_digest: str) -> Path:
+    return runs_folder(bundle) / f"report-{set_digest[:24]}.json"
+
+
+def _model(values: dict[str, Any]) -> ModelFigures:
+    known = {field.name for field in fields(ModelFigures)}
+    optional = {
+        "to_oracle_forget": OracleDistance,
+        "to_oracle_test": OracleDistance,
+        "forgetting_quality": ForgettingQuality,
+    }
+    made = {name: kind(**values[name]) for name, kind in optional.items() if values.get(name)}
+    return ModelFigures(
+        **{
+            **{name: value for name, value in values.items() if name in known},
+            "mia_auc_ci95": tuple(values["mia_auc_ci95"]),
+            "ci95": {name: tuple(bounds) for name, bounds in values["ci95"].items()},
+            "per_seed": tuple(values["per_seed"]),
+            **made,
+        }
+    )
+
+
+def _leak(values: dict[str, Any]) -> LeakSplit:
+    backbone = values["backbone"]
+    if backbone:
+        bounds = {
+            name: tuple(backbone[name]) if backbone[name] else None
+            for name in ("ci95", "excess_ci95")
+        }
+        backbone = BackboneLeak(**{**backbone, **bounds})
+    return LeakSplit(
+        **{**values, "image_mia_ci95": tuple(values["image_mia_ci95"]), "backbone": backbone}
+    )

@@ -1,0 +1,292 @@
+"""Trainings that are done once: each run's outputs come from the bundle, the cache or a training.
+
+A run is remembered by what it was trained on (the digests of the bundle's images, records,
+encoder and bank), the recipe, the forget set and the seed, so nothing stale is ever found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from munkey_core.bank import BankView, MemoryBank
+from munkey_core.bundle import BANK, ENCODER, Bundle
+from munkey_core.cache import cache_folder
+from munkey_core.canonical import forget_set_digest
+from munkey_core.effects import NeighbourTable
+from munkey_core.model import ExemplarTransformer
+from munkey_core.outputs import Outputs, Verdicts
+from munkey_core.predictor import Predictor
+from munkey_core.records import CSV, PARQUET, THUMBNAILS
+from munkey_core.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
+from munkey_core.shipped import Shipped
+from munkey_core.types import PRIVATE, TEST, Progress
+
+T = TypeVar("T")
+
+_MODEL = "model."
+_OUTPUT_TENSORS = {
+    "private",
+    "test",
+    "seconds",
+    *(f"image_{part}_{what}" for part in ("private", "test") for what in ("truth", "correct")),
+}
+_BLOCK = 256
+_TRAINED_FROM = (ENCODER, BANK, PARQUET, CSV, THUMBNAILS)
+
+
+def source_digest(bundle: Bundle) -> str:
+    """SHA-256 (hex) of all that a training on this bundle depends on.
+
+    Unlike the bundle's own digest it stays when figures or a card are added.
+    """
+    manifest = bundle.manifest
+    what = {
+        "files": {name: manifest.files[name] for name in _TRAINED_FROM if name in manifest.files},
+        "training": manifest.training,
+        "model": asdict(manifest.model),
+        "ensemble": asdict(manifest.ensemble),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+class Runs:
+    """The trainings of one bundle, kept in a folder of the cache.
+
+    Nothing is encoded or trained before it is asked for. use_shipped: whether the answers that the
+    bundle carries count; they are rounded, so whoever writes them into a bundle leaves them out.
+    """
+
+    def __init__(self, bundle: Bundle, device: torch.device, use_shipped: bool = True) -> None:
+        self.bundle = bundle
+        self.shipped = Shipped(bundle) if use_shipped else None
+        self.device = device
+        self.seed = int(bundle.manifest.training["seed"])
+        self._folder = runs_folder(bundle)
+
+    @cached_property
+    def retraining(self) -> Retraining:
+        """Raises BundleError if the bundle carries no images to train on."""
+        return Retraining(self.bundle, self.device)
+
+    @cached_property
+    def neighbours(self) -> NeighbourTable:
+        """Of every image in the whole bank; keys are fixed, so all originals share it."""
+        bundle = self.bundle
+        return NeighbourTable(bundle.bank, bundle.test_keys, bundle.manifest.ensemble.k)
+
+    def original(self, family: Family) -> Run:
+        """The run of the bundle's own seed on everything. MUNKEY's is the bundle's own model."""
+        return Run(family, (), self.seed)
+
+    def outputs(self, run: Run) -> Iterator[Progress | Outputs]:
+        """Yield progress, then what the run's model says about every image."""
+        stored = self.known_outputs(run)
+        if stored is None:
+            _, stored = yield from self._train(run)
+        yield stored
+
+    def after(self, run: Run, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
+        """Yield progress, then what a MUNKEY original says once the keys of `ids` are deleted.
+
+        `seconds` is the time of deleting the keys. Only images that lose a neighbour are predicted
+        again: no other answer can change.
+        """
+        stored = self.shipped.after(run.seed, ids) if self.shipped else None
+        if stored is not None:
+            yield stored
+        elif run == self.original(MUNKEY):  # quick, and asked for whatever a person picks
+            yield from self._delete(run, ids)
+        else:
+            what = ["after", run.seed, forget_set_digest(ids)]
+            yield from self.remembered(what, lambda: self._delete(run, ids))
+
+    def remembered(
+        self, what: Sequence[object], compute: Callable[[], Iterator[Progress | Outputs]]
+    ) -> Iterator[Progress | Outputs]:
+        """Yield progress, then the outputs that `compute` gives, or gave before under this name.
+
+        what: everything that the outputs depend on beside this bundle, as JSON values.
+        """
+        path = self._folder / f"{what[0]}-{_short_digest(what)}.safetensors"
+        stored = _read_outputs(path)
+        if stored is None:
+            stored = yield from last_of(compute(), Outputs)
+            _write_tensors(path, _to_tensors(stored))
+        yield stored
+
+    def trained(self, run: Run) -> Iterator[Progress | TrainedModel]:
+        """Yield progress, then the model itself, trained if it isn't in the cache."""
+        if run == self.original(MUNKEY):
+            bundle = self.bundle
+            predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
+            yield TrainedModel(predictor, bundle.bank, 0.0)
+            return
+        if self.path(run).is_file():
+            yield self._read_model(run)
+        else:
+            trained, _ = yield from self._train(run)
+            yield trained
+
+    def known_outputs(self, run: Run) -> Outputs | None:
+        """A run's outputs if the bundle or the cache has them; a damaged file of the cache counts
+        as none."""
+        stored = self.shipped.outputs(run) if self.shipped else None
+        return _read_outputs(self.path(run)) if stored is None else stored
+
+    def path(self, run: Run) -> Path:
+        """Where the cache keeps a run, whether it is there yet or not."""
+        what = [run.family, run.seed, run.reference, forget_set_digest(run.without)]
+        return self._folder / f"{run.family}-{_short_digest(what)}.safetensors"
+
+    def _train(self, run: Run) -> Generator[Progress, None, tuple[TrainedModel, Outputs]]:
+        own = run == self.original(MUNKEY)
+        steps = self.trained(run) if own else self.retraining.train(run)
+        trained = yield from last_of(steps, TrainedModel)
+        outputs = yield from last_of(self.retraining.outputs(run.family, trained), Outputs)
+        self._write(run, trained, outputs)
+        return trained, outputs
+
+    def _delete(self, run: Run, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
+        before = yield from last_of(self.outputs(run), Outputs)
+        trained = yield from last_of(self.trained(run), TrainedModel)
+        bundle, thumbnails = self.bundle, self.retraining.thumbnails
+        view = BankView(trained.bank)
+        seconds = view.forget(ids).milliseconds / 1000
+        touched = self.neighbours.touched_by(trained.bank.rows(ids)).numpy()
+        both = np.concatenate([before.private, before.test])
+        records = [*bundle.records_of(PRIVATE), *bundle.records_of(TEST)]
+        for first in range(0, len(touched), _BLOCK):
+            yield Progress("after deletion", first, len(touched), 0.0)
+            part = touched[first : first + _BLOCK]
+            encoded = trained.predictor.encode(thumbnails.array([records[i].id for i in part]))
+            both[part] = trained.predictor.predict(encoded, view).probabilities
+        n = len(before.private)
+        # The image pathway has no part in the memory: it stays as it was.
+        yield Outputs(both[:n], both[n:], seconds, before.image_private, before.image_test)
+
+    def _write(self, run: Run, trained: TrainedModel, outputs: Outputs) -> None:
+        tensors = _to_tensors(outputs)
+        if run.reference is None:  # of a reference model only its answers are ever used
+            model = trained.predictor.model.state_dict()
+            tensors |= {_MODEL + name: value for name, value in model.items()}
+            tensors["tokens"] = trained.bank.tokens.half()
+        _write_tensors(self.path(run), tensors)
+
+    def _read_model(self, run: Run) -> TrainedModel:
+        stored = load_file(self.path(run))
+        bundle = self.bundle
+        model = ExemplarTransformer(
+            bundle.manifest.model,
+            bundle.encoder.channels,
+            len(bundle.model.position),
+            len(bundle.manifest.classes),
+        )
+        model.load_state_dict(
+            {name.removeprefix(_MODEL): v for name, v in stored.items() if name.startswith(_MODEL)}
+        )
+        gone = set(run.without)
+        keep = [
+            row
+            for row, id_ in enumerate(bundle.bank.ids)
+            if run.family == MUNKEY and id_ not in gone
+        ]
+        bank = MemoryBank(
+            [bundle.bank.ids[row] for row in keep],
+            bundle.bank.keys[keep].clone(),
+            stored["tokens"].float(),
+        )
+        predictor = Predictor(bundle.encoder, model, bundle.manifest.ensemble)
+        return TrainedModel(predictor, bank, float(stored["seconds"]))
+
+
+def runs_folder(bundle: Bundle) -> Path:
+    """The cache's folder for the runs of a bundle."""
+    return cache_folder() / "runs" / source_digest(bundle)[:24]
+
+
+def clear_runs(bundle: Bundle) -> int:
+    """Remove every cached run of a bundle; returns how many files there were. They hold what was
+    learned from its images."""
+    folder = runs_folder(bundle)
+    count = sum(1 for path in folder.glob("*") if path.is_file()) if folder.is_dir() else 0
+    shutil.rmtree(folder, ignore_errors=True)
+    return count
+
+
+def _to_tensors(outputs: Outputs) -> dict[str, Tensor]:
+    tensors = {
+        "private": torch.from_numpy(outputs.private),
+        "test": torch.from_numpy(outputs.test),
+        "seconds": torch.tensor(outputs.seconds, dtype=torch.float64),
+    }
+    for part, verdicts in (("private", outputs.image_private), ("test", outputs.image_test)):
+        if verdicts is not None:
+            tensors[f"image_{part}_truth"] = torch.from_numpy(verdicts.truth)
+            tensors[f"image_{part}_correct"] = torch.from_numpy(verdicts.correct)
+    return tensors
+
+
+def _read_outputs(path: Path) -> Outputs | None:
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:  # a model's weights may lie beside them
+            names = [name for name in file.keys() if name in _OUTPUT_TENSORS]  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in names}
+        image = [
+            Verdicts(stored[f"image_{part}_truth"].numpy(), stored[f"image_{part}_correct"].numpy())
+            if f"image_{part}_truth" in stored
+            else None
+            for part in ("private", "test")
+        ]
+        return Outputs(
+            stored["private"].numpy(), stored["test"].numpy(), float(stored["seconds"]), *image
+        )
+    except (SafetensorError, OSError, KeyError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may train the same: each writes a file of its own, and the last one stays.
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    partial.replace(path)
+
+
+def _short_digest(what: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(list(what), sort_keys=True).encode()).hexdigest()[:24]
+
+
+def staged(stage: str, steps: Iterator[Progress | T]) -> Iterator[Progress | T]:
+    """The same steps, their progress under a longer name."""
+    for step in steps:
+        yield replace(step, stage=f"{stage}: {step.stage}") if isinstance(step, Progress) else step
+
+
+def last_of(steps: Iterator[Progress | T], kind: type[T]) -> Generator[Progress, None, T]:
+    """Pass progress on; the generator's value is the one other thing that `steps` yields."""
+    result = None
+    for step in steps:
+        if isinstance(step, Progress):
+            yield step
+        else:
+            result = step
+    if not isinstance(result, kind):
+        raise TypeError(f"expected a {kind.__name__}, got {type(result).__name__}")
+    return result

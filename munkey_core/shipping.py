@@ -1,0 +1,71 @@
+"""Training the models that stand beside a bundle's own, and putting their answers into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from munkey_core.bundle import ORACLES, read_bundle, seal
+from munkey_core.canonical import canonical_sets
+from munkey_core.errors import BadInputError
+from munkey_core.evidence import Evidence
+from munkey_core.outputs import Outputs
+from munkey_core.retraining import MUNKEY, PLAIN, Run, reference_run
+from munkey_core.runs import Runs, last_of, staged
+from munkey_core.shipped import ORIGINALS, REFERENCES, write_answers, write_references
+from munkey_core.training import resolve_device
+from munkey_core.types import Progress
+
+# The set on which seeds are compared; the others get one seed.
+MAIN_SET = "random-10pct"
+
+
+def ship_oracles(
+    folder: Path, seeds: int, references: int, device: str = "auto"
+) -> Iterator[Progress | tuple[str, ...]]:
+    """Yield progress, then the names of the canonical sets whose oracles the bundle now carries.
+
+    seeds: of originals, and of the oracles of `random-10pct`; one for the other sets. references:
+    of each family. Trains only what the cache lacks, so a run that was killed goes on. A set that
+    this bundle doesn't have (nobody owns an image, no near-duplicates) is left out.
+    Raises BadInputError for numbers out of range.
+    """
+    if not 1 <= seeds <= 20:
+        raise BadInputError(f"--seeds must be between 1 and 20, got {seeds}")
+    if not 0 <= references <= 256 or references % 2:
+        raise BadInputError(f"--references must be an even number up to 256, got {references}")
+    bundle = read_bundle(folder)
+    runs = Runs(bundle, resolve_device(device), use_shipped=False)
+    sets = {name: tuple(sorted(ids)) for name, ids in canonical_sets(bundle).items()}
+    every = range(runs.seed, runs.seed + seeds)
+    originals: dict[str, Outputs] = {}
+    for run in (Run(family, (), seed) for family in (MUNKEY, PLAIN) for seed in every):
+        name = f"{run.family}.{run.seed}"
+        steps = staged(f"original {name}", runs.outputs(run))
+        originals[name] = yield from last_of(steps, Outputs)
+    answers: dict[str, dict[str, Outputs]] = {}
+    for set_name, ids in sets.items():
+        answers[set_name] = {}
+        for seed in every if set_name == MAIN_SET else every[:1]:
+            for family in (MUNKEY, PLAIN):
+                steps = staged(f"{set_name} {family}.{seed}", runs.outputs(Run(family, ids, seed)))
+                answers[set_name][f"{family}.{seed}"] = yield from last_of(steps, Outputs)
+            if seed != runs.seed:  # the bundle's own model is asked when it is needed
+                steps = staged(f"{set_name} after.{seed}", runs.after(Run(MUNKEY, (), seed), ids))
+                answers[set_name][f"after.{seed}"] = yield from last_of(steps, Outputs)
+    for run in (reference_run(f, k) for f in (PLAIN, MUNKEY) for k in range(references)):
+        steps = staged(f"reference {run.family}.{run.reference}", runs.outputs(run))
+        yield from last_of(steps, Outputs)
+    write_answers(bundle, folder / ORACLES / f"{ORIGINALS}.safetensors", originals)
+    for set_name, ids in sets.items():
+        path = folder / ORACLES / f"{set_name}.safetensors"
+        write_answers(bundle, path, answers[set_name], ids)
+    if references:
+        evidence = Evidence(runs)
+        found = {family: evidence.references(family, references) for family in (PLAIN, MUNKEY)}
+        write_references(
+            folder / ORACLES / f"{REFERENCES}.safetensors",
+            {family: models for family, models in found.items() if models is not None},
+        )
+    seal(folder, bundle.manifest)
+    yield tuple(sets)

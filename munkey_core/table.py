@@ -1,0 +1,196 @@
+"""A table of models on one forget set: accuracies, attack, Avg Gap, distances, intervals.
+
+Each row is what one model says about every image (`Outputs`), for each seed; everything else is
+computed from that (METHOD.md §3).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean, stdev
+
+import numpy as np
+
+from munkey_core.errors import BadInputError
+from munkey_core.evidence import Evidence
+from munkey_core.membership.forgetting_quality import forgetting_quality
+from munkey_core.membership.metrics import auroc
+from munkey_core.outputs import Outputs, Verdicts, split_verdicts
+from munkey_core.resampling import Resamples, Values, interval
+from munkey_core.types import (
+    FloatArray,
+    ForgettingQuality,
+    IntArray,
+    ModelFigures,
+    NullBand,
+    OracleDistance,
+)
+
+GAP_TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table before it is measured. outputs: one for each seed, in one order for all
+    rows. oracle: name of the row that it is held against. seconds: to forget, for each seed."""
+
+    name: str
+    family: str
+    outputs: Sequence[Outputs]
+    oracle: str | None = None
+    seconds: Sequence[float] = ()
+    settings: dict[str, float] = field(default_factory=dict)
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model of one seed. terms: TA, RA, FA, MIA in percent, by name; resampled: (4, R)."""
+
+    terms: dict[str, float]
+    resampled: Values
+
+
+class Table:
+    """Measures rows on one forget set. Raises BadInputError for a forget set that is empty or
+    leaves nothing to retain."""
+
+    def __init__(self, evidence: Evidence, ids: Sequence[str]) -> None:
+        self.private_labels = evidence.private_labels
+        self.test_labels = evidence.test_labels
+        self.forget = np.zeros(len(self.private_labels), dtype=np.bool_)
+        self.forget[evidence.rows(ids)] = True
+        if not self.forget.any() or self.forget.all():
+            raise BadInputError(
+                "the forget set must hold at least one image and leave at least one to retain"
+            )
+        # By identity; the outputs are kept beside, so that an identity isn't used twice.
+        self._measured: dict[int, tuple[Outputs, Measured]] = {}
+
+    @cached_property
+    def resamples(self) -> Resamples:
+        """Drawn when the first model is measured: they take as much memory as 10,000 images."""
+        forget = int(self.forget.sum())
+        return Resamples(forget, len(self.forget) - forget, len(self.test_labels))
+
+    def figures(self, entries: Sequence[Entry]) -> dict[str, ModelFigures]:
+        """Figures of every row, in order."""
+        by_name = {entry.name: entry for entry in entries}
+        return {
+            entry.name: self._figures(entry, by_name.get(entry.oracle or "")) for entry in entries
+        }
+
+    def parts(self, outputs: Outputs) -> tuple[Verdicts, Verdicts, Verdicts]:
+        """Verdicts on the forget, the retain and the test images."""
+        return split_verdicts(outputs, self.private_labels, self.test_labels, self.forget)
+
+    def gap(self, outputs: Outputs, oracle: Outputs) -> float:
+        """Avg Gap between two models, in points."""
+        return avg_gap(self._measure(outputs).terms, self._measure(oracle).terms)
+
+    def null_bands(self, entries: Sequence[Entry]) -> dict[str, NullBand]:
+        """Avg Gap between the seeds of each oracle that has more than one."""
+        bands = {}
+        for entry in entries:
+            terms = [self._measure(outputs).terms for outputs in entry.outputs]
+            gaps = [avg_gap(a, b) for a, b in itertools.combinations(terms, 2)]
+            if entry.family == "oracle" and gaps and max(gaps) > 0:
+                bands[entry.name] = NullBand(fmean(gaps), min(gaps), max(gaps), len(gaps))
+        return bands
+
+    def _measure(self, outputs: Outputs) -> Measured:
+        if id(outputs) not in self._measured:
+            forget, retain, test = self.parts(outputs)
+            shares = (
+                test.correct.mean(),
+                retain.correct.mean(),
+                forget.correct.mean(),
+                auroc(forget.truth, test.truth),
+            )
+            terms = {
+                name: 100 * float(share) for name, share in zip(GAP_TERMS, shares, strict=True)
+            }
+            measured = Measured(terms, self.resamples.terms(forget, retain, test))
+            self._measured[id(outputs)] = outputs, measured
+        return self._measured[id(outputs)][1]
+
+    def _figures(self, entry: Entry, oracle: Entry | None) -> ModelFigures:
+        measured = [self._measure(outputs) for outputs in entry.outputs]
+        per_seed = [dict(m.terms) for m in measured]
+        bounds = {
+            term: [interval(m.resampled[i]) for m in measured] for i, term in enumerate(GAP_TERMS)
+        }
+        cross = None
+        if oracle is not None:
+            against = [self._measure(outputs) for outputs in oracle.outputs]
+            for figures, own, other in zip(per_seed, measured, against, strict=True):
+                figures["avg_gap"] = avg_gap(own.terms, other.terms)
+            bounds["avg_gap"] = [
+                interval(np.abs(own.resampled - other.resampled).mean(axis=0))
+                for own, other in zip(measured, against, strict=True)
+            ]
+            pairs = itertools.permutations(range(len(measured)), 2)
+            gaps = [avg_gap(measured[i].terms, against[j].terms) for i, j in pairs]
+            cross = fmean(gaps) if gaps else None
+        mean = {key: fmean(f[key] for f in per_seed) for key in per_seed[0]}
+        spread = {
+            key: stdev([f[key] for f in per_seed]) if len(per_seed) > 1 else 0.0 for key in mean
+        }
+        ci95 = {
+            term: (fmean(low for low, _ in pairs_), fmean(high for _, high in pairs_))
+            for term, pairs_ in bounds.items()
+        }
+        return ModelFigures(
+            family=entry.family,
+            oracle=oracle.name if oracle else None,
+            **{term: mean[term] for term in GAP_TERMS},
+            mia_auc_ci95=ci95["mia_auc"],
+            avg_gap=mean.get("avg_gap"),
+            avg_gap_cross_seeds=cross,
+            unlearn_seconds=fmean(entry.seconds) if entry.seconds else None,
+            ci95=ci95,
+            spread=spread,
+            per_seed=tuple(per_seed),
+            to_oracle_forget=self._distance(entry, oracle, "forget"),
+            to_oracle_test=self._distance(entry, oracle, "test"),
+            forgetting_quality=self._quality(entry, oracle),
+            settings=dict(entry.settings),
+            exact=entry.exact,
+        )
+
+    def _part(self, outputs: Outputs, part: str) -> tuple[FloatArray, IntArray]:
+        if part == "test":
+            return outputs.test, self.test_labels
+        return outputs.private[self.forget], self.private_labels[self.forget]
+
+    def _distance(self, entry: Entry, oracle: Entry | None, part: str) -> OracleDistance | None:
+        if oracle is None:
+            return None
+        distances = []
+        for own, other in zip(entry.outputs, oracle.outputs, strict=True):
+            (p, labels), (q, _) = self._part(own, part), self._part(other, part)
+            rows = np.arange(len(labels))
+            distances.append(
+                (
+                    100 * float((p.argmax(axis=1) == q.argmax(axis=1)).mean()),
+                    float((q * (np.log(q + _TINY) - np.log(p + _TINY))).sum(axis=1).mean()),
+                    100 * float(np.abs(p[rows, labels] - q[rows, labels]).mean()),
+                )
+            )
+        return OracleDistance(*(fmean(values) for values in zip(*distances, strict=True)))
+
+    def _quality(self, entry: Entry, oracle: Entry | None) -> ForgettingQuality | None:
+        """Of the first seed: the score is defined between two models."""
+        if oracle is None:
+            return None
+        own, other = (self._part(e.outputs[0], "forget")[0] for e in (entry, oracle))
+        return forgetting_quality(np.log(own + _TINY), np.log(other + _TINY))
+
+
+def avg_gap(figures: dict[str, float], oracle: dict[str, float]) -> float:
+    """Avg Gap = mean of |TA−TA*|, |RA−RA*|, |FA−FA*|, |MIA−MIA*| (METHOD.md §3), in points."""
+    return fmean(abs(figures[term] - oracle[term]) for term in GAP_TERMS)

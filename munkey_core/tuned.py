@@ -1,0 +1,96 @@
+"""Hyper-parameters of the post-hoc methods, chosen on a forget set that is not reported on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from munkey_core.audit import ForgettingAudit
+from munkey_core.bundle import Bundle
+from munkey_core.canonical import forget_set_digest
+from munkey_core.comparison import plain_outputs, unlearning_task
+from munkey_core.data.seeding import permutation
+from munkey_core.evidence import Evidence
+from munkey_core.forget_sets import random_forget_set
+from munkey_core.model import ExemplarTransformer
+from munkey_core.outputs import Outputs
+from munkey_core.retraining import PLAIN, Run, TrainedModel
+from munkey_core.runs import last_of, runs_folder, staged
+from munkey_core.types import Progress
+from munkey_core.unlearning import METHODS, Tuning, tune
+
+_FILE = "tuning.json"
+_SEED = 811
+_PERCENT = 10
+
+
+def validation_set(bundle: Bundle) -> tuple[str, ...]:
+    """10% of the private images, drawn by a fixed seed from those that random-10pct leaves."""
+    taken = set(random_forget_set(bundle.bank.ids, _PERCENT))
+    rest = sorted(set(bundle.bank.ids) - taken)
+    count = max(1, round(len(bundle.bank) * _PERCENT / 100))
+    return tuple(sorted(rest[i] for i in permutation(len(rest), _SEED)[:count]))
+
+
+def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Iterator[Progress | dict[str, Any]]:
+    """Yield progress, then what was chosen and everything that was tried, as JSON values.
+
+    methods: keys of METHODS; others are passed over. The score is the Avg Gap on the validation
+    set to the plain transformer retrained without it, one seed, the bundle's own.
+    """
+    ids = validation_set(evidence.bundle)
+    audit = ForgettingAudit(evidence.bundle, ",".join(ids), 1, evidence=evidence)
+    runs, seed = audit.runs, audit.runs.seed
+    steps = staged("tuning, plain", runs.trained(Run(PLAIN, (), seed)))
+    plain = yield from last_of(steps, TrainedModel)
+    steps_ = staged("tuning, plain retrained", runs.outputs(Run(PLAIN, audit.ids, seed)))
+    oracle = yield from last_of(steps_, Outputs)
+    yield from runs.retraining.encode()
+    task = unlearning_task(audit, plain.predictor.model, seed)
+
+    def score(model: ExemplarTransformer) -> float:
+        return audit.table.gap(plain_outputs(runs.retraining, model, 0.0), oracle)
+
+    chosen: dict[str, Any] = {}
+    for key in methods:
+        if key not in METHODS:
+            continue
+        tuning = yield from last_of(staged(key, tune(METHODS[key], task, score)), Tuning)
+        chosen[key] = {
+            "settings": tuning.settings,
+            "avg_gap": tuning.score,
+            "search": [asdict(trial) for trial in tuning.search],
+        }
+    yield {
+        "n_forget": len(ids),
+        "set_digest": forget_set_digest(ids),
+        "seed": seed,
+        "methods": chosen,
+    }
+
+
+def find_tuning(bundle: Bundle) -> dict[str, Any]:
+    """What `tune_methods` gave, newest first: from the cache, else from the bundle; else empty."""
+    path = runs_folder(bundle) / _FILE
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+    except (OSError, ValueError):
+        return dict((bundle.metrics or {}).get("tuning") or {})
+
+
+def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
+    """Remember in the cache; methods that were not tuned this time keep what they had."""
+    before = find_tuning(bundle)
+    merged = {**before, **tuning}
+    merged["methods"] = {**before.get("methods", {}), **tuning["methods"]}
+    path = runs_folder(bundle) / _FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(merged), encoding="utf-8")
+
+
+def tuned_settings(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """Chosen hyper-parameters by method; empty if nobody has tuned."""
+    return {key: dict(t["settings"]) for key, t in find_tuning(bundle).get("methods", {}).items()}

@@ -1,0 +1,87 @@
+"""Choosing a method's hyper-parameters, on a forget set that is not reported on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from munkey_core.config import from_dict
+from munkey_core.errors import TrainingError
+from munkey_core.model import ExemplarTransformer
+from munkey_core.types import Progress
+from munkey_core.unlearning.base import Method, Task
+
+_PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination. score: None if it diverged. seconds: of the unlearning, not of scoring."""
+
+    settings: dict[str, Any]
+    score: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The best settings of a method, and everything that was tried, in the grid's order."""
+
+    key: str
+    settings: dict[str, Any]
+    score: float
+    search: tuple[Trial, ...]
+
+
+def combinations(method: type[Method[Any]]) -> list[dict[str, Any]]:
+    """All settings of a method's grid, in full."""
+    return [
+        asdict(from_dict(method.Settings, dict(zip(method.grid, values, strict=True)), method.key))
+        for values in itertools.product(*method.grid.values())
+    ]
+
+
+def tune(
+    method: type[Method[Any]], task: Task, score: Callable[[ExemplarTransformer], float]
+) -> Iterator[Progress | Tuning]:
+    """Yield progress, then the settings with the lowest score.
+
+    score: of an unlearned model; lower is better, the first of equals is taken. A combination
+    that diverges, or whose score is not finite, is recorded and never chosen.
+    Raises TrainingError if none is left.
+    """
+    tried = combinations(method)
+    total = len(tried) * _PERCENT
+    start = time.perf_counter()
+    search: list[Trial] = []
+    for i, settings in enumerate(tried):
+        begin = time.perf_counter()
+        result = None
+        try:
+            for step in method(from_dict(method.Settings, settings)).unlearn(task):
+                if isinstance(step, Progress):
+                    done = i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total)
+                    yield _progress(done, total, start)
+                else:
+                    result = step
+        except TrainingError:
+            result = None
+        seconds = time.perf_counter() - begin
+        value = math.inf if result is None else float(score(result))
+        search.append(Trial(settings, value if math.isfinite(value) else None, seconds))
+        yield _progress((i + 1) * _PERCENT, total, start)
+    scored = [(trial.score, i) for i, trial in enumerate(search) if trial.score is not None]
+    if not scored:
+        raise TrainingError(f"{method.name}: all {len(search)} combinations of settings diverged")
+    best, which = min(scored)
+    yield Tuning(method.key, search[which].settings, best, tuple(search))
+
+
+def _progress(done: int, total: int, start: float) -> Progress:
+    elapsed = time.perf_counter() - start
+    left = elapsed / done * (total - done) if done else None
+    return Progress("tuning", done, total, elapsed, left)

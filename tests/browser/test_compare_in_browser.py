@@ -1,0 +1,102 @@
+"""The Compare page in a real browser: a stored report, sorted, switched, and reopened by link."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from munkey_core.bundle import read_bundle
+from munkey_core.canonical import forget_set, forget_set_digest
+from munkey_core.reports import keep_report
+from tests.app.audit_reports import full, munkey, report
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = 60_000  # A first run on a busy machine.
+
+
+@pytest.fixture(scope="module")
+def url(serve, digits_folder: Path, tmp_path_factory) -> Iterator[str]:
+    """Digits, with a full report on 10% at random and one of a single seed on one class."""
+    bundles = tmp_path_factory.mktemp("compare-bundles")
+    shutil.copytree(digits_folder, bundles / "digits")
+    bundle = read_bundle(bundles / "digits")
+    cache = tmp_path_factory.mktemp("compare-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUNKEY_CACHE", str(cache))
+        for name, made in (
+            ("random-10pct", full()),
+            ("one-class", report(munkey(seeds=1), seeds=[0])),
+        ):
+            digest = forget_set_digest(forget_set(name, bundle))
+            keep_report(bundle, replace(made, forget=name, set_digest=digest))
+    env = {
+        "MUNKEY_BUNDLES": str(bundles),
+        "MUNKEY_BUNDLE": "digits",
+        "MUNKEY_CACHE": str(cache),
+        "OMP_NUM_THREADS": "1",
+    }
+    with serve(ROOT / "app" / "main.py", env=env) as address:
+        yield address
+
+
+def open_page(page: Page, address: str) -> None:
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    page.goto(address)
+    expect(page.get_by_role("heading", name="How close is forgetting")).to_be_visible()
+
+
+@pytest.fixture(autouse=True)
+def patient() -> Iterator[None]:
+    yield
+    expect.set_options(timeout=5_000)
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("tbody th .text").all_inner_texts()
+
+
+def test_sort_filter_switch_and_reopen(page: Page, browser: Browser, url: str) -> None:
+    open_page(page, f"{url}/compare")
+    expect(page.get_by_text("no one can tell deletion from retraining")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator("tbody tr")).to_have_count(9)
+    assert names(page)[:2] == ["kNN", "MUNKEY, keys deleted"]
+    expect(page.locator("tbody tr").nth(1)).to_contain_text("others 0.18: in band")
+
+    page.get_by_role("button", name=re.compile("^TA")).click()
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("TA")
+    assert names(page)[-1] == "kNN retrained"
+    expect(page).to_have_url(re.compile("sort=-test"))
+    page.get_by_role("button", name="repaired afterwards").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page).to_have_url(re.compile("family=post-hoc"))
+
+    other = browser.new_context(viewport={"width": 834, "height": 1112}).new_page()
+    open_page(other, page.url)
+    expect(other.locator("tbody tr")).to_have_count(2)
+    expect(other.locator("th[aria-sort=descending]")).to_contain_text("TA")
+    wide = other.locator(".stMain").evaluate("m => m.scrollWidth > m.clientWidth")
+    assert not wide  # On a tablet only the table itself may scroll sideways.
+    other.context.close()
+
+    page.get_by_role("button", name="repaired afterwards").click()
+    expect(page.locator("tbody tr")).to_have_count(9)
+    # By keyboard: a click scrolls the page up first, and scrolling shuts the menu again.
+    page.get_by_role("combobox", name=re.compile("Forget set")).press("ArrowDown")
+    page.get_by_role("option", name=re.compile("One whole class")).click()
+    expect(page.get_by_text("With 1 seed nobody knows")).to_be_visible()
+    expect(page).to_have_url(re.compile("of=one-class"))
+    expect(page.locator("tbody tr")).to_have_count(5)
+
+
+def test_a_set_without_a_report_says_so(page: Page, url: str) -> None:
+    open_page(page, f"{url}/compare?of=random-1pct")
+    expect(page.get_by_text("Nothing is known about this set yet")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Compare now"))).to_be_visible()

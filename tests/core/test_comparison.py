@@ -1,0 +1,156 @@
+"""Every method on one forget set of the digits bundle, end to end."""
+
+import numpy as np
+import pytest
+
+from munkey_core.audit import AFTER, BEFORE, ORACLE, PLAIN_BEFORE, PLAIN_ORACLE, ForgettingAudit
+from munkey_core.canonical import forget_set
+from munkey_core.compare import compare_sets
+from munkey_core.comparison import Comparison, known_methods
+from munkey_core.errors import BadInputError, UnknownIdError
+from munkey_core.image_table import HEADER, image_table
+from munkey_core.reports import (
+    find_report,
+    keep_report,
+    report_from_dict,
+    report_lines,
+    with_stored,
+)
+from munkey_core.tuned import find_tuning, tuned_settings, validation_set
+from munkey_core.types import PRIVATE, TEST, AuditReport
+from munkey_core.unlearning import METHODS, SYSTEMS
+
+SET = "random-10pct"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUNKEY_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def comparison(digits_bundle, cache):
+    """A full comparison with one seed, a few seconds."""
+    comparison = Comparison(ForgettingAudit(digits_bundle, SET, 1, "cpu"))
+    *_, comparison.report = comparison.run()
+    return comparison
+
+
+@pytest.fixture
+def report(comparison):
+    return comparison.report
+
+
+def test_every_method_has_a_row_with_every_figure(report):
+    assert isinstance(report, AuditReport)
+    names = [method.name for method in METHODS.values()]
+    names += [
+        f"{system.name} {state}" for system in SYSTEMS.values() for state in ("after", "retrained")
+    ]
+    assert list(report.models) == [BEFORE, AFTER, ORACLE, PLAIN_BEFORE, PLAIN_ORACLE, *names]
+    for name, figures in report.models.items():
+        for term in ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc"):
+            value = getattr(figures, term)
+            low, high = figures.ci95[term]
+            assert 0 <= low <= high <= 100
+            assert low - 5 <= value <= high + 5
+        assert (figures.avg_gap is None) == (figures.family == "oracle"), name
+        assert (figures.unlearn_seconds is None) == (figures.family == "original"), name
+        assert bool(figures.settings) == (figures.family == "post-hoc"), name
+
+
+def test_deleting_is_quicker_than_retraining(report):
+    assert report.models[AFTER].unlearn_seconds < report.models[ORACLE].unlearn_seconds / 100
+
+
+def test_knn_deletes_exactly(report):
+    figures = report.models["kNN after"]
+    assert figures.exact
+    assert figures.avg_gap == 0
+    assert figures.to_oracle_forget.agreement == 100
+
+
+def test_what_was_computed_is_not_computed_again(comparison, digits_bundle):
+    steps = list(Comparison(ForgettingAudit(digits_bundle, SET, 1, "cpu"), ["ssd", "knn"]).run())
+    again = steps[-1]
+    assert again.models["SSD"] == comparison.report.models["SSD"]
+    assert not any("SSD" in step.stage or "kNN" in step.stage for step in steps[:-1])
+
+
+def test_a_report_survives_json_and_the_cache(report, digits_bundle, cache):
+    assert report_from_dict(report.to_dict()) == report
+    keep_report(digits_bundle, report)
+    ids = forget_set(SET, digits_bundle)
+    assert find_report(digits_bundle, ids) == report
+    assert find_report(digits_bundle, ids[1:]) is None
+    with pytest.raises(BadInputError, match="no audit report"):
+        report_from_dict({"models": {}})
+
+
+def test_an_audit_gets_the_stored_methods_rows(report, digits_bundle):
+    *_, audit = ForgettingAudit(digits_bundle, SET, 1, "cpu").run()
+    assert "SSD" not in audit.models
+    both = with_stored(audit, report)
+    assert both.models["SSD"] == report.models["SSD"]
+    assert both.models[AFTER] == audit.models[AFTER]
+    *_, other = ForgettingAudit(digits_bundle, digits_bundle.bank.ids[0], 1, "cpu").run()
+    assert with_stored(other, report) == other
+
+
+def test_the_report_is_readable(report):
+    text = "\n".join(report_lines(report))
+    for name in report.models:
+        assert name in text
+    assert "not exact unlearning" in text
+    assert "backbone leak" in text
+
+
+def test_one_row_an_image(comparison, digits_bundle):
+    audit = ForgettingAudit(digits_bundle, SET, 1, "cpu")
+    *_, _ = audit.run()
+    rows = [line.split(",") for line in image_table(audit, audit.measured).splitlines()]
+    assert tuple(rows[0]) == HEADER
+    images = len(digits_bundle.records_of(PRIVATE)) + len(digits_bundle.records_of(TEST))
+    assert len(rows) == 1 + images
+    sets = [row[1] for row in rows[1:]]
+    assert sets.count("forget") == len(audit.ids)
+    assert sets.count("test") == len(digits_bundle.records_of(TEST))
+    forgotten = [row for row in rows[1:] if row[1] == "forget"]
+    assert np.mean([float(row[-2]) for row in forgotten]) < 0  # deletion makes it less sure
+
+
+def test_the_validation_set_is_none_that_is_reported(digits_bundle):
+    chosen = validation_set(digits_bundle)
+    assert len(chosen) == 30
+    assert not set(chosen) & set(forget_set(SET, digits_bundle))
+
+
+def test_tuning_chooses_on_other_images_and_is_used(digits_folder, digits_bundle, cache):
+    *_, [report] = compare_sets(
+        digits_folder, "random-1pct", ["ssd", "knn"], seeds=1, device="cpu", tune=True
+    )
+    tuning = find_tuning(digits_bundle)
+    chosen = tuning["methods"]["ssd"]
+    assert chosen["settings"] == tuned_settings(digits_bundle)["ssd"]
+    assert report.models["SSD"].settings == chosen["settings"]
+    scores = [trial["score"] for trial in chosen["search"] if trial["score"] is not None]
+    assert chosen["avg_gap"] == min(scores)
+    assert set(tuning["methods"]) == {"ssd"}  # kNN has nothing to be tuned
+
+
+@pytest.mark.parametrize("methods", [["nothing"], ["ssd", ""]])
+def test_an_unknown_method_is_refused_by_name(methods):
+    with pytest.raises(BadInputError, match="no method"):
+        known_methods(methods)
+
+
+def test_bad_forget_sets_and_seeds_are_refused(digits_bundle):
+    with pytest.raises(UnknownIdError, match="nobody"):
+        ForgettingAudit(digits_bundle, "nobody")
+    with pytest.raises(BadInputError, match="between 1 and 20"):
+        ForgettingAudit(digits_bundle, SET, 0)
+    with pytest.raises(BadInputError, match="at least one"):
+        ForgettingAudit(digits_bundle, ",".join(digits_bundle.bank.ids))

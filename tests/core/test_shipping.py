@@ -1,0 +1,202 @@
+"""Retrained models' answers: computed once, carried by the bundle, found again, never stale."""
+
+import contextlib
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from munkey_core.bank import BankView
+from munkey_core.bundle import read_bundle, read_manifest, seal, write_bundle
+from munkey_core.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
+from munkey_core.errors import BadInputError, BundleError
+from munkey_core.evidence import Evidence
+from munkey_core.outputs import Outputs
+from munkey_core.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
+from munkey_core.runs import Runs, clear_runs, runs_folder
+from munkey_core.shipping import ship_oracles
+from munkey_core.types import Progress
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def shipped_folder(tmp_path_factory):
+    """A tiny random bundle with 2 seeds and 2 references beside it."""
+    home = tmp_path_factory.mktemp("shipping")
+    folder = home / "tiny"
+    write_bundle(tiny.random_bundle(private=40, test=30), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUNKEY_CACHE", str(home / "cache"))
+        *_, sets = ship_oracles(folder, seeds=2, references=2, device="cpu")
+    assert "random-10pct" in sets
+    return folder
+
+
+def last(steps):
+    *_, result = steps
+    return result
+
+
+def test_a_shipped_bundle_is_whole_and_knows_its_oracles(shipped_folder, cache):
+    bundle = read_bundle(shipped_folder)
+    assert "oracles/random-10pct.safetensors" in bundle.manifest.files
+    runs = Runs(bundle, CPU)
+    ids = forget_set("random-10pct", bundle)
+    for run in (
+        Run(MUNKEY, (), 0),
+        Run(PLAIN, (), 1),
+        Run(MUNKEY, ids, 1),
+        Run(PLAIN, tuple(reversed(ids)), 0),
+    ):
+        outputs = runs.known_outputs(run)
+        assert outputs.private.shape == (40, 3)
+        assert outputs.test.shape == (30, 3)
+        assert (outputs.image_private is None) == (run.family == PLAIN)
+    assert runs.known_outputs(Run(MUNKEY, ids, 2)) is None  # two seeds only
+    assert runs.known_outputs(Run(MUNKEY, ids[:1], 0)) is None  # another forget set
+    assert not cache.exists() or not any(cache.rglob("*.safetensors"))
+
+
+def test_what_is_shipped_is_what_was_trained(shipped_folder, cache):
+    """Trained again from the bundle alone: the same classes, the same probabilities but for
+    rounding."""
+    bundle = read_bundle(shipped_folder)
+    ids = forget_set("random-10pct", bundle)
+    for run in (Run(MUNKEY, ids, 1), Run(PLAIN, (), 0)):
+        known = Runs(bundle, CPU).known_outputs(run)
+        again = last(Runs(bundle, CPU, use_shipped=False).outputs(run))
+        for a, b in ((known.private, again.private), (known.test, again.test)):
+            assert (a.argmax(axis=1) == b.argmax(axis=1)).all()
+            assert np.abs(a - b).max() < 0.02
+
+
+def test_references_are_shipped_with_who_was_inside(shipped_folder, cache):
+    references = Evidence(Runs(read_bundle(shipped_folder), CPU)).references(PLAIN)
+    assert references.truth.shape == references.member.shape == (2, 70)
+    assert (references.member[0] ^ references.member[1]).all()  # the two halves of one pair
+    assert (references.member[0] == in_reference(0, 70).numpy()).all()
+
+
+def test_a_damaged_or_strange_oracle_file_is_refused(shipped_folder, tmp_path):
+    folder = shutil.copytree(shipped_folder, tmp_path / "copy")
+    path = folder / "oracles" / "originals.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(BundleError, match=r"originals\.safetensors is damaged"):
+        read_bundle(folder)
+    path.rename(folder / "oracles" / "Bad Name.safetensors")
+    manifest, _ = read_manifest(folder)
+    seal(folder, manifest)
+    with pytest.raises(BundleError, match="no part of a bundle"):
+        read_bundle(folder)
+
+
+def test_a_run_is_trained_once_and_remembered(cache):
+    bundle = sealed(cache)
+    runs = Runs(bundle, CPU)
+    run = Run(MUNKEY, (bundle.bank.ids[3],), 5)
+    assert runs.known_outputs(run) is None
+    first = list(runs.outputs(run))
+    assert any(isinstance(step, Progress) for step in first)
+    again = list(Runs(bundle, CPU).outputs(run))
+    assert len(again) == 1  # no progress: nothing was done
+    assert (again[0].private == first[-1].private).all()
+    trained = last(Runs(bundle, CPU).trained(run))
+    assert bundle.bank.ids[3] not in trained.bank.ids
+    assert len(trained.bank) == len(bundle.bank) - 1
+    recomputed = last(runs.retraining.outputs(MUNKEY, trained))
+    assert np.abs(recomputed.private - first[-1].private).max() < 1e-5
+
+
+def test_another_recipe_image_or_seed_is_another_run(cache):
+    bundle = sealed(cache)
+    other = sealed(cache, "other", anchor=6)
+    assert runs_folder(bundle) != runs_folder(other)
+    runs = Runs(bundle, CPU)
+    paths = {
+        runs.path(run)
+        for run in (
+            Run(MUNKEY),
+            Run(PLAIN),
+            Run(MUNKEY, seed=1),
+            Run(MUNKEY, ("img-00",)),
+            Run(MUNKEY, ("img-00", "img-01")),
+            reference_run(MUNKEY, 0),
+        )
+    }
+    assert len(paths) == 6
+    assert runs.path(Run(PLAIN, ("a", "b"))) == runs.path(Run(PLAIN, ("b", "a")))
+
+
+def test_a_cut_cache_file_counts_as_none(cache):
+    bundle = sealed(cache)
+    runs, run = Runs(bundle, CPU), Run(PLAIN)
+    last(runs.outputs(run))
+    path = runs.path(run)
+    path.write_bytes(path.read_bytes()[:100])
+    assert runs.known_outputs(run) is None
+    assert clear_runs(bundle) == 0  # the damaged file is gone already
+
+
+def test_after_deletion_only_the_touched_are_asked_and_all_are_right(cache):
+    """Against predicting every image with the diminished bank."""
+    bundle = sealed(cache)
+    runs = Runs(bundle, CPU)
+    ids = bundle.bank.ids[2:5]
+    for seed in (0, 3):  # the bundle's own model, and one trained for it
+        run = Run(MUNKEY, (), seed)
+        quick = last(runs.after(run, ids))
+        trained = last(runs.trained(run))
+        view = trained.bank.without(ids)
+        slow = last(runs.retraining.outputs(MUNKEY, trained, BankView(view)))
+        assert np.abs(quick.private - slow.private).max() < 1e-5
+        assert np.abs(quick.test - slow.test).max() < 1e-5
+        assert isinstance(quick, Outputs)
+
+
+def sealed(cache, name="tiny", **sizes):
+    folder = cache.parent / name
+    write_bundle(tiny.random_bundle(**sizes), folder)
+    return read_bundle(folder)
+
+
+# -- canonical sets ----------------------------------------------------------------------------
+
+
+def test_canonical_sets_name_private_images_once(digits_bundle):
+    found = {}
+    for name in sorted(CANONICAL):
+        with contextlib.suppress(BadInputError):  # e.g. no near-duplicates
+            found[name] = forget_set(name, digits_bundle)
+    for name, ids in found.items():
+        assert len(set(ids)) == len(ids) > 0
+        assert set(ids) <= set(digits_bundle.bank.ids)
+        assert canonical_name(reversed(ids), digits_bundle) == name
+    assert {"random-1pct", "random-10pct", "one-class", "one-owner", "hard-1pct"} <= set(found)
+    labels = {r.label for r in digits_bundle.records if r.id in set(found["one-class"])}
+    assert len(labels) == 1
+    owners = {r.owner for r in digits_bundle.records if r.id in set(found["one-owner"])}
+    assert len(owners) == 1
+    scores = dict(zip(digits_bundle.bank.ids, digits_bundle.scores["memorisation"], strict=True))
+    rest = [scores[i] for i in digits_bundle.bank.ids if i not in found["hard-1pct"]]
+    assert min(scores[i] for i in found["hard-1pct"]) >= max(rest)
+
+
+def test_near_duplicate_pairs_lose_one_of_each():
+    bundle = tiny.random_bundle(private=6)
+    keys = bundle.bank.keys
+    keys[1], keys[4] = keys[0], keys[3]  # two pairs of twins
+    assert forget_set("near-duplicates", bundle) == (bundle.bank.ids[1], bundle.bank.ids[4])
+
+
+def test_the_digest_of_a_set_is_of_its_members():
+    assert forget_set_digest(["b", "a"]) == forget_set_digest(("a", "b"))
+    assert forget_set_digest(["a"]) != forget_set_digest(["a", "b"])
