@@ -17,7 +17,7 @@ st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide
 from app import services, state  # noqa: E402
 from app.components.style import use_style  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
-from app.views import about, compare, forget, privacy  # noqa: E402
+from app.views import about, compare, explain, forget, memory_map, privacy  # noqa: E402
 from munkey_core.errors import MunkeyError  # noqa: E402
 
 
@@ -26,6 +26,8 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(forget.show, title="Forget", url_path="forget", default=True),
+            st.Page(memory_map.show, title="Memory map", url_path="map"),
+            st.Page(explain.show, title="Explain", url_path="explain"),
             st.Page(privacy.show, title="Privacy", url_path="privacy"),
             st.Page(compare.show, title="Compare", url_path="compare"),
             st.Page(about.show, title="About this model", url_path="about"),

@@ -34,6 +34,35 @@ FIGURES = {
 }
 FAMILIES = ("by-design", "post-hoc", "oracle", "original")
 SORTS = ("name", "gap", "seconds", "test", "retain", "forget", "attack", "same", "kl", "quality")
+SPACES = {"keys": "Keys", "tokens": "Exemplar tokens"}
+LAYOUTS = {"umap": "UMAP", "pca": "PCA"}
+COLOURS = {
+    "class": "Class",
+    "owner": "Owner",
+    "memorisation": "Memorisation",
+    "exposure": "Exposure to the attack",
+    "influence": "Influence on test images",
+    "deleted": "Deleted or kept",
+}
+WHEN = {"before": "Before deletion", "after": "After deletion"}
+PIXEL_METHODS = {
+    "ig": "Integrated gradients",
+    "saliency": "Saliency",
+    "gradientshap": "GradientShap",
+    "occlusion": "Occlusion",
+    "rollout": "Attention rollout",
+}
+# Groups of controls that a link can hide, so that a class sees only what its lesson is about.
+CONTROLS = {
+    "menu": "the menu of pages",
+    "filters": "filters and draws",
+    "own": "the upload of an own image",
+    "delete": "deleting keys",
+    "history": "undo and the list of deletions",
+    "jobs": "retraining and comparing",
+    "settings": "choices of charts, attacks and methods",
+}
+PREDICTED = -1  # value of "target": the class that the model answers
 SHOW = {
     "memorised": "Most memorised first",
     "exposed": "Most exposed to the attack first",
@@ -134,7 +163,7 @@ def _order(raw: str) -> str:
 
 def _numbers(raw: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,4}( \d{1,4})*", raw):
-        raise BadValueError("class numbers separated by +")
+        raise BadValueError("numbers separated by +")
     return tuple(dict.fromkeys(int(part) for part in raw.split()))
 
 
@@ -164,6 +193,16 @@ PROPERTIES = (
     Property("of", "", _text(40)),
     Property("attack", "", _text(40)),
     Property("figure", "auroc", _choice(FIGURES)),
+    Property("query", "", _text(100)),
+    Property("space", "keys", _choice(SPACES)),
+    Property("layout", "umap", _choice(LAYOUTS)),
+    Property("colour", "class", _choice(COLOURS)),
+    Property("off", (), _numbers, lambda value: " ".join(map(str, value))),
+    Property("when", "after", _choice(WHEN)),
+    Property("method", "ig", _choice(PIXEL_METHODS)),
+    Property("target", PREDICTED, _integer(0, 9_999)),
+    Property("opacity", 60, _integer(0, 100)),
+    Property("hide", (), _some(tuple(CONTROLS)), " ".join),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
     Property("basket", (), _ids, " ".join),
@@ -180,6 +219,13 @@ def get(name: str) -> Any:
     """The value of a property; its default before the URL was read."""
     prop = _BY_NAME[name]
     return st.session_state.get(_PREFIX + name, prop.default)
+
+
+def hidden(control: str) -> bool:
+    """Whether the link hides a group of controls (a name of CONTROLS)."""
+    if control not in CONTROLS:
+        raise KeyError(control)
+    return control in get("hide")
 
 
 def default(name: str) -> Any:
@@ -215,7 +261,9 @@ def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
     def pull() -> None:
         new = st.session_state[key]
         default = _BY_NAME[name].default
-        change(name, tuple(new) if isinstance(default, tuple) else new or default)
+        if new is None:
+            new = default
+        change(name, tuple(new) if isinstance(default, tuple) else new)
         if then is not None:
             then()
 

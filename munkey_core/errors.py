@@ -31,3 +31,7 @@ class TrainingError(MunkeyError):
 
 class AttackError(MunkeyError):
     """A membership attack, or a figure of it, can't be computed: never shown as a guess of 50%."""
+
+
+class ProjectionError(MunkeyError):
+    """A map of the memory has not been made yet, or belongs to another memory."""

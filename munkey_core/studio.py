@@ -31,6 +31,8 @@ from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
+from munkey_core.explanations import Explanations
+from munkey_core.maps import Maps
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.reports import best_measured, find_report
@@ -105,6 +107,17 @@ class Studio:
     def session(self) -> Studio:
         """Another session on the same weights, with a whole bank of its own."""
         return Studio(self._shared)
+
+    @cached_property
+    def maps(self) -> Maps:
+        """Maps of the memory: every entry as a point."""
+        return Maps(self._shared.bundle, self._view)
+
+    @cached_property
+    def explain(self) -> Explanations:
+        """Why the model answers as it does, and what would change without a memory."""
+        shared = self._shared
+        return Explanations(shared.bundle, shared.predictor, shared.neighbours, self._view)
 
     # -- facts -------------------------------------------------------------------------------
 

@@ -510,3 +510,186 @@ class JobStatus:
     @property
     def active(self) -> bool:
         return self.state in ("queued", "running")
+
+
+# -- seeing inside -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The entries of a bank as points of a plane.
+
+    ids: N entry ids in bank order. positions: (N, 2) float32, no unit: only nearness means
+    something. space: "keys" or "tokens". method: "umap" or "pca". seed: of the method.
+    generation: of the memory when it was asked for; forgetting moves no point, so positions are
+    the same in every generation, but what is alive is not.
+    """
+
+    ids: tuple[str, ...]
+    positions: FloatArray
+    space: str
+    method: str
+    seed: int
+    generation: int
+
+    def require(self, generation: int) -> Projection:
+        """Return self, or raise StaleGenerationError if the bank has moved on since."""
+        check_generation(self.generation, generation)
+        return self
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where queries lie on a projection that is already drawn; no other point moves for them.
+
+    positions: (Q, 2) float32. exact: (Q,) whether the query is an entry of the bank, which lies
+    where the projection has it; the others lie at the weighted mean of their nearest entries.
+    """
+
+    positions: FloatArray
+    exact: BoolArray
+    generation: int
+
+
+@dataclass(frozen=True)
+class ExemplarAttribution:
+    """Exact Shapley values of what answered one query: its K retrieved exemplars and the null
+    anchor.
+
+    The game: a coalition's value is the probability (0 to 1) of class `target` when only its
+    members take part, their shares computed among themselves; the empty coalition is the image
+    pathway alone, which is what the model says with an empty memory. Positive = speaks for
+    `target`. sum(values) [+ anchor_value] = full − empty.
+
+    ids: nearest first. values: (K,) float64. anchor_value: None without an anchor.
+    weights: (K [+ 1]) share of each in the prediction, the anchor last.
+    alone: (K [+ 1]) probability of `target` in the pass of each exemplar alone, the anchor last.
+    """
+
+    target: int
+    ids: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    anchor_value: float | None
+    weights: FloatArray
+    alone: FloatArray
+    full: float
+    empty: float
+    generation: int
+
+    @property
+    def residual(self) -> float:
+        """How far the values' sum is from full − empty; 0 up to rounding (efficiency axiom)."""
+        return float(self.values.sum() + (self.anchor_value or 0.0) - (self.full - self.empty))
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What would change for test images if one entry were forgotten: exact, one entry at a time,
+    in the undiminished bank.
+
+    ids: N entries in bank order. touched: (N,) int64 test images it is among the K nearest of.
+    flips: (N,) int64 test images whose most probable class would change. shift: (N,) float32 sum
+    over test images of the change of the true class's probability; negative = the entry helps.
+    total: (N,) float32 sum over test images of |change|: how much the entry does at all.
+    n_test: test images that were looked at.
+    """
+
+    ids: tuple[str, ...]
+    touched: IntArray
+    flips: IntArray
+    shift: FloatArray
+    total: FloatArray
+    n_test: int
+
+
+@dataclass(frozen=True)
+class InfluencedQuery:
+    """One image whose answer would change if an entry were forgotten. shift: change of the true
+    class's probability, in [-1, 1]. class_before, class_after: most probable class."""
+
+    id: str
+    shift: float
+    class_before: int
+    class_after: int
+
+
+@dataclass(frozen=True)
+class PixelAttribution:
+    """How much each pixel speaks for one class, through the encoder and the image pathway, with
+    the retrieval (which exemplars answer, and their shares) held fixed.
+
+    method: a name of `Studio.pixel_methods`. target: class index. values: (H, W) float32, summed
+    over colour channels, in units of `output`; positive = speaks for `target`. signed: False for
+    methods that know no sign (all values ≥ 0). output, baseline_output: what is explained, of the
+    image and of the method's baseline; None without a baseline. output_unit: what it is in words.
+    delta: convergence error, sum(values) − (output − baseline_output), None for methods that
+    promise no such sum. settings: steps, seed and such.
+    """
+
+    method: str
+    target: int
+    values: FloatArray
+    signed: bool
+    output: float
+    baseline_output: float | None
+    output_unit: str
+    delta: float | None
+    settings: dict[str, float]
+    generation: int
+
+    @property
+    def relative_delta(self) -> float | None:
+        """|delta| as a share of |output − baseline_output|; None if there is no such sum, or the
+        difference is zero."""
+        if self.delta is None or self.baseline_output is None:
+            return None
+        difference = abs(self.output - self.baseline_output)
+        return abs(self.delta) / difference if difference > 0 else None
+
+
+@dataclass(frozen=True)
+class SanityStage:
+    """One step of a model's randomisation, from the head down. randomised: the parts that are
+    random from here on. rank_correlation: Spearman's ρ of |values| with the trained model's, in
+    [-1, 1]; a map that explains the model loses its likeness. values: (H, W) float32."""
+
+    randomised: str
+    rank_correlation: float
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class SanityCheck:
+    """Adebayo et al. 2018: does a pixel attribution depend on what the model has learned?
+    stages: cascading randomisation, the trained model's own map not among them."""
+
+    method: str
+    target: int
+    stages: tuple[SanityStage, ...]
+    generation: int
+
+
+@dataclass(frozen=True)
+class PathwayAccuracy:
+    """Accuracy in percent of one pathway on one group of images. ci95: Wilson 95% interval over
+    images. n: images looked at; of: images in the group."""
+
+    accuracy: float
+    ci95: tuple[float, float]
+    n: int
+    of: int
+
+
+@dataclass(frozen=True)
+class PathwayReport:
+    """Accuracy with both pathways (full), without the memory (image: exemplar = ∅) and without
+    the image (memory: image tokens = ∅), METHOD.md §2.
+
+    figures: by group ("test", "retain", "forget before", "forget after"), then by pathway
+    ("full", "image", "memory"). A group that holds no image is missing.
+    """
+
+    figures: dict[str, dict[str, PathwayAccuracy]]
+    n_forget: int
+    generation: int
+    seconds: float
