@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from munkey_core.bundle import read_bundle
 from munkey_core.canonical import forget_set, forget_set_digest
@@ -62,6 +62,24 @@ def names(page: Page) -> list[str]:
     return page.locator("tbody th .text").all_inner_texts()
 
 
+def choose_set(page: Page, name: str) -> None:
+    """Open the menu of forget sets and choose one, however often the menu is shut meanwhile.
+
+    By keyboard, as a click scrolls the page up first; and scrolling, also that of a run which is
+    just ending, shuts the menu.
+    """
+    option = page.get_by_role("option", name=re.compile(name))
+    for _ in range(20):
+        page.locator(".stApp[data-test-script-state=notRunning]").wait_for()
+        try:
+            page.get_by_role("combobox", name=re.compile("Forget set")).press("ArrowDown")
+            option.click(timeout=3_000)
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError(f"the menu never showed {name!r}")
+
+
 def test_sort_filter_switch_and_reopen(page: Page, browser: Browser, url: str) -> None:
     open_page(page, f"{url}/compare")
     expect(page.get_by_text("no one can tell deletion from retraining")).to_be_visible()
@@ -88,9 +106,7 @@ def test_sort_filter_switch_and_reopen(page: Page, browser: Browser, url: str) -
 
     page.get_by_role("button", name="repaired afterwards").click()
     expect(page.locator("tbody tr")).to_have_count(9)
-    # By keyboard: a click scrolls the page up first, and scrolling shuts the menu again.
-    page.get_by_role("combobox", name=re.compile("Forget set")).press("ArrowDown")
-    page.get_by_role("option", name=re.compile("One whole class")).click()
+    choose_set(page, "One whole class")
     expect(page.get_by_text("With 1 seed nobody knows")).to_be_visible()
     expect(page).to_have_url(re.compile("of=one-class"))
     expect(page.locator("tbody tr")).to_have_count(5)
