@@ -23,6 +23,7 @@ from munkey_core.errors import MunkeyError  # noqa: E402
 
 def main() -> None:
     """One run: take in what happened, make the URL say it, draw."""
+    menu = not state.hidden("menu")
     page = st.navigation(
         [
             st.Page(forget.show, title="Forget", url_path="forget", default=True),
@@ -32,7 +33,7 @@ def main() -> None:
             st.Page(compare.show, title="Compare", url_path="compare"),
             st.Page(about.show, title="About this model", url_path="about"),
         ],
-        position="top",
+        position="top" if menu else "hidden",
     )
     use_style()
     try:
@@ -40,6 +41,8 @@ def main() -> None:
     except MunkeyError as error:
         _no_model(str(error))
         return
+    if menu == state.hidden("menu"):
+        st.rerun()  # The link, which is read only now, says otherwise than the last run's.
     state.write_url(session.groups)
     if state.messages():
         lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])

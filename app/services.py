@@ -19,7 +19,7 @@ from app.jobs import Consequences
 from app.models import Pictures, shared
 from munkey_core.errors import BadInputError, BundleError, MunkeyError, UnknownIdError
 from munkey_core.studio import Studio
-from munkey_core.types import PRIVATE, Browse, NearDuplicate
+from munkey_core.types import PRIVATE, Browse, NearDuplicate, check_generation
 
 T = TypeVar("T")
 
@@ -40,15 +40,21 @@ class Session:
     _results: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
 
     def remember(self, key: Any, compute: Callable[[], T]) -> T:
-        """compute(), or what it gave before in this generation of the memory."""
-        key = (self.studio.generation, key)
+        """compute(), or what it gave before in this generation of the memory.
+
+        Raises StaleGenerationError for a result of another generation, which is not kept.
+        """
+        generation = self.studio.generation
+        key = (generation, key)
         if key not in self._results:
-            self._results[key] = compute()
+            result = compute()
+            check_generation(getattr(result, "generation", generation), generation)
+            self._results[key] = result
         self._results.move_to_end(key)
         while len(self._results) > _MAX_RESULTS:
             self._results.popitem(last=False)
-        result: T = self._results[key]
-        return result
+        found: T = self._results[key]
+        return found
 
     def forget_result(self, key: Any) -> None:
         """Compute it anew next time."""
@@ -145,6 +151,16 @@ def _settle(session: Session) -> None:
     if of and of not in (FORGOTTEN, BASKET, *studio.canonical_sets()):
         wanted = ", ".join((FORGOTTEN, BASKET, *studio.canonical_sets()))
         state.reject("of", of, f"one of {wanted}")
+    query = state.get("query")
+    if query and not studio.can_ask(query):
+        state.reject("query", query, f"the id of a training or test image in {studio.title}")
+    if state.get("target") >= len(studio.classes):
+        wanted = f"a class number from 0 to {len(studio.classes) - 1}"
+        state.reject("target", str(state.get("target")), wanted)
+    if state.get("colour") == "exposure" and not studio.has_exposure:
+        state.reject("colour", "exposure", "another one: nobody has attacked this model yet")
+    if state.get("colour") == "influence" and studio.explain.influence() is None:
+        state.reject("colour", "influence", "another one: it was not computed for this model")
     seen: set[str] = set()
     for group in state.get("forgotten"):
         ids = [id_ for id_ in known_ids(studio, "forgotten", group) if id_ not in seen]

@@ -82,6 +82,14 @@ SESSION = "munkey-session"  # services.Session
 ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
 RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
 OWN_EARLIER = "munkey-own-earlier"  # picture → (generation, probabilities), the newest two
+OWN_PICTURE = "munkey-own-picture"  # (bundle's digest, uint8 (1, H, W[, 3])) of the newest upload
+OWN_CHOSEN = "munkey-own-chosen"  # whether Explain is about that picture while "query" is empty
+EXPLAIN_CHOICE = "munkey-explain-choice"  # Explain's galleries: whose click chooses the image
+EXPLAIN_CHANGED = "munkey-explain-changed"
+EXPLAIN_FIND = "munkey-explain-find"  # the field for an id, and why it was not followed
+EXPLAIN_REFUSED = "munkey-explain-refused"
+EXPLAIN_FILE = "munkey-explain-file"
+EXPLAINING = "munkey-explaining:"  # + a part of the page → its newest background.Background
 
 _PREFIX = "munkey:"
 _WIDGET = "munkey-widget:"
@@ -339,7 +347,8 @@ def reject(name: str, got: str, wanted: str) -> None:
     """Put a property back to its default and say so."""
     value = default_bundle() if name == "bundle" else default(name)
     put(name, value)
-    instead = f"using {plain(str(value))}" if value not in ("", ()) else "left out"
+    nothing = value in ("", (), PREDICTED)
+    instead = "left out" if nothing else f"using {plain(str(value))}"
     say(f"{name} must be {wanted}, got {quoted(got)}: {instead}.")
 
 

@@ -25,7 +25,7 @@ def sidebar(session: Session) -> None:
 def _model(session: Session) -> None:
     names = {info.name: info.title for info in models.bundles()}
     names.setdefault(session.name, session.studio.title)  # $MUNKEY_BUNDLE may lie elsewhere.
-    if len(names) > 1:
+    if len(names) > 1 and not state.hidden("settings"):
         st.selectbox(
             "Model",
             list(names),
@@ -38,7 +38,7 @@ def _model(session: Session) -> None:
 
 def _other_model() -> None:
     """Ids, classes and owners of one data set mean nothing in another."""
-    for name in ("basket", "class", "owner", "find", "page"):
+    for name in ("basket", "class", "owner", "find", "page", "query", "target", "off", "of"):
         state.change(name, state.default(name))
 
 
@@ -65,9 +65,24 @@ def _thumbnail(session: Session, id_: str) -> str:
     return f'<img src="{session.pictures.uri(id_)}" alt="{name}" title="{name}">'
 
 
+def delete_button(n: int) -> None:
+    """The main button of every page on which one sees what goes. n: images in the basket."""
+    if state.hidden("delete"):
+        return
+    st.button(
+        f"Delete {count(n, 'key')}" if n else "Delete keys",
+        type="primary",
+        icon=":material/delete:",
+        disabled=not n,
+        width="stretch",
+        key="delete",
+        on_click=services.delete_basket,
+    )
+
+
 def _add_owner(session: Session) -> None:
     owners = session.studio.owners
-    if not owners:
+    if not owners or state.hidden("filters"):
         return
     word = owner_word(session)
     st.session_state[state.ADD_OWNER] = None
@@ -88,7 +103,7 @@ def _add_owner(session: Session) -> None:
 
 def _history(session: Session) -> None:
     history = session.studio.history
-    if not history:
+    if not history or state.hidden("history"):
         return
     st.markdown("**Deleted in this session**")
     for index in range(len(history) - 1, max(-1, len(history) - 7), -1):

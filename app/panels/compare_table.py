@@ -216,13 +216,8 @@ COLUMNS = {
 def table(report: AuditReport) -> None:
     """The filter, the table and the two files."""
     families = [f for f in FAMILIES if any(m.family == f for m in report.models.values())]
-    st.pills(
-        "Show only",
-        families,
-        selection_mode="multi",
-        format_func=lambda family: f"{MARKS[family]} {FAMILIES[family]}",
-        **state.widget("family"),
-    )
+    if not state.hidden("settings"):
+        _show_only(families)
     shown = ordered(report, state.get("sort"), state.get("family"))
     key, descending = _sorting(state.get("sort"))
     if shown:
@@ -239,6 +234,16 @@ def table(report: AuditReport) -> None:
         st.info("This report has no method of that kind. Choose another one, or none for all.")
     st.caption(_CAPTION)
     _files(report, shown)
+
+
+def _show_only(families: list[str]) -> None:
+    st.pills(
+        "Show only",
+        families,
+        selection_mode="multi",
+        format_func=lambda family: f"{MARKS[family]} {FAMILIES[family]}",
+        **state.widget("family"),
+    )
 
 
 def ordered(report: AuditReport, sort: str, families: tuple[str, ...] = ()) -> list[str]:

@@ -20,6 +20,8 @@ def filters(session: Session) -> None:
     Their labels are hidden, as each says by itself what it is about, and a projector has room
     for images or for labels.
     """
+    if state.hidden("filters"):
+        return
     names, owners = session.studio.classes, session.studio.owners
     word = owner_word(session)
     show, classes = st.columns(2, gap="small")

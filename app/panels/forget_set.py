@@ -39,6 +39,9 @@ def choose(session: Session, label: str, basket_first: bool = False) -> ForgetSe
     sets = _sets(session)
     first = [FORGOTTEN, *([BASKET] if basket_first else []), _DEFAULT, *sets]
     name = next(one for one in (state.get("of"), *first) if one in sets)
+    if state.hidden("settings"):
+        st.caption(f"{label}: {sets[name].title}")
+        return sets[name]
     widget = state.widget("of")
     st.session_state[widget["key"]] = name
     st.selectbox(label, list(sets), format_func=lambda one: sets[one].title, **widget)

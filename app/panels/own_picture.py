@@ -18,6 +18,8 @@ _INVERT = {"As needed": None, "Keep": False, "Swap light and dark": True}
 
 
 def own_picture(session: Session) -> None:
+    if state.hidden("own"):
+        return
     with st.expander("Try a picture of your own", icon=":material/add_photo_alternate:"):
         upload, options = st.columns([2, 1])
         file = upload.file_uploader(
@@ -40,6 +42,7 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
     except BadInputError as error:
         st.error(f"This file can't be used: {state.plain(str(error))}")
         return
+    st.session_state[state.OWN_PICTURE] = (session.studio.digest, image)  # For Explain.
     name = hashlib.sha256(image.tobytes()).hexdigest()
     prediction = session.remember(("own", name), lambda: session.studio.predict_images(image))
     now, ids, weights = row(prediction, 0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, state
+from app import state
 from app.components.prediction import Series, card, percent
+from app.panels import near
 from app.panels.answers import neighbours, row, share_of
-from app.panels.words import count, whose
+from app.panels.words import whose
 from app.services import Session
 from munkey_core.types import Prediction
 
@@ -23,7 +24,7 @@ def preview(session: Session) -> None:
         st.caption(
             f"The last {len(shown)} of {len(basket):,} picked images, as the model sees them:"
         )
-    _near_copies(session, basket)
+    near.warning(session, basket, deleted=False)
     cards = [_card(session, id_, prediction, i) for i, id_ in enumerate(shown)]
     st.html(f'<div class="mk-cards">{"".join(cards)}</div>')
 
@@ -41,19 +42,3 @@ def _card(session: Session, id_: str, prediction: Prediction, i: int) -> str:
         f"{back}Its own key gives {percent(own)} of this answer.",
         neighbours(session, ids, weights, own=id_),
     )
-
-
-def _near_copies(session: Session, basket: tuple[str, ...]) -> None:
-    """A near-copy that stays can answer in the deleted image's place: say so beforehand."""
-    picked = set(basket)
-    found = {pair.other for pair in session.near_duplicates(basket)} - picked
-    if not found:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        stay = "stays" if len(found) == 1 else "stay"
-        st.caption(
-            f"{count(len(found), 'near-copy', 'near-copies')} of your selection {stay} in the "
-            "memory and may answer instead.",
-            width=230,
-        )
-        st.button(f"Add {len(found):,}", on_click=services.pick, args=(sorted(found),))

@@ -13,6 +13,7 @@ from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
 from app.jobs import Consequences
+from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.panels.leak import backbone_leak
 from app.panels.retrain import retrain_panel
@@ -30,6 +31,7 @@ _POLL = 0.4
 def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
+    near.warning(session, job.deletion.ids, deleted=True)
     retrain_panel(session, session.studio.forgotten)
     job.wait(_PATIENCE)
     watching = not job.finished
@@ -58,13 +60,14 @@ def _headline(session: Session, job: Consequences) -> None:
             f"{escape(milliseconds(deletion.milliseconds))}</div>",
             width="stretch",
         )
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="undo-newest",
-            on_click=services.undo,
-            args=(len(session.studio.history) - 1,),
-        )
+        if not state.hidden("history"):
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                key="undo-newest",
+                on_click=services.undo,
+                args=(len(session.studio.history) - 1,),
+            )
 
 
 def _deleted_images(session: Session, changed: list[Change], generation: int) -> None:

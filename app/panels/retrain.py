@@ -64,6 +64,8 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     """
     if session.studio.job_done(kind, ids):
         return True
+    if state.hidden("jobs"):
+        return False
     try:
         status = _status(session, ids, kind)
     except MunkeyError as error:  # nothing can be trained from this model, or not without these

@@ -7,7 +7,9 @@ import streamlit as st
 from app import services, state
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
+from app.panels.basket import delete_button
 from app.panels.filters import empty_text, filters, matching
+from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
 from app.panels.result import result
@@ -44,8 +46,9 @@ def _images(session: Session) -> None:
     total = pages(len(found), _PER_PAGE)
     page = min(state.get("page"), total)
     shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    copies = near_copies(session, shown)
     gallery(
-        [_tile(session, id_) for id_ in shown],
+        [_tile(session, id_, copies[id_]) for id_ in shown],
         selected=state.get("basket"),
         key=state.GALLERY,
         size=84,
@@ -56,13 +59,14 @@ def _images(session: Session) -> None:
         _below(session, found, page, total)
 
 
-def _tile(session: Session, id_: str) -> Tile:
+def _tile(session: Session, id_: str, copies: int) -> Tile:
     studio = session.studio
     return Tile(
         id=id_,
         src=session.pictures.uri(id_),
         label=class_name(session, id_),
         caption=session.caption(id_),
+        badges=(count(copies, "near-copy", "near-copies"),) if copies else (),
         state="deleted" if studio.is_forgotten(id_) else "kept",
         alt=f"{class_name(session, id_)}, {id_}",
     )
@@ -75,7 +79,7 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         pager(page, total, text, _turn, "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
-    if new and len(found) <= _MANY:
+    if new and len(found) <= _MANY and not state.hidden("filters"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )
@@ -96,15 +100,7 @@ def _turn(page: int) -> None:
 def _answers(session: Session) -> None:
     basket = state.get("basket")
     n = len(basket)
-    st.button(
-        f"Delete {count(n, 'key')}" if n else "Delete keys",
-        type="primary",
-        icon=":material/delete:",
-        disabled=not n,
-        width="stretch",
-        key="delete",
-        on_click=services.delete_basket,
-    )
+    delete_button(n)
     if n:
         preview(session)
     job = session.consequences

@@ -155,6 +155,8 @@ def _attack(session: Session, report: PrivacyReport | None) -> str:
     known = report.figures if report is not None else {}
     able = [name for name in _DEFAULT_ATTACKS if "after" in known.get(name, {})]
     chosen: str = state.get("attack") or (able or list(_DEFAULT_ATTACKS[-1:]))[0]
+    if state.hidden("settings"):
+        return chosen
     box = state.widget("attack")
     st.session_state[box["key"]] = chosen
     st.selectbox("Attack", session.studio.attacks, disabled=report is None, **box)
@@ -217,13 +219,14 @@ def _roc(report: PrivacyReport, attack: str) -> None:
 
 def _table(report: PrivacyReport, attack: str) -> None:
     st.markdown("**All attacks**")
-    st.segmented_control(
-        "Figure",
-        list(state.FIGURES),
-        format_func=state.FIGURES.__getitem__,
-        label_visibility="collapsed",
-        **state.widget("figure"),
-    )
+    if not state.hidden("settings"):
+        st.segmented_control(
+            "Figure",
+            list(state.FIGURES),
+            format_func=state.FIGURES.__getitem__,
+            label_visibility="collapsed",
+            **state.widget("figure"),
+        )
     figure = state.get("figure")
     st.html(words.table(report, attack, figure))
     st.caption(words.FIGURE_WORDS[figure] + " In small: the 95 % interval.")
