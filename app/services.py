@@ -90,6 +90,16 @@ class Session:
         points = round(100 * self.studio.score(MEMORISATION, id_))
         return f"by heart {points:+d}".replace("-", "−") if points else "by heart 0"
 
+    def answers_for(self, id_: str) -> int:
+        """For how many test images an image is among the memories that answer, in the whole
+        memory; 0 where nobody has computed it."""
+        touched = self.remember("touched", self._touched)
+        return touched.get(id_, 0)
+
+    def _touched(self) -> dict[str, int]:
+        found = self.studio.explain.influence()
+        return dict(zip(found.ids, found.touched.tolist(), strict=True)) if found else {}
+
     @property
     def groups(self) -> state.Groups:
         """Ids of the standing deletions, oldest first."""
@@ -144,6 +154,8 @@ def _settle(session: Session) -> None:
         state.reject("owner", owner, "an owner in this bundle")
     if state.get("show") == "exposed" and not studio.has_exposure:
         state.reject("show", "exposed", "another order: nobody has attacked this model yet")
+    if state.get("show") == "influential" and studio.explain.influence() is None:
+        state.reject("show", "influential", "another order: it was not computed for this model")
     attack = state.get("attack")
     if attack and attack not in studio.attacks:
         state.reject("attack", attack, "one of " + ", ".join(studio.attacks))

@@ -68,6 +68,8 @@ SHOW = {
     "exposed": "Most exposed to the attack first",
     "id": "In order of id",
     "random": "A random draw",
+    "influential": "Most influential on test images first",
+    "twins": "Images that have a near-copy",
     "near": "Near-copies of my selection",
     "selection": "Only my selection",
 }
@@ -84,6 +86,10 @@ RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
 OWN_EARLIER = "munkey-own-earlier"  # picture → (generation, probabilities), the newest two
 OWN_PICTURE = "munkey-own-picture"  # (bundle's digest, uint8 (1, H, W[, 3])) of the newest upload
 OWN_CHOSEN = "munkey-own-chosen"  # whether Explain is about that picture while "query" is empty
+MAP = "munkey-map"  # the memory map, whose clicks and lassos go into the basket
+MAP_CLICKED = "munkey-map-clicked"  # the id of the point clicked last
+MAP_FIND = "munkey-map-find"  # the field for a query, and why it was not followed
+MAP_REFUSED = "munkey-map-refused"
 EXPLAIN_CHOICE = "munkey-explain-choice"  # Explain's galleries: whose click chooses the image
 EXPLAIN_CHANGED = "munkey-explain-changed"
 EXPLAIN_FIND = "munkey-explain-find"  # the field for an id, and why it was not followed

@@ -23,7 +23,14 @@ import torch
 
 from munkey_core import effects, jobs
 from munkey_core.bank import BankView
-from munkey_core.bundle import Bundle, bundle_info, find_bundle, find_bundles, read_bundle
+from munkey_core.bundle import (
+    SPACES,
+    Bundle,
+    bundle_info,
+    find_bundle,
+    find_bundles,
+    read_bundle,
+)
 from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
 from munkey_core.config import EnsembleConfig
 from munkey_core.data.images import decode_image, encode_png
@@ -63,6 +70,7 @@ from munkey_core.types import (
 # A border brighter than this, on a data set photographed on black, means "drawn on white".
 _BRIGHT_BORDER = 0.5
 _NEAR_BLOCK = 1024
+_ORDERS = ("memorised", "exposed", "influential", "id", "random")
 
 
 class SharedModel:
@@ -82,6 +90,25 @@ class SharedModel:
     @cached_property
     def canonical_sets(self) -> dict[str, tuple[str, ...]]:
         return canonical_sets(self.bundle)
+
+    def near_duplicates(self, ids: Sequence[str]) -> Iterator[NearDuplicate]:
+        """Pairs (id, other) of near-copies in the undiminished bank, in no order."""
+        bank = self.bundle.bank
+        rows = bank.rows(ids)
+        for first in range(0, len(ids), _NEAR_BLOCK):
+            block = rows[first : first + _NEAR_BLOCK]
+            similarity = bank.keys[block] @ bank.keys.T
+            similarity[torch.arange(len(block)), block] = -1
+            for i, j in (similarity >= self.bundle.manifest.near_duplicate).nonzero().tolist():
+                yield NearDuplicate(ids[first + i], bank.ids[j], min(1.0, float(similarity[i, j])))
+
+    @cached_property
+    def copies(self) -> dict[str, list[str]]:
+        """Private id → its near-copies; an empty list for most."""
+        found: dict[str, list[str]] = {id_: [] for id_ in self.bundle.bank.ids}
+        for pair in self.near_duplicates(self.bundle.bank.ids):
+            found[pair.id].append(pair.other)
+        return found
 
     def exposure(self) -> Exposure | None:
         """Computed at the first need, and anew when something better is known since."""
@@ -201,6 +228,11 @@ class Studio:
         except KeyError:
             raise UnknownIdError(f"no image with id {id_!r} in bundle {self.name}") from None
 
+    def can_ask(self, id_: str) -> bool:
+        """Whether an id names an image that a page may be about: a private or a test image."""
+        record = self._shared.by_id.get(id_)
+        return record is not None and record.split in (PRIVATE, TEST)
+
     def private_ids(self) -> tuple[str, ...]:
         return self._shared.bundle.bank.ids
 
@@ -246,6 +278,8 @@ class Studio:
 
     def job_done(self, kind: str, ids: Sequence[str]) -> bool:
         """Whether what a job of this kind would find out about `ids` is known already."""
+        if kind == jobs.PROJECT:
+            return all(self.maps.ready(space) for space in SPACES)
         if kind == jobs.RETRAIN:
             return self._shared.evidence.retrained(ids) is not None
         report = self.report(ids)
@@ -258,7 +292,8 @@ class Studio:
 
     def start_job(self, kind: str, ids: Sequence[str], asker: str) -> None:
         """Have something about `ids` worked out by a process in the background: "retrain" trains
-        the MUNKEY without them, "compare" every method.
+        the MUNKEY without them, "compare" every method; "project" fits the maps of the memory and
+        takes no ids.
 
         asker: who wants it, any name that is this person's own. Raises BundleError for a bundle
         without images, BadInputError for a set that leaves nothing to train on or when this
@@ -459,14 +494,15 @@ class Studio:
 
     def browse(self, query: Browse) -> tuple[str, ...]:
         """Ids of private images that fit, in the order asked for. Raises BadInputError."""
-        if query.order not in ("memorised", "exposed", "id", "random"):
-            raise BadInputError(
-                f"order must be memorised, exposed, id or random, got {query.order!r}"
-            )
+        if query.order not in _ORDERS:
+            raise BadInputError(f"order must be one of {', '.join(_ORDERS)}, got {query.order!r}")
         found = [record.id for record in self._shared.private if self._fits(record, query)]
         if query.near is not None:
             near = {pair.other for pair in self.near_duplicates(query.near)} - set(query.near)
             found = [id_ for id_ in found if id_ in near]
+        if query.paired:
+            copies = self._shared.copies
+            found = [id_ for id_ in found if any(other in self._view for other in copies[id_])]
         if query.order == "random" or query.sample is not None:
             order = permutation(len(found), query.seed)
             picked = [found[i] for i in order]
@@ -478,6 +514,13 @@ class Studio:
         elif query.order == "exposed":
             scores = self._required_exposure().scores
             found.sort(key=lambda id_: -scores[id_])
+        elif query.order == "influential":
+            if "influence" not in self._shared.bundle.scores:
+                raise BadInputError(
+                    "the order by influence needs scores that this bundle does not have: "
+                    "`munkey influence BUNDLE --save` computes them"
+                )
+            found.sort(key=lambda id_: -self.score("influence", id_))
         return tuple(found)
 
     def _fits(self, record: Record, query: Browse) -> bool:
@@ -494,17 +537,7 @@ class Studio:
         Pairs (id, other), nearest first for each id; an image is never its own near-duplicate.
         """
         ids = list(ids)
-        bank = self._shared.bundle.bank
-        rows = bank.rows(ids)
-        pairs: list[NearDuplicate] = []
-        for first in range(0, len(ids), _NEAR_BLOCK):
-            block = rows[first : first + _NEAR_BLOCK]
-            similarity = bank.keys[block] @ bank.keys.T
-            similarity[torch.arange(len(block)), block] = -1
-            for i, j in (similarity >= self.near_duplicate_threshold).nonzero().tolist():
-                if bank.ids[j] in self._view:
-                    value = min(1.0, float(similarity[i, j]))
-                    pairs.append(NearDuplicate(ids[first + i], bank.ids[j], value))
+        pairs = [pair for pair in self._shared.near_duplicates(ids) if pair.other in self._view]
         order = {id_: i for i, id_ in enumerate(ids)}
         return tuple(sorted(pairs, key=lambda pair: (order[pair.id], -pair.similarity)))
 

@@ -166,9 +166,11 @@ class Browse:
     """What a person asks the gallery for; the conditions that are given all hold at once.
 
     classes: class indices. owner: exact owner name. contains: part of an id.
-    near: show near-duplicates of these ids (and nothing else). hide_forgotten: leave out ids whose
-    key is deleted in this session. order: "memorised" (most memorised first), "exposed" (most
-    exposed to a membership attack first), "id" or "random".
+    near: show near-duplicates of these ids (and nothing else). paired: only images of which a
+    near-duplicate is in memory. hide_forgotten: leave out ids whose key is deleted in this session.
+    order: "memorised" (most memorised first), "exposed" (most exposed to a membership attack
+    first), "influential" (what changes test images' answers most first, see `Influence.total`),
+    "id" or "random".
     sample: at most so many, drawn by `seed`; None for all.
     """
 
@@ -176,6 +178,7 @@ class Browse:
     owner: str = ""
     contains: str = ""
     near: tuple[str, ...] | None = None
+    paired: bool = False
     hide_forgotten: bool = False
     order: str = "memorised"
     sample: int | None = None
@@ -488,12 +491,12 @@ class OracleFigures:
 class JobStatus:
     """A background job as a page shows it.
 
-    kind: "retrain" or "compare". n_forget: images left out. state: "queued", "running", "done",
-    "failed" or "cancelled". progress: the stage and how far it is, with the seconds so far and
-    still to come of the whole job (None while they can't be estimated). fraction: of the whole
-    job, in [0, 1], 0 while unknown. ahead: jobs that come before a queued one. mine: whether the
-    one who asks wanted this job; others: how many others want it and are still there.
-    reason: why it failed.
+    kind: "retrain", "compare" or "project". n_forget: images left out. state: "queued",
+    "running", "done", "failed" or "cancelled". progress: the stage and how far it is, with the
+    seconds so far and still to come of the whole job (None while they can't be estimated).
+    fraction: of the whole job, in [0, 1], 0 while unknown. ahead: jobs that come before a queued
+    one. mine: whether the one who asks wanted this job; others: how many others want it and are
+    still there. reason: why it failed.
     """
 
     kind: str

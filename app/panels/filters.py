@@ -28,7 +28,7 @@ def filters(session: Session) -> None:
     owner, find = st.columns(2, gap="small")
     show.selectbox(
         "Show",
-        [name for name in state.SHOW if name != "exposed" or session.studio.has_exposure],
+        _orders(session),
         format_func=state.SHOW.__getitem__,
         label_visibility="collapsed",
         **state.widget("show", _first_page),
@@ -60,6 +60,16 @@ def filters(session: Session) -> None:
         _draw_controls()
 
 
+def _orders(session: Session) -> list[str]:
+    """What can be shown of this model: not each has been attacked, or asked about influence."""
+    missing = set()
+    if not session.studio.has_exposure:
+        missing.add("exposed")
+    if session.studio.explain.influence() is None:
+        missing.add("influential")
+    return [name for name in state.SHOW if name not in missing]
+
+
 def _draw_controls() -> None:
     number, seed, again = st.columns([1, 1, 1], vertical_alignment="bottom")
     number.number_input("How many", 1, state.MAX_DRAW, step=10, **state.widget("n", _first_page))
@@ -87,7 +97,8 @@ def matching(session: Session) -> tuple[str, ...]:
         owner=state.get("owner"),
         contains=state.get("find").strip(),
         near=basket if show == "near" else None,
-        order=show if show in ("random", "id", "exposed") else "memorised",
+        paired=show == "twins",
+        order=show if show in ("random", "id", "exposed", "influential") else "memorised",
         sample=state.get("n") if show == "random" else None,
         seed=state.get("seed"),
     )
@@ -105,6 +116,8 @@ def empty_text() -> str:
         return "You have picked no images yet. Choose another order under “Show” and click some."
     if show == "near" and not basket:
         return "Pick an image first: its near-copies, if there are any, then show up here."
+    if show == "twins":
+        return "No image that fits these filters has a near-copy in the memory."
     if show == "near":
         return f"{count(len(basket), 'picked image')}, and no near-copy stays in the memory."
     return "No image fits all of these filters. Loosen one of them."

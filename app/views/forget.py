@@ -65,11 +65,17 @@ def _tile(session: Session, id_: str, copies: int) -> Tile:
         id=id_,
         src=session.pictures.uri(id_),
         label=class_name(session, id_),
-        caption=session.caption(id_),
+        caption=_caption(session, id_),
         badges=(count(copies, "near-copy", "near-copies"),) if copies else (),
         state="deleted" if studio.is_forgotten(id_) else "kept",
         alt=f"{class_name(session, id_)}, {id_}",
     )
+
+
+def _caption(session: Session, id_: str) -> str:
+    if state.get("show") == "influential":
+        return f"in {count(session.answers_for(id_), 'answer')}"
+    return session.caption(id_)
 
 
 def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> None:
@@ -83,7 +89,13 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )
-    if session.scored:
+    if state.get("show") == "influential":
+        st.caption(
+            f"**In 41 answers** means: it is one of the {session.studio.ensemble.k} memories that "
+            "answer for 41 test images. First come those whose deletion would move the answers "
+            "most (influence: summed change of the true class's probability)."
+        )
+    elif session.scored:
         st.caption(
             "**By heart +87** means: with its key the model is 87 percentage points surer of the "
             "true class than without (memorisation)."

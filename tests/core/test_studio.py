@@ -289,10 +289,28 @@ def test_a_random_sample_is_the_same_for_the_same_seed(studio):
 
 
 def test_an_unknown_order_is_refused(studio):
-    with pytest.raises(
-        BadInputError, match="order must be memorised, exposed, id or random, got 'size'"
-    ):
+    wanted = "order must be one of memorised, exposed, influential, id, random, got 'size'"
+    with pytest.raises(BadInputError, match=wanted):
         studio.browse(Browse(order="size"))
+
+
+def test_the_most_influential_come_first_where_the_bundle_knows_them(studio, digits):
+    order = digits.browse(Browse(order="influential"))
+    scores = [digits.score("influence", id_) for id_ in order]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[-1]
+    with pytest.raises(BadInputError, match="munkey influence"):
+        studio.browse(Browse(order="influential"))
+
+
+def test_images_with_a_near_copy_are_those_that_have_one_left(digits):
+    pairs = digits.near_duplicates(digits.private_ids())
+    assert set(digits.browse(Browse(paired=True))) == {pair.id for pair in pairs}
+    gone = pairs[0].other
+    digits.forget([gone])
+    left = {p.id for p in digits.near_duplicates(digits.private_ids())}
+    assert set(digits.browse(Browse(paired=True))) == left
+    assert {pair.id for pair in pairs} - left <= {p.id for p in pairs if p.other == gone}
 
 
 def test_near_duplicates_are_the_pairs_a_slow_loop_finds(digits):
