@@ -13,6 +13,7 @@ from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
 from app.panels import attacks as words
 from app.panels.forget_set import ForgetSet, choose
+from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.words import class_name
 from app.services import BASKET, FORGOTTEN, Session
 from app.theme import PLOTLY_CONFIG, current_palette
@@ -58,13 +59,14 @@ def show() -> None:
 # -- the work ------------------------------------------------------------------------------------
 
 
-def _key(subject: ForgetSet) -> tuple[str, tuple[str, ...]]:
-    return ("privacy", subject.ids)
+def _key(session: Session, subject: ForgetSet) -> tuple[str, tuple[str, ...], bool]:
+    """A model retrained meanwhile is news: the attacks are then run on it, too."""
+    return ("privacy", subject.ids, session.studio.job_done(RETRAIN, subject.ids))
 
 
 def _job(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
     """The running or finished attacks on this subject; only the newest goes on running."""
-    job = session.remember(_key(subject), lambda: _start(session, subject))
+    job = session.remember(_key(session, subject), lambda: _start(session, subject))
     earlier = st.session_state.get(state.ATTACKING)
     if earlier is not None and earlier is not job:
         earlier.stop()
@@ -81,8 +83,9 @@ def _start(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
 
 def _again(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
     """Start anew: what is known may be more by now."""
-    session.forget_result(_key(subject))
-    job = session.remember(_key(subject), lambda: _start(session, subject))
+    key = _key(session, subject)
+    session.forget_result(key)
+    job = session.remember(key, lambda: _start(session, subject))
     st.session_state[state.ATTACKING] = job
     return job
 
@@ -175,16 +178,13 @@ def _impossible(report: PrivacyReport, attack: str) -> None:
 def _missing(session: Session, subject: ForgetSet, report: PrivacyReport) -> None:
     if "retrained" not in report.missing:
         return
-    text, button = st.columns([5, 1], vertical_alignment="center")
-    text.info(
-        "**No retrained model yet.** Only a model that was never trained on exactly these images "
-        "shows what an attacker would see had they never been there. The page *Compare* retrains "
-        "one now, in some minutes; so does `munkey retrain`. The ready-made sets above may come "
-        "with one.",
-        icon=":material/hourglass_empty:",
-    )
-    with button:
-        _again_button(session, subject, "Look again")
+    with st.container(border=True, key="privacy-missing"):
+        st.markdown(
+            "**No retrained model yet.** Only a model that was never trained on exactly these "
+            "images shows what an attacker would see had they never been there. The ready-made "
+            "sets above may come with one."
+        )
+        retrain_panel(session, subject.ids)
 
 
 def _histogram(report: PrivacyReport, attack: str, axis: str) -> None:
