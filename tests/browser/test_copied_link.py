@@ -1,0 +1,133 @@
+"""A copied link is the whole screen: page, basket, deletions, query, colours, hidden controls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from munkey_core.studio import Studio
+from munkey_core.types import Browse
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = 20_000
+
+# Path of the page → what it is headed by.
+HEADINGS = {
+    "": "Watch a model forget",
+    "map": "The memory, seen from above",
+    "explain": "Why does the model say that",
+    "privacy": "Can an attacker tell",
+    "compare": "How close is forgetting",
+}
+
+
+@pytest.fixture(scope="module")
+def url(serve, digits_folder: Path) -> Iterator[str]:
+    env = {
+        "MUNKEY_BUNDLES": str(digits_folder.parent),
+        "MUNKEY_BUNDLE": "digits",
+        "OMP_NUM_THREADS": "1",
+    }
+    with serve(ROOT / "app" / "main.py", env=env) as address:
+        yield address
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(SLOW)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(page: Page) -> Iterator[None]:
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def some(digits_folder: Path) -> tuple[str, ...]:
+    return Studio.open(str(digits_folder)).browse(Browse())[:4]
+
+
+def opened(page: Page, address: str, name: str) -> None:
+    page.goto(address)
+    expect(page.get_by_role("heading", name=re.compile(HEADINGS[name]))).to_be_visible()
+    at_rest(page)
+
+
+def at_rest(page: Page) -> None:
+    page.locator(".stApp[data-test-script-state=notRunning]").wait_for()
+
+
+def copied(page: Page) -> str:
+    """What the button in the sidebar puts on the clipboard."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+    link: str = page.evaluate("navigator.clipboard.readText()")
+    return link
+
+
+@pytest.mark.parametrize("name", HEADINGS)
+def test_a_copied_link_opens_the_same_screen_elsewhere(name, page, other, url, some):
+    basket, deleted = "+".join(some[:2]), some[2]
+    wanted = {
+        "basket": basket,
+        "forgotten": deleted,
+        "query": some[3],
+        "colour": "owner",
+        "space": "tokens",
+        "layout": "pca",
+        "hide": "own+jobs",
+    }
+    opened(page, f"{url}/{name}?" + "&".join(f"{k}={v}" for k, v in wanted.items()), name)
+    expect(page.get_by_text("2 picked")).to_be_visible()
+    link = copied(page)
+    assert f"/{name}?" in link
+    for key, value in wanted.items():
+        assert f"{key}={value}" in link, key
+
+    opened(other, link, name)
+    expect(other.get_by_text("2 picked")).to_be_visible()
+    expect(other.get_by_text("299 of 300 keys")).to_be_visible()
+    assert other.url == link
+    for one in (page, other):
+        expect(one.get_by_text("Try a picture of your own")).to_have_count(0)
+        expect(one.get_by_role("button", name=re.compile("Retrain now"))).to_have_count(0)
+        expect(one.get_by_text("was not followed to the letter")).to_have_count(0)
+    if name in ("map", "explain"):
+        expect(other.get_by_text(some[3]).first).to_be_visible()
+
+
+def test_a_link_can_take_the_menu_away(page, url):
+    opened(page, url, "")
+    expect(page.get_by_role("link", name="Privacy")).to_be_visible()
+    opened(page, f"{url}/privacy?hide=menu+settings+filters", "privacy")
+    expect(page.get_by_role("link", name="Compare")).to_have_count(0)
+    expect(page.get_by_role("combobox")).to_have_count(0)
+
+
+def test_back_and_forward_between_pages_and_within_one(page, url, some):
+    opened(page, f"{url}/?basket={some[0]}", "")
+    page.get_by_role("link", name="Memory map").click()
+    expect(page.get_by_role("heading", name=HEADINGS["map"])).to_be_visible()
+    at_rest(page)
+    expect(page).to_have_url(re.compile(rf"/map\?.*basket={some[0]}"))
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("0 picked")).to_be_visible()
+    at_rest(page)
+    page.wait_for_timeout(3_500)  # A step back within three seconds counts as a late echo.
+    page.go_back()
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name=HEADINGS[""])).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("heading", name=HEADINGS["map"])).to_be_visible()
