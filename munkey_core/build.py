@@ -1,8 +1,8 @@
 """From a data source to a bundle: the whole line of `munkey train`, stage after stage.
 
 load → split → encoder (trained on public images, then frozen) → keys and features → joint
-training → τ, s_0, K → memorisation scores → bundle. Finished stages are kept in `<out>.training`
-until the bundle is written, so that a killed run goes on where it was.
+training → τ, s_0, K → memorisation, influence → maps → bundle. Finished stages are kept in
+`<out>.training` until the bundle is written, so that a killed run goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 
 import munkey_core
 from munkey_core.bank import MemoryBank
-from munkey_core.bundle import CARD, NOTICE, RECIPE, Bundle, Manifest, write_bundle
+from munkey_core.bundle import CARD, NOTICE, RECIPE, Bundle, FittedMap, Manifest, write_bundle
 from munkey_core.calibration import choose_ensemble
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, Recipe
@@ -42,12 +42,13 @@ from munkey_core.encoder import (
     encode_inputs,
 )
 from munkey_core.errors import BundleError, TrainingError
-from munkey_core.explain.exemplars import leave_one_out
+from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
+from munkey_core.projection import fit_maps
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Progress, Record
+from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
@@ -88,6 +89,7 @@ class Build:
 
     thumbnails: whether the images go into the bundle, as their licence allows.
     recipe_text: the recipe's file as its author wrote it, if there is one.
+    maps: whether the UMAPs of keys and tokens are fitted, which takes umap-learn and its time.
     Raises BundleError if `out` exists, TrainingError if the run kept in `<out>.training` is of
     another recipe or data.
     """
@@ -98,6 +100,7 @@ class Build:
     device: torch.device
     thumbnails: bool
     recipe_text: str = ""
+    maps: bool = False
 
     @cached_property
     def _splits(self) -> Splits:
@@ -134,8 +137,12 @@ class Build:
 
         yield Progress("finishing", 0, 2, 0.0)
         with clock.stage("finishing"):
-            chosen = self._choose(encoder.cpu(), training, splits, parts)
-        bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds)
+            chosen = yield from self._choose(encoder.cpu(), training, splits, parts)
+        projections: dict[str, FittedMap] = {}
+        if self.maps:
+            with clock.stage("maps"):
+                projections = yield from fit_maps(chosen.bank)
+        bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds, projections)
         yield Progress("finishing", 1, 2, 0.0)
         texts = {CARD: write_card(bundle)}
         texts[RECIPE] = self.recipe_text or self.recipe.to_toml()
@@ -234,8 +241,9 @@ class Build:
         training: JointTraining,
         splits: Splits,
         parts: dict[str, Encoded],
-    ) -> _Chosen:
-        """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest."""
+    ) -> Generator[Progress, None, _Chosen]:
+        """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest; the
+        generator returns all that."""
         labels = torch.from_numpy(self.dataset.labels)
         model, tokens = training.model.cpu().float(), training.tokens
         private_ids = [self.dataset.ids[i] for i in splits.private]
@@ -253,19 +261,16 @@ class Build:
         bank = MemoryBank(
             private_ids, parts[PRIVATE].keys.clone(), tokens[: len(private_ids)].clone()
         )
-        kept, gone = leave_one_out(
-            Predictor(encoder, model, ensemble),
-            bank,
-            parts[PRIVATE].features,
-            labels[splits.private],
-        )
-        return _Chosen(
-            model,
-            bank,
-            ensemble,
-            calibration,
-            {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone},
-        )
+        predictor = Predictor(encoder, model, ensemble)
+        kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
+        scores = {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone}
+        test = parts[TEST]
+        for step in influence(predictor, bank, labels[splits.test], lambda part: test[part]):
+            if isinstance(step, Influence):
+                scores |= influence_scores(step)
+            else:
+                yield step
+        return _Chosen(model, bank, ensemble, calibration, scores)
 
     # -- what goes into the bundle beside the weights ------------------------------------------
 
@@ -276,6 +281,7 @@ class Build:
         splits: Splits,
         parts: dict[str, Encoded],
         seconds: dict[str, float],
+        projections: dict[str, FittedMap],
     ) -> Bundle:
         return Bundle(
             manifest=self._manifest(splits, chosen, parts, seconds),
@@ -286,6 +292,7 @@ class Build:
             test_keys=parts[TEST].keys,
             scores=chosen.scores,
             thumbnails=self._pictures(splits) if self.thumbnails else None,
+            projections=projections,
         )
 
     def _records(self, splits: Splits) -> tuple[Record, ...]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -30,7 +31,7 @@ from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model import ExemplarTransformer
 from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
 from munkey_core.thumbnails import Thumbnails
-from munkey_core.types import PRIVATE, TEST, BundleInfo, Record
+from munkey_core.types import PRIVATE, TEST, BundleInfo, FloatArray, Record
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -43,9 +44,11 @@ METRICS = "metrics.json"
 CARD = "CARD.md"
 RECIPE = "recipe.toml"
 NOTICE = "NOTICE"
+PROJECTIONS = "projections.safetensors"
+SPACES = ("keys", "tokens")  # what there are maps of
 
 _REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
-_OPTIONAL = (THUMBNAILS, METRICS, CARD, RECIPE, NOTICE)
+_OPTIONAL = (THUMBNAILS, METRICS, CARD, RECIPE, NOTICE, PROJECTIONS)
 # Answers of retrained models, one file a canonical forget set.
 ORACLES = "oracles"
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
@@ -116,12 +119,26 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class FittedMap:
+    """Where a UMAP puts the entries of one bank in one space ("keys" or "tokens").
+
+    positions: (N, 2) float32 in bank order. seed: of the UMAP. digest: SHA-256 (hex) of what it
+    was fitted on: whoever shows it compares that with the bank at hand.
+    """
+
+    positions: FloatArray
+    seed: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A bundle in memory; shared and read-only.
 
     records: private, test, anchor and calibration images, in the order of the thumbnails.
     test_keys: (n_test, d) float32, keys of the test images in record order.
     scores: per private image in bank order, each (N,) float32, e.g. "memorisation".
+    projections: by space; empty if nobody has fitted any.
     """
 
     manifest: Manifest
@@ -136,6 +153,7 @@ class Bundle:
     card: str = ""
     digest: str = ""
     folder: Path | None = None
+    projections: Mapping[str, FittedMap] = field(default_factory=dict)
 
     def records_of(self, split: str) -> tuple[Record, ...]:
         """Records of one split ("private", "test", "anchor", "calibration"), in bundle order."""
@@ -168,6 +186,8 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
     )
     save_file({"test_keys": bundle.test_keys.contiguous()}, partial / QUERIES)
     save_file(_contiguous(dict(bundle.scores)), partial / SCORES)
+    if bundle.projections:
+        write_projections(partial / PROJECTIONS, bundle.projections)
     write_records(partial, bundle.records)
     if bundle.thumbnails is not None:
         bundle.thumbnails.write(partial)
@@ -190,6 +210,22 @@ def seal(folder: Path, manifest: Manifest) -> None:
     partial = folder / (MANIFEST + ".writing")
     partial.write_text(text, encoding="utf-8")
     partial.replace(folder / MANIFEST)
+
+
+def write_projections(path: Path, projections: Mapping[str, FittedMap]) -> None:
+    """Write a file of maps by space. It appears whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    for space, fitted in projections.items():
+        tensors[space] = torch.from_numpy(np.array(fitted.positions))
+        tensors[f"{space}_seed"] = torch.tensor(fitted.seed)
+        digest = bytearray(bytes.fromhex(fitted.digest))
+        tensors[f"{space}_digest"] = torch.frombuffer(digest, dtype=torch.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may fit the same: each writes a file of its own, and the last one stays.
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    save_file(tensors, partial)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
+    partial.replace(path)
 
 
 def sha256(path: Path) -> str:
@@ -298,7 +334,30 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         card=(folder / CARD).read_text("utf-8") if CARD in manifest.files else "",
         digest=digest,
         folder=folder,
+        projections=(
+            read_projections(folder / PROJECTIONS, len(ids))
+            if PROJECTIONS in manifest.files
+            else {}
+        ),
     )
+
+
+def read_projections(path: Path, n: int) -> dict[str, FittedMap]:
+    """Maps by space, of `n` entries each. Raises BundleError for anything else in the file."""
+    stored = read_tensors(path)
+    found: dict[str, FittedMap] = {}
+    for space in SPACES:
+        names = {space, f"{space}_seed", f"{space}_digest"}
+        if not names & stored.keys():
+            continue
+        positions = _expect(stored, path.name, space, (n, 2))
+        seed = _expect(stored, path.name, f"{space}_seed", (), torch.int64)
+        digest = _expect(stored, path.name, f"{space}_digest", (32,), torch.uint8)
+        found[space] = FittedMap(positions.numpy(), int(seed), bytes(digest.numpy()).hex())
+        stored = {name: tensor for name, tensor in stored.items() if name not in names}
+    if stored:
+        raise BundleError(f"{path.name} holds {min(stored)!r}, which is no map's")
+    return found
 
 
 def _build_model(manifest: Manifest, encoder: FrozenEncoder, n_classes: int) -> ExemplarTransformer:

@@ -150,6 +150,21 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--family", choices=("munkey", "plain", "both"), default="both")
     retrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
+    project = _command(
+        commands, "project", _project, "fit the maps of the memory, which the app shows"
+    )
+    project.add_argument("bundle")
+    project.add_argument("--space", choices=("keys", "tokens", "both"), default="both")
+    project.add_argument("--seed", type=int, default=0, help="of UMAP")
+    project.add_argument("--save", action="store_true", help="into the bundle")
+
+    influence = _command(
+        commands, "influence", _influence, "what forgetting each image alone changes for others"
+    )
+    influence.add_argument("bundle")
+    influence.add_argument("--top", type=int, default=10, help="list so many, largest first")
+    influence.add_argument("--save", action="store_true", help="compute anew, into the bundle")
+
     bench = _command(commands, "bench", _bench, "time deletion and prediction on this machine")
     bench.add_argument("bundle", nargs="?", default="fashion")
     return parser
@@ -425,6 +440,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.build import Build
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
+    from munkey_core.projection import umap_installed
     from munkey_core.recipes import default_recipe, with_seed
     from munkey_core.training import resolve_device
 
@@ -445,7 +461,10 @@ def _train(arguments: argparse.Namespace) -> int:
         device=device,
         thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
         recipe_text=arguments.config.read_text("utf-8") if as_written else "",
+        maps=umap_installed(),
     )
+    if not build.maps:
+        print("umap-learn is not installed: the bundle gets no maps", file=sys.stderr)
     parts = build.parts()
     print(
         f"{len(dataset):,} images: " + ", ".join(f"{n:,} {name}" for name, n in parts.items()),
@@ -558,6 +577,92 @@ def _retrain(arguments: argparse.Namespace) -> int:
         f"{f.family:8} {f.seed:5} {f.test_accuracy:7.2f} {f.retain_accuracy:7.2f} "
         f"{f.forget_accuracy:7.2f} {f.seconds:8.1f}  {f.source}"
         for f in figures
+    ]
+    return _answer(arguments, document, lines)
+
+
+def _project(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import SPACES, FittedMap, find_bundle, read_bundle
+    from munkey_core.maps import maps_of, save_projections
+
+    folder = find_bundle(arguments.bundle)
+    bundle = read_bundle(folder)
+    maps, seed = maps_of(bundle.bank), arguments.seed
+    fitted: dict[str, FittedMap] = {}
+    found: dict[str, dict[str, Any]] = {}
+    for space in SPACES if arguments.space == "both" else (arguments.space,):
+        start, known = time.perf_counter(), maps.cached(space, seed)
+        one = known or _watch(maps.fit(space, seed))
+        if not isinstance(one, FittedMap):
+            raise MunkeyError("the map could not be fitted")
+        fitted[space] = one
+        found[space] = {
+            "seed": one.seed,
+            "digest": one.digest,
+            "source": "cache" if known else "fitted",
+            "seconds": round(time.perf_counter() - start, 2),
+            "file": str(maps.path(space, seed)),
+        }
+    if arguments.save:
+        save_projections(folder, fitted)
+    document = {
+        "bundle": bundle.manifest.name,
+        "entries": len(bundle.bank),
+        "maps": found,
+        "saved": arguments.save,
+    }
+    lines = [
+        f"{space}: {len(bundle.bank):,} points, {facts['seconds']:.1f} s ({facts['source']})"
+        for space, facts in found.items()
+    ]
+    return _answer(arguments, document, [*lines, f"saved in {folder}"] if arguments.save else lines)
+
+
+def _influence(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import find_bundle
+    from munkey_core.explain.influence import save_influence
+    from munkey_core.studio import Studio
+    from munkey_core.types import Influence
+
+    if arguments.top < 0:
+        raise BadInputError(f"--top must be 0 or more, got {arguments.top}")
+    studio = Studio.open(arguments.bundle)
+    stored = None if arguments.save else studio.explain.influence()
+    found = stored or _watch(studio.explain.compute_influence())
+    if not isinstance(found, Influence):
+        raise MunkeyError("the influence could not be computed")
+    if arguments.save:
+        save_influence(find_bundle(arguments.bundle), found)
+    entries = [
+        {
+            "id": found.ids[row],
+            "label": studio.classes[studio.record(found.ids[row]).label],
+            "total": round(float(found.total[row]), 6),
+            "shift": round(float(found.shift[row]), 6),
+            "flips": int(found.flips[row]),
+            "touched": int(found.touched[row]),
+        }
+        for row in (-found.total).argsort(kind="stable")[: arguments.top].tolist()
+    ]
+    document = {
+        "bundle": studio.name,
+        "n_test": found.n_test,
+        "n_entries": len(found.ids),
+        "source": "bundle" if stored else "computed",
+        "saved": arguments.save,
+        "entries": entries,
+    }
+    lines = [
+        f"forgetting one image alone, each of {len(found.ids):,}: what it changes for "
+        f"{found.n_test:,} test images",
+        "total, shift: sum of |change| and of change of the true class's probability; flips: "
+        "answers that change; touched: images it is a neighbour of",
+        f"{'id':16} {'label':12} {'total':>8} {'shift':>8} {'flips':>6} {'touched':>8}",
+    ]
+    lines += [
+        f"{e['id']:16} {e['label']:12} {e['total']:8.4f} {e['shift']:+8.4f} {e['flips']:6} "
+        f"{e['touched']:8}"
+        for e in entries
     ]
     return _answer(arguments, document, lines)
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+import torch
+
 from munkey_core.bank import BankView
 from munkey_core.bundle import Bundle
 from munkey_core.effects import NeighbourTable
+from munkey_core.encoder import Encoded
+from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.explain.exemplars import shapley
+from munkey_core.explain.influence import influence, influenced, stored_influence
+from munkey_core.explain.pathways import pathways
 from munkey_core.predictor import Predictor
 from munkey_core.types import (
+    PRIVATE,
+    TEST,
     ExemplarAttribution,
     ImageArray,
     Influence,
@@ -34,31 +44,56 @@ class Explanations:
         self._predictor = predictor
         self._neighbours = neighbours
         self._view = view
+        # In the order of the neighbour table.
+        self._records = (*bundle.records_of(PRIVATE), *bundle.records_of(TEST))
+        self._ids = {record.id for record in self._records}
 
     def exemplars(
         self, subject: Subject, target: int | None = None, without: Sequence[str] | None = None
     ) -> ExemplarAttribution:
         """Exact Shapley values of what answers. target: a class index; None = the predicted one.
-        Raises BadInputError for another class, UnknownIdError."""
-        raise NotImplementedError
+        Raises BadInputError for another class or a model with K above 12, UnknownIdError."""
+        queries = self._predictor.encode(self._image(subject))
+        [attribution] = shapley(self._predictor, queries, self._seen(without), target)
+        return attribution
 
     def influence(self) -> Influence | None:
         """The bundle's stored influence of each entry on all test images; None if it has none."""
-        raise NotImplementedError
+        return stored_influence(self._bundle)
 
     def compute_influence(self) -> Iterator[Progress | Influence]:
         """Yield progress, then the influence of every entry on all test images, computed anew."""
-        raise NotImplementedError
+        test = self._bundle.records_of(TEST)
+        return influence(
+            self._predictor,
+            self._bundle.bank,
+            torch.tensor([record.label for record in test]),
+            lambda part: self._encode([record.id for record in test[part]]),
+        )
 
-    def influenced(self, id_: str, split: str = "test") -> tuple[InfluencedQuery, ...]:
+    def influenced(self, id_: str, split: str = TEST) -> tuple[InfluencedQuery, ...]:
         """Images of a split ("test" or "private") whose answer would change if this entry alone
-        were forgotten, the largest change first; the entry's own image is not among them."""
-        raise NotImplementedError
+        were forgotten, the largest change first; the entry's own image is not among them.
+
+        The change is that in the undiminished bank, whatever this session has forgotten; any of
+        more than a millionth in a class's probability counts. Raises UnknownIdError for an id
+        without a key, BadInputError for another split.
+        """
+        if split not in (TEST, PRIVATE):
+            raise BadInputError(f"split must be {TEST} or {PRIVATE}, got {split!r}")
+        bank = self._bundle.bank
+        touched = self._neighbours.touched_by(bank.rows([id_])).tolist()
+        records = [self._records[i] for i in touched if self._records[i].id != id_]
+        records = [record for record in records if record.split == split]
+        queries = self._encode([record.id for record in records])
+        return influenced(self._predictor, bank, id_, records, queries)
 
     @property
     def pixel_methods(self) -> dict[str, str]:
         """Names of the pixel attributions → one sentence each on what it does."""
-        raise NotImplementedError
+        from munkey_core.explain import pixels
+
+        return dict(pixels.METHODS)
 
     def pixels(
         self,
@@ -68,17 +103,63 @@ class Explanations:
         without: Sequence[str] | None = None,
     ) -> PixelAttribution:
         """How much each pixel speaks for a class (None = the predicted one)."""
-        raise NotImplementedError
+        from munkey_core.explain import pixels
+
+        image = self._image(subject)
+        return pixels.attribute(self._predictor, self._seen(without), image, method, target)
 
     def sanity_check(
         self, subject: Subject, method: str, target: int | None = None
     ) -> Iterator[Progress | SanityCheck]:
         """Yield progress, then the attribution's likeness under cascading randomisation."""
-        raise NotImplementedError
+        from munkey_core.explain import pixels
+
+        image = self._image(subject)
+        return pixels.sanity_check(self._predictor, self._seen(None), image, method, target)
 
     def pathways(
         self, ids: Sequence[str], limit: int = 2_000
     ) -> Iterator[Progress | PathwayReport]:
         """Yield progress, then the accuracy of each pathway before and after forgetting `ids`
         from the undiminished bank. limit: at most so many images a group, drawn by seed 0."""
-        raise NotImplementedError
+        return pathways(
+            self._predictor,
+            self._bundle.bank,
+            self._records,
+            ids,
+            self._encode,
+            limit,
+            self._view.generation,
+        )
+
+    def _seen(self, without: Sequence[str] | None) -> BankView:
+        """A view of its own, so that what the session forgets meanwhile changes nothing here."""
+        view = BankView(self._bundle.bank, self._view.deleted_ids if without is None else without)
+        view.generation = self._view.generation
+        return view
+
+    def _image(self, subject: Subject) -> ImageArray:
+        """uint8 (1, H, W[, 3])."""
+        if isinstance(subject, str):
+            if subject not in self._ids:
+                raise UnknownIdError(f"no private or test image with id {subject!r}")
+            return self._pictures([subject])
+        single = len(subject) == 1 and (subject.ndim == 3 or subject.shape[3:] == (3,))
+        if subject.dtype != np.uint8 or not single:
+            raise BadInputError(
+                "an image must be uint8 of shape (1, H, W) or (1, H, W, 3), "
+                f"got {subject.dtype} of shape {subject.shape}"
+            )
+        return subject
+
+    def _encode(self, ids: Sequence[str]) -> Encoded:
+        return self._predictor.encode(self._pictures(ids))
+
+    def _pictures(self, ids: Sequence[str]) -> ImageArray:
+        thumbnails = self._bundle.thumbnails
+        if thumbnails is None:
+            raise BundleError(
+                f"bundle {self._bundle.manifest.name} carries no images, so there is nothing to "
+                "explain but images of your own"
+            )
+        return thumbnails.array(ids)

@@ -1,4 +1,4 @@
-"""Background jobs: trainings for the app, each in a process of its own, one after another.
+"""Background jobs of the app: trainings and maps, each in a process of its own, one after another.
 
 A job is a command of `munkey`. Its result is not handed over: the command leaves it in the cache,
 where it is found by what it was made from, so a reload or another server finds it too. The process
@@ -26,17 +26,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from munkey_core.bundle import Bundle
+from munkey_core.bundle import SPACES, Bundle
 from munkey_core.cache import cache_folder
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
+from munkey_core.maps import maps_of
+from munkey_core.projection import SEED
+from munkey_core.projection import stages as map_stages
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import runs_folder
 from munkey_core.types import JobStatus, Progress
 
-Kind = Literal["retrain", "compare"]
+Kind = Literal["retrain", "compare", "project"]
 RETRAIN: Kind = "retrain"
 COMPARE: Kind = "compare"
-KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE)
+PROJECT: Kind = "project"
+KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT)
 
 BACKGROUND = "MUNKEY_BACKGROUND"  # what tells a command that it is a job
 STARTING = "starting"
@@ -45,6 +49,11 @@ _TERM_SECONDS = 3.0
 _REMEMBERED = 200  # finished jobs whose end is still told
 _MOST_WAITING = 4  # of one asker
 _START_SECONDS = 8.0
+# What a map takes on two cores, until this machine has fitted one: to compare a pair of entries, to
+# import UMAP, to lay out an entry.
+_PAIR_SECONDS = 1e-8
+_IMPORT_SECONDS = 10.0
+_ENTRY_SECONDS = 1e-3
 _LINES = 20
 
 Stages = tuple[tuple[str, float], ...]
@@ -55,7 +64,7 @@ class Job:
     """What is to be done; equal jobs are one, whoever asks.
 
     folder: of the bundle. results: the folder of the cache that its result will lie in, named by
-    what the bundle's trainings depend on. ids: sorted.
+    what the result depends on. ids: sorted; none for a job that is about the whole memory.
     """
 
     kind: Kind
@@ -66,12 +75,23 @@ class Job:
 
 
 def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
-    """Raises BundleError if nothing can be trained from this bundle, BadInputError for a set that
-    is empty or leaves nothing to train on, UnknownIdError."""
+    """Raises BundleError if this bundle doesn't have what the job needs, BadInputError for another
+    kind or a set that it can't be done with, UnknownIdError."""
     if kind not in KINDS:
         raise BadInputError(f"a job must be one of {', '.join(KINDS)}, got {kind!r}")
     if bundle.folder is None:
-        raise BundleError("retraining needs a bundle on disk, and this one is only in memory")
+        raise BundleError(f"a {kind} job needs a bundle on disk, and this one is only in memory")
+    folder = bundle.folder.resolve()
+    if kind == PROJECT:
+        if ids:
+            raise BadInputError(f"a map is fitted to the whole memory, got {len(ids):,} ids")
+        return Job(kind, folder, maps_of(bundle.bank).folder(), (), SEED)
+    seed = int(bundle.manifest.training["seed"])
+    return Job(kind, folder, runs_folder(bundle), _left_out(bundle, ids), seed)
+
+
+def _left_out(bundle: Bundle, ids: Sequence[str]) -> tuple[str, ...]:
+    """Checked ids for a job that retrains without them."""
     if bundle.thumbnails is None:
         raise BundleError("retraining needs the images, and this bundle carries none")
     bundle.bank.rows(ids)
@@ -81,13 +101,14 @@ def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
             "retraining needs at least one image to leave out and one to keep, got "
             f"{len(wanted):,} of {len(bundle.bank):,} to leave out"
         )
-    seed = int(bundle.manifest.training["seed"])
-    return Job(kind, bundle.folder.resolve(), runs_folder(bundle), wanted, seed)
+    return wanted
 
 
 def job_command(job: Job, ids: Path) -> list[str]:
     """The command that does a job. ids: a CSV file of its ids."""
     munkey = [sys.executable, "-P", "-m", "munkey_core.cli"]
+    if job.kind == PROJECT:
+        return [*munkey, "project", str(job.folder), "--seed", str(job.seed), "--json"]
     if job.kind == COMPARE:
         return [*munkey, "compare", str(job.folder), "--forget", f"@{ids}", "--json"]
     which = ["--family", MUNKEY, "--seed", str(job.seed)]
@@ -100,9 +121,12 @@ def job_command(job: Job, ids: Path) -> list[str]:
 def expected_stages(bundle: Bundle, kind: str) -> Stages:
     """Stages of a job and how many seconds each takes here, as far as is known: from the last job
     of this kind, else from how long it took when the bundle was made. Empty if nobody knows."""
+    results = maps_of(bundle.bank).folder() if kind == PROJECT else runs_folder(bundle)
     with contextlib.suppress(OSError, ValueError, TypeError, MunkeyError):
-        stored = json.loads(_stages_file(runs_folder(bundle), kind).read_text("utf-8"))
+        stored = json.loads(_stages_file(results, kind).read_text("utf-8"))
         return tuple((str(stage), float(seconds)) for stage, seconds in stored)
+    if kind == PROJECT:
+        return _guessed_maps(len(bundle.bank))
     provenance = bundle.manifest.provenance
     seconds = provenance["seconds"]
     if kind != RETRAIN or "training" not in seconds or provenance.get("device") != "CPU":
@@ -113,6 +137,15 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         ("training", float(seconds["training"])),
         ("predicting", float(seconds.get("encoding", 0.0))),
     )
+
+
+def _guessed_maps(n: int) -> Stages:
+    """Stages of fitting the maps of n entries."""
+    guessed: list[tuple[str, float]] = [(STARTING, _START_SECONDS)]
+    for space, loading in zip(SPACES, (_IMPORT_SECONDS, 0.0), strict=True):
+        seconds = _PAIR_SECONDS * n * n, loading + 1, _ENTRY_SECONDS * n
+        guessed += zip(map_stages(space), seconds, strict=True)
+    return tuple(guessed)
 
 
 def _stages_file(results: Path, kind: str) -> Path:

@@ -25,13 +25,22 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, T, dim) → (B, T, dim)."""
-        b, t, dim = x.shape
-        qkv = self.qkv(self.norm_attention(x)).view(b, t, 3, self.heads, dim // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, dim)
+        q, k, v = self._queries_keys_values(x)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
         x = x + self.dropout(self.out(mixed))
         out: Tensor = x + self.dropout(self.mlp(self.norm_mlp(x)))
         return out
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Attention weights (B, heads, T, T) that `forward` uses for x; rows sum to 1."""
+        q, k, _ = self._queries_keys_values(x)
+        return torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
+
+    def _queries_keys_values(self, x: Tensor) -> Tensor:
+        """(3, B, heads, T, dim / heads)."""
+        b, t, dim = x.shape
+        qkv: Tensor = self.qkv(self.norm_attention(x))
+        return qkv.view(b, t, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
 
 
 class FeatureTokens(nn.Module):
@@ -122,16 +131,19 @@ class ExemplarTransformer(nn.Module):
             exemplar = torch.where(
                 drop_memory[:, None], self.null_memory.to(exemplar.dtype), exemplar
             )
-        batch = image_tokens.shape[0]
-        x = torch.cat(
+        x = self.sequence(image_tokens, exemplar)
+        for block in self.blocks:
+            x = block(x)
+        logits: Tensor = self.head(self.norm(x[:, 0]))
+        return logits
+
+    def sequence(self, image_tokens: Tensor, exemplar: Tensor) -> Tensor:
+        """What the first block reads: (B, 2 + P, dim), [CLS ; exemplar slot ; image tokens]."""
+        return torch.cat(
             [
-                self.cls.expand(batch, 1, -1).to(image_tokens.dtype),
+                self.cls.expand(len(image_tokens), 1, -1).to(image_tokens.dtype),
                 exemplar[:, None].to(image_tokens.dtype),
                 image_tokens + self.position.to(image_tokens.dtype),
             ],
             dim=1,
         )
-        for block in self.blocks:
-            x = block(x)
-        logits: Tensor = self.head(self.norm(x[:, 0]))
-        return logits

@@ -16,6 +16,7 @@ from munkey_core.config import Recipe, load_recipe
 from munkey_core.reports import report_from_dict
 from munkey_core.retraining import MUNKEY, PLAIN, Run
 from munkey_core.runs import Runs
+from munkey_core.studio import SharedModel, Studio
 from munkey_core.table import GAP_TERMS
 from munkey_core.types import PRIVATE, TEST
 from munkey_core.unlearning import METHODS, SYSTEMS
@@ -55,6 +56,15 @@ def test_owners_are_said_to_be_simulated_and_have_a_long_tail(fashion):
     counts = sorted(owned.values(), reverse=True)
     assert len(counts) == 400
     assert counts[0] > 20 * counts[len(counts) // 2]
+
+
+def test_its_influence_scores_are_what_deleting_a_key_gives(fashion):
+    explain = Studio(SharedModel(fashion)).explain
+    stored = explain.influence()
+    for row in stored.total.argsort()[[-1, -100, len(stored.total) // 2]]:
+        changes = [one.shift for one in explain.influenced(stored.ids[row])]
+        assert stored.total[row] == pytest.approx(sum(map(abs, changes)), abs=1e-4)
+        assert stored.shift[row] == pytest.approx(sum(changes), abs=1e-4)
 
 
 def test_its_recipe_is_the_one_it_was_made_with(fashion):

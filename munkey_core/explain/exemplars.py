@@ -1,55 +1,107 @@
-"""What one memory does: predictions with and without a single entry of the bank."""
+"""Which memories made a prediction: exact Shapley values of the exemplars that answered it.
+
+Shapley, "A value for n-person games", 1953. Ours: the game, written at `ExemplarAttribution`. With
+the K of a memory model the sum over all coalitions is small enough to be exact: no sampling.
+"""
 
 from __future__ import annotations
+
+from math import comb
 
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
+from munkey_core.bank import BankView
+from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError
-from munkey_core.predictor import Predictor, candidate_similarity, exemplar_weights
+from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
+from munkey_core.predictor import Predictor
+from munkey_core.types import ExemplarAttribution
 
-_CHUNK = 256
+MAX_EXEMPLARS = 12
+# Numbers in the largest array of one block of queries: 8 MB in float64.
+_BLOCK_CELLS = 1_000_000
 
 
-@torch.inference_mode()
-def leave_one_out(
-    predictor: Predictor, bank: MemoryBank, features: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """True-class probability of every private image with and without its own entry.
+def shapley(
+    predictor: Predictor, queries: Encoded, view: BankView, target: int | None = None
+) -> tuple[ExemplarAttribution, ...]:
+    """Exact Shapley values of the exemplars of each query, one attribution a query.
 
-    features: (N, ...) of the bank's images in bank order; labels: (N,) int64.
-    Returns two (N,) float32 in [0, 1]. Exact: the second is what deleting that one key gives,
-    because a deletion leaves all weights and other rows as they are. Their difference is the
-    memorisation score (METHOD.md §3). Raises BadInputError for single-pass aggregation.
+    view: the keys that answer; with fewer than K of them there are fewer values, with none the
+    null anchor is the only player, whether the model has one or not. target: a class index; None
+    = each query's predicted class. Raises BadInputError for another class, or for more than 12
+    exemplars.
     """
-    if predictor.config.aggregation == "single_pass":
-        raise BadInputError("leave-one-out needs an ensemble of passes, got single_pass")
-    kept, gone = [], []
-    k = predictor.config.k
-    view = BankView(bank)
-    for first in range(0, len(bank), _CHUNK):
-        own = torch.arange(first, min(first + _CHUNK, len(bank)))
-        rows, similarity = view.search(bank.keys[own], k + 1)
-        tokens = torch.cat(
-            [bank.tokens[rows], predictor.model.null_memory.expand(len(own), 1, -1)], dim=1
+    classes = predictor.model.head.out_features
+    if target is not None and not 0 <= target < classes:
+        raise BadInputError(f"target must be a class index from 0 to {classes - 1}, got {target}")
+    players = min(predictor.config.k, view.alive)
+    if players > MAX_EXEMPLARS:
+        raise BadInputError(
+            f"exact Shapley values need 2^K coalitions: K must be at most {MAX_EXEMPLARS}, "
+            f"got {players}"
         )
-        passes = predictor.passes(features[own], tokens)
-        truth = passes[torch.arange(len(own)), :, labels[own]]
-        is_own = rows == own[:, None]
-        # Without its own entry each image keeps its K nearest others; a stable sort moves the own
-        # entry, wherever it stands, behind them.
-        others = is_own.long().argsort(dim=1, stable=True)[:, : min(k, len(bank) - 1)]
-        nearest = torch.arange(min(k, rows.shape[1])).expand(len(own), -1)
-        kept.append(_mix(predictor, truth, similarity, nearest))
-        gone.append(_mix(predictor, truth, similarity, others))
-    return torch.cat(kept), torch.cat(gone)
+    dim = predictor.model.config.dim
+    cells = 2 ** (players + 1) * max(players + 1, dim)
+    block = max(1, _BLOCK_CELLS // cells)
+    return tuple(
+        attribution
+        for first in range(0, len(queries), block)
+        for attribution in _block(predictor, queries[first : first + block], view, target)
+    )
 
 
-def _mix(predictor: Predictor, truth: Tensor, similarity: Tensor, columns: Tensor) -> Tensor:
-    """Ensemble of some of the passes; the last column of `truth` is the null anchor's."""
-    candidates = candidate_similarity(similarity.gather(1, columns), predictor.config.anchor)
-    values = truth.gather(1, columns)
-    if candidates.shape[1] > columns.shape[1]:
-        values = torch.cat([values, truth[:, -1:]], dim=1)
-    return (exemplar_weights(candidates, predictor.config) * values).sum(dim=1)
+def _block(
+    predictor: Predictor, queries: Encoded, view: BankView, target: int | None
+) -> list[ExemplarAttribution]:
+    candidates = find_candidates(predictor, view, queries.keys, predictor.config.k)
+    n = candidates.rows.shape[1]
+    has_anchor = candidates.anchored or n == 0
+    players = n + has_anchor
+    coalitions = every_coalition(players)
+    mixes = shares(candidates.similarity, _members(coalitions, candidates), predictor.config)
+    worth = answers(predictor, queries.features, candidates, mixes)
+    predicted = worth[:, -1].argmax(dim=1)
+    targets = predicted if target is None else torch.full_like(predicted, target)
+    worth = worth[torch.arange(len(queries)), :, targets]
+    values = shapley_values(worth)
+    alone = worth[:, 2 ** torch.arange(players)].float().numpy()
+    weights = mixes[:, -1, :players].float().numpy()
+    return [
+        ExemplarAttribution(
+            target=int(targets[q]),
+            ids=tuple(view.bank.ids[row] for row in candidates.rows[q].tolist()),
+            values=values[q, :n].numpy(),
+            anchor_value=float(values[q, -1]) if has_anchor else None,
+            weights=weights[q],
+            alone=alone[q],
+            full=float(worth[q, -1]),
+            empty=float(worth[q, 0]),
+            generation=view.generation,
+        )
+        for q in range(len(queries))
+    ]
+
+
+def every_coalition(players: int) -> Tensor:
+    """(2^players, players) bool: row S has player i iff bit i of S is set."""
+    return (torch.arange(2**players)[:, None] >> torch.arange(players) & 1).bool()
+
+
+def shapley_values(worth: Tensor) -> Tensor:
+    """(Q, n) Shapley values of games of n players. worth: (Q, 2^n) float64 value of each
+    coalition, in the order of `every_coalition`."""
+    n = worth.shape[1].bit_length() - 1
+    coalitions = every_coalition(n)
+    # Of all orders of arrival, the share in which player i comes just after these s others.
+    share = torch.tensor([1 / (n * comb(n - 1, s)) for s in range(n)], dtype=torch.float64)
+    size = coalitions.sum(dim=1, keepdim=True)
+    joins, lacks = share[(size - 1).clamp(min=0)], share[size.clamp(max=n - 1)]
+    return worth @ torch.where(coalitions, joins, -lacks)
+
+
+def _members(coalitions: Tensor, candidates: Candidates) -> Tensor:
+    """(1, M, n + 1) bool members among the candidates: a player is a column, ∅ the last one."""
+    missing = candidates.similarity.shape[1] - coalitions.shape[1]
+    return torch.cat([coalitions, coalitions.new_zeros(len(coalitions), missing)], dim=1)[None]

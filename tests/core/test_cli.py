@@ -378,7 +378,7 @@ def test_help_is_given_for_every_command(capsys):
     out = capsys.readouterr().out
     for command in ("app", "bundles", "show", "predict", "forget", "train", "audit", "bench"):
         assert command in out
-    for command in ("retrain", "compare", "oracles"):
+    for command in ("retrain", "compare", "oracles", "project"):
         assert command in out
 
 

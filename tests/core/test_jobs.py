@@ -17,6 +17,7 @@ from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.jobs import (
     COMPARE,
+    PROJECT,
     RETRAIN,
     Clock,
     Job,
@@ -27,6 +28,7 @@ from munkey_core.jobs import (
 )
 from munkey_core.retraining import MUNKEY, Run
 from munkey_core.runs import Runs
+from munkey_core.studio import Studio
 from munkey_core.types import Progress
 
 WAIT = 240.0  # far more than anything here takes, on however busy a machine
@@ -423,6 +425,25 @@ def test_compare_is_the_same_machinery_with_another_command(digits_bundle):
     assert command[6:] == ["--forget", "@ids.csv", "--json"]
 
 
+def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
+    import dataclasses
+
+    bare = dataclasses.replace(digits_bundle, thumbnails=None)
+    wish = make_job(PROJECT, bare, [])
+    assert wish.ids == ()
+    assert wish == make_job(PROJECT, digits_bundle, ())
+    assert job_command(wish, Path("ids.csv"))[4:] == [
+        "project", str(digits_bundle.folder), "--seed", "0", "--json"
+    ]  # fmt: skip
+    with pytest.raises(BadInputError, match="whole memory, got 1 ids"):
+        make_job(PROJECT, digits_bundle, digits_bundle.bank.ids[:1])
+    with pytest.raises(BundleError, match="on disk"):
+        make_job(PROJECT, dataclasses.replace(digits_bundle, folder=None), [])
+    guess = expected_stages(digits_bundle, PROJECT)
+    assert guess[0][0] == "starting"
+    assert all(seconds > 0 for _, seconds in guess)
+
+
 # -- for real -----------------------------------------------------------------------------------
 
 
@@ -484,3 +505,31 @@ def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, tmp_pa
     queue.submit(wish, "me")
     assert queue.wait(wish, WAIT)
     assert "model.safetensors" in queue.status(wish).reason
+
+
+def test_real_maps_are_fitted_by_a_process_of_their_own(
+    digits_folder, tmp_path, monkeypatch, temporary
+):
+    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MUNKEY_JOB_THREADS", "1")
+    studio = Studio.open(str(digits_folder))
+    bundle = studio._shared.bundle
+    wish, guess = make_job(PROJECT, bundle, ()), expected_stages(bundle, PROJECT)
+    assert not studio.job_done(PROJECT, ())
+    queue = JobQueue()
+    seen = set()
+    queue.submit(wish, "me", lambda: studio.job_done(PROJECT, ()), guess)
+    while not queue.wait(wish, 0.02):
+        status = queue.status(wish, "me")
+        seen.add(status.progress.stage if status.progress else status.state)
+    status = queue.status(wish, "me")
+    assert (status.state, status.reason, status.n_forget) == ("done", "", 0)
+    assert seen <= {"queued", "done", *(stage for stage, _ in guess)}
+    assert "preparing map of keys" in seen
+    for space in ("keys", "tokens"):
+        assert studio.maps.projection(space).positions.shape == (300, 2)
+    assert list((tmp_path / "cache").rglob("*.writing")) == []
+    assert list(temporary.iterdir()) == []
+    measured = [stage for stage, _ in expected_stages(bundle, PROJECT)]
+    assert measured[0] == "starting"
+    assert set(measured) <= {stage for stage, _ in guess}

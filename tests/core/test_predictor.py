@@ -15,9 +15,8 @@ from munkey_core import predictor as predictor_module
 from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import EnsembleConfig
 from munkey_core.encoder import to_float
-from munkey_core.errors import BadInputError, StaleGenerationError
-from munkey_core.explain.exemplars import leave_one_out
-from munkey_core.predictor import Predictor, candidate_similarity, exemplar_weights
+from munkey_core.errors import StaleGenerationError
+from munkey_core.predictor import candidate_similarity, exemplar_weights
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 ANCHORS = [None, 0.2]
@@ -316,43 +315,3 @@ def test_a_result_of_an_older_generation_is_refused(bank):
     view.forget(["img-00"])
     with pytest.raises(StaleGenerationError, match=r"generation 0 .* now at generation 1"):
         prediction.require(view.generation)
-
-
-# -- leave one out -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("anchor", ANCHORS)
-@pytest.mark.parametrize("aggregation", ["mean", "similarity", "rank"])
-@pytest.mark.parametrize("n", [1, 3, 4, 5, 11])
-def test_leave_one_out_is_what_deleting_each_key_gives(n, aggregation, anchor):
-    predictor = tiny.random_predictor(k=4, aggregation=aggregation, tau=0.3, anchor=anchor)
-    check_leave_one_out(predictor, tiny.random_bank(n))
-
-
-def test_leave_one_out_holds_among_many_copies_of_one_key():
-    bank = tiny.random_bank(8)
-    copies = bank.keys[torch.tensor([0, 0, 0, 0, 0, 0, 1, 2])]
-    predictor = tiny.random_predictor(k=2, tau=0.3)
-    check_leave_one_out(predictor, MemoryBank(bank.ids, copies, bank.tokens))
-
-
-def test_leave_one_out_refuses_a_single_pass_that_it_can_not_take_apart():
-    predictor = tiny.random_predictor(k=2, aggregation="single_pass")
-    with pytest.raises(BadInputError, match="single_pass"):
-        check_leave_one_out(predictor, tiny.random_bank(3))
-
-
-def check_leave_one_out(predictor: Predictor, bank: MemoryBank) -> None:
-    features = tiny.random_queries(len(bank)).features
-    labels = torch.arange(len(bank)) % 3
-    kept, gone = leave_one_out(predictor, bank, features, labels)
-    for row, id_ in enumerate(bank.ids):
-        query = dataclasses.replace(
-            tiny.random_queries(1), keys=bank.keys[row : row + 1], features=features[row : row + 1]
-        )
-        view = BankView(bank)
-        before = predictor.predict(query, view).probabilities[0, labels[row]]
-        view.forget([id_])
-        after = predictor.predict(query, view).probabilities[0, labels[row]]
-        assert float(kept[row]) == pytest.approx(before, abs=1e-5)
-        assert float(gone[row]) == pytest.approx(after, abs=1e-5)
