@@ -1,0 +1,127 @@
+"""Image or memory, who is right: the accuracy of each pathway on four groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import hypot
+
+import streamlit as st
+
+from app.components.pathway_chart import pathway_chart
+from app.panels.explain_work import result, start, work
+from app.panels.figures import interval, number
+from app.panels.forget_set import choose
+from app.services import Session
+from app.theme import PLOTLY_CONFIG, current_palette
+from munkey_core.types import PathwayAccuracy, PathwayReport, Progress
+
+PATHWAYS = "pathways"
+_STAGES = {
+    "test": "Asking about test images",
+    "retain": "Asking about images that stay",
+    "forget before": "Asking about the images to forget, with their keys",
+    "forget after": "Asking about the images to forget, without their keys",
+}
+Bounds = tuple[float, float]
+
+
+def pathways(session: Session) -> None:
+    """The section of the page: the forget set, the measurement, the chart and its sentence."""
+    st.subheader("Image or memory: who is right?", anchor=False)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        subject = choose(session, "Forget set: the images to be forgotten", basket_first=True)
+    asked = work(session, PATHWAYS, subject.ids)
+    explain = session.studio.explain
+
+    def run() -> Iterator[Progress | PathwayReport]:
+        return explain.pathways(subject.ids)
+
+    if asked.job is None:
+        with right:
+            st.button(
+                "Measure both pathways",
+                icon=":material/play_arrow:",
+                on_click=start,
+                args=(asked, PATHWAYS, run),
+                key="measure-pathways",
+                help="Asks the model about some thousand images, once with the memory, once "
+                "without it, once without the image. Takes about half a minute.",
+            )
+        st.caption(
+            "The answer has two sources: the image itself, and what the memory holds (*image "
+            "pathway* and *memory pathway*). Measured alone, each shows what it knows; whatever "
+            "the image pathway knows of a forgotten image, no deletion of keys removes."
+        )
+        return
+    report = result(asked, PATHWAYS, run, _STAGES)
+    if report is not None:
+        _report(session, report)
+
+
+def _report(session: Session, report: PathwayReport) -> None:
+    st.html(f'<div class="mk mk-plainly">{sentence(report)}</div>')
+    guessing = 100 / len(session.studio.classes)
+    figure = pathway_chart(report.figures, current_palette(), guessing)
+    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="pathway-chart")
+    st.caption(
+        "**What am I looking at?** A dot is the share of images that are classified rightly, the "
+        "line its 95 % interval (Wilson); hollow: before the deletion. *Image and memory* is how "
+        "the model answers (A_full), *image alone* leaves the memory out (A_img), *memory alone* "
+        "the image (A_mem). Dotted: guessing. The sets are forgotten from the whole memory, "
+        f"whatever this session has deleted.{_sampled(report)}"
+    )
+
+
+def _sampled(report: PathwayReport) -> str:
+    some = [found["full"] for found in report.figures.values()]
+    if all(found.n == found.of for found in some):
+        return ""
+    most = max(found.n for found in some)
+    return f" Of larger groups {most:,} images are drawn at random (seed 0)."
+
+
+def sentence(report: PathwayReport) -> str:
+    """What the chart says, as HTML; the leak with its interval where it can be measured."""
+    figures = report.figures
+    before, after, test = (figures.get(name) for name in ("forget before", "forget after", "test"))
+    said = ""
+    if before is not None and after is not None:
+        said = (
+            f"The model is right on {_share(before['full'])} of the images to forget, and on "
+            f"{_share(after['full'])} once their keys are gone"
+        )
+        said += f" (test images: {_share(test['full'])}). " if test is not None else ". "
+    if after is not None and test is not None:
+        points, bounds = difference(after["image"], test["image"])
+        certain = bounds[0] > 0
+        said += (
+            f"Without any memory it is right on {_share(after['image'])} of them and on "
+            f"{_share(test['image'])} of the test images. "
+        )
+        said += (
+            "The network itself still knows more of them "
+            if certain
+            else "That is no difference that this measurement can tell from zero "
+        )
+        said += f"(<b>{number(points, bounds)} points</b>, 95 % interval {interval(bounds)})."
+        if certain:
+            said += " Part of it may be that these images are easier; <i>Privacy</i> compares with "
+            said += "models that never saw them."
+    return said
+
+
+def _share(found: PathwayAccuracy) -> str:
+    return (
+        "<b>100 %</b>"
+        if found.accuracy == 100
+        else f"<b>{number(found.accuracy, found.ci95)} %</b>"
+    )
+
+
+def difference(a: PathwayAccuracy, b: PathwayAccuracy) -> tuple[float, Bounds]:
+    """a − b in points, and its 95 % interval from those of both (Newcombe 1998, method 10)."""
+    points = a.accuracy - b.accuracy
+    below = hypot(a.accuracy - a.ci95[0], b.ci95[1] - b.accuracy)
+    above = hypot(a.ci95[1] - a.accuracy, b.accuracy - b.ci95[0])
+    return points, (points - below, points + above)
