@@ -56,10 +56,6 @@ class Session:
         found: T = self._results[key]
         return found
 
-    def forget_result(self, key: Any) -> None:
-        """Compute it anew next time."""
-        self._results.pop((self.studio.generation, key), None)
-
     def browse(self, query: Browse) -> tuple[str, ...]:
         return self.remember(query, lambda: self.studio.browse(query))
 

@@ -79,7 +79,6 @@ SHOW = {
 GALLERY = "images"  # the training images' gallery, whose clicks go into the basket
 EXPOSED = "munkey-exposed"  # the gallery of the most exposed images; its clicks do so too
 SUBJECT = "munkey-privacy-subject"  # whose privacy the page shows: a value of the property "of"
-ATTACKING = "munkey-attacking"  # the newest background.Background of the Privacy page
 SESSION = "munkey-session"  # services.Session
 ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
 RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
@@ -95,7 +94,7 @@ EXPLAIN_CHANGED = "munkey-explain-changed"
 EXPLAIN_FIND = "munkey-explain-find"  # the field for an id, and why it was not followed
 EXPLAIN_REFUSED = "munkey-explain-refused"
 EXPLAIN_FILE = "munkey-explain-file"
-EXPLAINING = "munkey-explaining:"  # + a part of the page → its newest background.Background
+WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
 _PREFIX = "munkey:"
 _WIDGET = "munkey-widget:"

@@ -10,8 +10,8 @@ from app import state
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
-from app.panels.explain_work import result, start, work
 from app.panels.words import class_name, count
+from app.panels.work import result, start, work
 from app.services import Session
 from munkey_core.types import PRIVATE, Influence, InfluencedQuery, Progress
 

@@ -8,9 +8,9 @@ from math import hypot
 import streamlit as st
 
 from app.components.pathway_chart import pathway_chart
-from app.panels.explain_work import result, start, work
 from app.panels.figures import interval, number
 from app.panels.forget_set import choose
+from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import PLOTLY_CONFIG, current_palette
 from munkey_core.types import PathwayAccuracy, PathwayReport, Progress

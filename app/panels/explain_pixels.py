@@ -11,8 +11,8 @@ import streamlit as st
 from app import state
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.panels.explain_subject import Seen
-from app.panels.explain_work import result, start, work
 from app.panels.figures import times
+from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
 from munkey_core.types import PixelAttribution, Progress, SanityCheck

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import streamlit as st
 
 from app import services, state
-from app.background import Background
 from app.components.attack_charts import histograms, roc
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
@@ -15,13 +14,13 @@ from app.panels import attacks as words
 from app.panels.forget_set import ForgetSet, choose
 from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.words import class_name
+from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
 from app.theme import PLOTLY_CONFIG, current_palette
-from munkey_core.types import Browse, PrivacyReport
+from munkey_core.types import Browse, PrivacyReport, Progress
 
 _DEFAULT_ATTACKS = ("LiRA online", "true-class probability")
-_PATIENCE = 0.35
-_POLL = 0.5
+_ATTACKS = "attacks"
 _EXPOSED = 20
 _STAGES = {
     "encoding": "Looking at every image (only the first time)",
@@ -44,81 +43,21 @@ def show() -> None:
     with left:
         subject = choose(session, "Images in question", basket_first=True)
     st.session_state[state.SUBJECT] = subject.name
-    job = _job(session, subject)
-    job.wait(_PATIENCE)
-    if job.finished:
-        with right:
-            attack = _attack(session, job.result)
-        _finished(session, subject, job, attack)
-    else:
-        watch: Any = st.fragment(_watch, run_every=_POLL)
-        watch(job)
-    _exposed(session)
-
-
-# -- the work ------------------------------------------------------------------------------------
-
-
-def _key(session: Session, subject: ForgetSet) -> tuple[str, tuple[str, ...], bool]:
-    """A model retrained meanwhile is news: the attacks are then run on it, too."""
-    return ("privacy", subject.ids, session.studio.job_done(RETRAIN, subject.ids))
-
-
-def _job(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
-    """The running or finished attacks on this subject; only the newest goes on running."""
-    job = session.remember(_key(session, subject), lambda: _start(session, subject))
-    earlier = st.session_state.get(state.ATTACKING)
-    if earlier is not None and earlier is not job:
-        earlier.stop()
-    if job.stopped and earlier is not job:  # Left before its end, and now wanted again.
-        job = _again(session, subject)
-    st.session_state[state.ATTACKING] = job
-    return job
-
-
-def _start(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
     studio = session.studio
-    return Background(lambda: studio.privacy(subject.ids), "privacy")
 
+    def run() -> Iterator[Progress | PrivacyReport]:
+        return studio.privacy(subject.ids)
 
-def _again(session: Session, subject: ForgetSet) -> Background[PrivacyReport]:
-    """Start anew: what is known may be more by now."""
-    key = _key(session, subject)
-    session.forget_result(key)
-    job = session.remember(key, lambda: _start(session, subject))
-    st.session_state[state.ATTACKING] = job
-    return job
-
-
-def _watch(job: Background[PrivacyReport]) -> None:
-    if job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
-    progress = job.progress
-    stage = _STAGES.get(progress.stage, progress.stage) if progress else "Starting"
-    fraction = progress.done / max(1, progress.total) if progress else 0.0
-    steps = f": {progress.done:,} of {progress.total:,}" if progress else " …"
-    st.progress(min(1.0, fraction), text=stage + steps)
-    st.button("Stop", on_click=job.stop, key="stop-attacks")
-
-
-def _finished(
-    session: Session, subject: ForgetSet, job: Background[PrivacyReport], attack: str
-) -> None:
-    if job.result is not None:
-        _report(session, subject, job.result, attack)
-    elif job.error:
-        st.error(f"The attacks could not be run: {state.plain(job.error)}")
-        _again_button(session, subject, "Try again")
-    else:
-        st.info("Stopped: nothing is known about these images.")
-        _again_button(session, subject, "Start again")
-
-
-def _again_button(session: Session, subject: ForgetSet, label: str) -> None:
-    def again() -> None:
-        _again(session, subject)
-
-    st.button(label, on_click=again, key="attack-again")
+    # A model retrained meanwhile is news: the attacks are then run on it, too.
+    asked = work(session, _ATTACKS, (subject.ids, studio.job_done(RETRAIN, subject.ids)))
+    if asked.job is None:
+        start(asked, _ATTACKS, run)
+    report = result(asked, _ATTACKS, run, _STAGES)
+    if report is not None:
+        with right:
+            attack = _attack(session, report)
+        _report(session, subject, report, attack)
+    _exposed(session)
 
 
 # -- the report ----------------------------------------------------------------------------------
@@ -153,16 +92,15 @@ def _who(subject: ForgetSet) -> str:
     return f"one of the {n:,} {kind}images" if n > 1 else f"the {kind}image"
 
 
-def _attack(session: Session, report: PrivacyReport | None) -> str:
+def _attack(session: Session, report: PrivacyReport) -> str:
     """The control; the default is the strongest of the attacks that could be computed."""
-    known = report.figures if report is not None else {}
-    able = [name for name in _DEFAULT_ATTACKS if "after" in known.get(name, {})]
+    able = [name for name in _DEFAULT_ATTACKS if "after" in report.figures.get(name, {})]
     chosen: str = state.get("attack") or (able or list(_DEFAULT_ATTACKS[-1:]))[0]
     if state.hidden("settings"):
         return chosen
     box = state.widget("attack")
     st.session_state[box["key"]] = chosen
-    st.selectbox("Attack", session.studio.attacks, disabled=report is None, **box)
+    st.selectbox("Attack", session.studio.attacks, **box)
     return chosen
 
 

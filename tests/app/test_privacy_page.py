@@ -155,10 +155,10 @@ def test_a_failure_and_a_stop_are_shown_and_can_be_tried_again(monkeypatch, some
 
     real = Studio.privacy
     monkeypatch.setattr(Studio, "privacy", fails)
-    app = settled(open_page(forgotten=some[0]), "could not be run")
+    app = settled(open_page(forgotten=some[0]), "could not be worked out")
     assert "carries no images" in app.error[0].value.replace("\\", "")
     monkeypatch.setattr(Studio, "privacy", real)
-    app.button(key="attack-again").click().run()
+    app.button(key="again-attacks").click().run()
     settled(app)
 
 

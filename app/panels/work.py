@@ -1,4 +1,4 @@
-"""Long work of the Explain page: it runs in the background, with its progress and a way to stop."""
+"""Long work that a page shows: in the background, with its progress and a way to stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POLL = 0.4
 
 @dataclass
 class Work:
-    """What one part of the page has asked for in this state of the memory; at first nothing."""
+    """What one part of a page has asked for in this state of the memory; at first nothing."""
 
     job: Background[Any] | None = None
 
@@ -30,7 +30,7 @@ def work(session: Session, part: str, key: object) -> Work:
     """What was asked for under this key. Whatever the part was busy with before is stopped: only
     what is on the screen goes on running."""
     found = session.remember((part, key), Work)
-    name = state.EXPLAINING + part
+    name = state.WORKING + part
     earlier: Background[Any] | None = st.session_state.get(name)
     if earlier is not None and earlier is not found.job:
         earlier.stop()
@@ -43,7 +43,7 @@ def work(session: Session, part: str, key: object) -> Work:
 def start(found: Work, part: str, run: Callable[[], Iterator[Progress | Any]]) -> None:
     """Begin the work, again if it was begun before."""
     found.job = Background(run, part)
-    st.session_state[state.EXPLAINING + part] = found.job
+    st.session_state[state.WORKING + part] = found.job
 
 
 def result(
