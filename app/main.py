@@ -16,25 +16,15 @@ st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide
 
 from app import services, state  # noqa: E402
 from app.components.style import use_style  # noqa: E402
+from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
-from app.views import about, compare, explain, forget, memory_map, privacy  # noqa: E402
 from munkey_core.errors import MunkeyError  # noqa: E402
 
 
 def main() -> None:
     """One run: take in what happened, make the URL say it, draw."""
     menu = not state.hidden("menu")
-    page = st.navigation(
-        [
-            st.Page(forget.show, title="Forget", url_path="forget", default=True),
-            st.Page(memory_map.show, title="Memory map", url_path="map"),
-            st.Page(explain.show, title="Explain", url_path="explain"),
-            st.Page(privacy.show, title="Privacy", url_path="privacy"),
-            st.Page(compare.show, title="Compare", url_path="compare"),
-            st.Page(about.show, title="About this model", url_path="about"),
-        ],
-        position="top" if menu else "hidden",
-    )
+    page = st.navigation(pages(), position="top" if menu else "hidden")
     use_style()
     try:
         session = services.enter(page.url_path)

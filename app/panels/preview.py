@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import state
 from app.components.prediction import Series, card, percent
+from app.pages import link
 from app.panels import near
 from app.panels.answers import neighbours, row, share_of
 from app.panels.words import whose
@@ -27,6 +28,7 @@ def preview(session: Session) -> None:
     near.warning(session, basket, deleted=False)
     cards = [_card(session, id_, prediction, i) for i, id_ in enumerate(shown)]
     st.html(f'<div class="mk-cards">{"".join(cards)}</div>')
+    link("Why does it say that?", ":material/search_insights:", "explain", shown[0], "preview-why")
 
 
 def _card(session: Session, id_: str, prediction: Prediction, i: int) -> str:

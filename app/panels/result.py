@@ -13,6 +13,7 @@ from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
 from app.jobs import Consequences
+from app.pages import link
 from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.panels.leak import backbone_leak
@@ -83,6 +84,7 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
     st.html(
         '<div class="mk-cards">' + "".join(_card(session, c, retrained) for c in big) + "</div>"
     )
+    _why(changed[0], len(changed))
     rest = changed[len(big) :]
     if rest:
         _paged(
@@ -90,6 +92,11 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
             f"The other {len(rest):,}, most changed first (probability of the true class)",
             [lambda c=c: _compact(session, c, retrained) for c in rest],  # type: ignore[misc]
         )
+
+
+def _why(most: Change, n: int) -> None:
+    label = "Why? Look inside this answer" if n == 1 else "Why? Look inside the one changed most"
+    link(label, ":material/search_insights:", "explain", most.id, "result-why")
 
 
 def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:

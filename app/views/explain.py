@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import components, services, state
+from app.pages import link
 from app.panels.explain_exemplars import attribution, exemplars, verdict
 from app.panels.explain_influence import influence
 from app.panels.explain_pathways import pathways
@@ -88,11 +89,8 @@ def _true_class(session: Session, image: Seen) -> str:
 
 def _links(session: Session, image: Seen) -> None:
     with st.container(horizontal=True, gap="small"):
-        reachable = image.label is not None and not state.hidden("menu")
-        if reachable and st.button(
-            "Show on the map", icon=":material/scatter_plot:", key="explain-map"
-        ):
-            _open_map(image.name)
+        if image.label is not None:
+            link("Show on the map", ":material/scatter_plot:", "map", image.name, "explain-map")
         if image.split != PRIVATE or session.studio.is_forgotten(image.name):
             return
         picked = image.name in state.get("basket")
@@ -104,13 +102,6 @@ def _links(session: Session, image: Seen) -> None:
             args=((image.name,),),
             key="explain-pick",
         )
-
-
-def _open_map(id_: str) -> None:
-    from app.views import memory_map  # Its page links back to this one.
-
-    state.change("query", id_)
-    st.switch_page(st.Page(memory_map.show, title="Memory map", url_path="map"))
 
 
 def _first_steps(session: Session) -> None:

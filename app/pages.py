@@ -1,0 +1,42 @@
+"""The pages of the app: one table for the menu and for links from page to page."""
+
+from __future__ import annotations
+
+import importlib
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from app import state
+from app.panels.explain_subject import look_at
+
+# URL path, which is also how code names a page → module of app.views, title.
+_PAGES = {
+    "forget": ("forget", "Forget"),
+    "map": ("memory_map", "Memory map"),
+    "explain": ("explain", "Explain"),
+    "privacy": ("privacy", "Privacy"),
+    "compare": ("compare", "Compare"),
+    "about": ("about", "About this model"),
+}
+_FIRST = "forget"
+
+
+def pages() -> list[Page]:
+    """All pages, in the order of the menu."""
+    return [_page(name) for name in _PAGES]
+
+
+def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
+    """A button that turns to a page that is about one image, and makes it about this one. A link
+    that hides the menu hides it, too."""
+    if not state.hidden("menu") and st.button(label, icon=icon, key=key):
+        look_at(id_)
+        st.switch_page(_page(name))
+
+
+def _page(name: str) -> Page:
+    module, title = _PAGES[name]
+    # Late, because pages link to each other.
+    show = importlib.import_module(f"app.views.{module}").show
+    return st.Page(show, title=title, url_path=name, default=name == _FIRST)
