@@ -22,6 +22,7 @@ from app.services import Session
 from munkey_core.types import ExemplarAttribution
 
 _NOTHING = 0.005  # Less than half a percentage point is no change that a sentence is about.
+_HARDLY_ASKED = 0.01  # share of the answer
 
 
 def attribution(
@@ -96,8 +97,9 @@ def _how(found: ExemplarAttribution) -> str:
         f"To share out the answer fairly, it is computed for {groups} of them that could have "
         "answered; a bar is what one of them adds on average, in percentage points of probability "
         "(exact Shapley values: no sampling). ∅ stands for the model's own view of the image, "
-        "which takes part in every answer (null anchor). The colours mean the sign here, on one "
-        "axis in both charts."
+        "which takes part in every answer (null anchor). A memory with hardly any share can have a "
+        "long bar: in groups without ∅ it answers nearly alone, and ∅’s own bar takes that back. "
+        "The colours mean the sign here, on one axis in both charts."
     )
 
 
@@ -118,6 +120,12 @@ def sentence(session: Session, image: Seen, found: ExemplarAttribution, answer: 
     else:
         who = f"The memory of {id_} ({class_name(session, id_)})"
     size = points(abs(value)).lstrip("+")
+    if found.anchor_value is not None and found.weights[best] < _HARDLY_ASKED:
+        direction = "for" if value > 0 else "against"
+        return (
+            f"{who} would speak {direction} “{name}” ({points(value)} points), but it has less "
+            "than 1 % of the answer: the image alone outweighs it."
+        )
     return f"{who} {verb} {size} points{rest}."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from app.components import heatmap, shapley_chart
 from app.components.heatmap import Heatmap
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
 from app.components.shapley_chart import Answer, Player, points
+from app.panels.explain_exemplars import sentence as exemplar_sentence
 from app.panels.explain_influence import sentence as influence_sentence
 from app.panels.explain_influence import turn
 from app.panels.explain_pathways import difference
@@ -23,6 +25,7 @@ from app.panels.explain_pathways import sentence as pathway_sentence
 from app.panels.explain_pixels import convergence, facts, strength, verdict
 from app.theme import palette
 from munkey_core.types import (
+    ExemplarAttribution,
     InfluencedQuery,
     PathwayAccuracy,
     PathwayReport,
@@ -320,3 +323,28 @@ def test_the_leak_is_only_claimed_where_its_interval_excludes_zero():
     assert "still knows more" in pathway_sentence(report(95.0))
     assert "no difference that this measurement can tell" in pathway_sentence(report(80.5))
     assert "still knows more" not in pathway_sentence(report(60.0))
+
+
+@pytest.mark.parametrize(
+    ("share", "wanted"),
+    [(0.97, "adds 49.9 points to “bee”"), (0.002, "would speak for “bee” (+49.9 points), but")],
+)
+def test_a_memory_that_is_hardly_asked_is_not_said_to_have_made_the_answer(share, wanted):
+    session = SimpleNamespace(
+        studio=SimpleNamespace(
+            classes=("ant", "bee"), record=lambda id_: SimpleNamespace(label=1, owner="")
+        )
+    )
+    found = ExemplarAttribution(
+        target=1,
+        ids=("train-1",),
+        values=np.array([0.499]),
+        anchor_value=-0.498,
+        weights=np.array([share, 1 - share], np.float32),
+        alone=np.array([0.9, 0.0], np.float32),
+        full=0.001,
+        empty=0.0,
+        generation=0,
+    )
+    image = SimpleNamespace(name="test-1")
+    assert wanted in exemplar_sentence(session, image, found, 0)
