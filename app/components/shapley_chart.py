@@ -123,6 +123,6 @@ def _bar(value: float, scale: float) -> str:
 def legend() -> str:
     """What the two colours mean."""
     return (
-        '<div class="mk mk-signs"><span class="mk-for">speaks for the class</span>'
+        '<div class="mk mk-legend"><span class="mk-for">speaks for the class</span>'
         '<span class="mk-against">speaks against it</span></div>'
     )
