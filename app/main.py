@@ -15,6 +15,7 @@ import streamlit as st  # noqa: E402
 st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide")
 
 from app import services, state  # noqa: E402
+from app.components.plotly_library import plotly_library_soon  # noqa: E402
 from app.components.style import use_style  # noqa: E402
 from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
@@ -39,6 +40,7 @@ def main() -> None:
         st.warning(lines, icon=":material/link_off:")
     sidebar(session)
     page.run()
+    plotly_library_soon()
 
 
 def _no_model(reason: str) -> None:

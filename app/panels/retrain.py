@@ -22,6 +22,7 @@ from munkey_core.types import JobStatus
 
 RETRAIN = "retrain"
 COMPARE = "compare"
+PROJECT = "project"
 _POLL = 1.0
 
 
@@ -46,12 +47,25 @@ _WORDS = {
         "The comparison failed",
         "The comparison was cancelled.",
     ),
+    PROJECT: _Words(
+        "The map that keeps similar images together (UMAP) has not been made yet for this model: "
+        "what you see is a flat shadow of the memory (PCA).",
+        "Make the map now",
+        "The map could not be made",
+        "The making of the map was cancelled.",
+    ),
 }
 _STAGES = {
     "starting": "Starting",
     "encoding": "Encoding all images",
     "training": "Training",
     "predicting": "Asking the retrained model",
+    "neighbours of keys": "Finding each key's neighbours",
+    "preparing map of keys": "Preparing the map of keys",
+    "map of keys": "Laying out the map of keys",
+    "neighbours of tokens": "Finding each token's neighbours",
+    "preparing map of tokens": "Preparing the map of tokens",
+    "map of tokens": "Laying out the map of tokens",
 }
 
 

@@ -2,9 +2,246 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
+
+from app import services, state
+from app.components.memory_map import (
+    MapEvent,
+    Points,
+    Scene,
+    map_pictures,
+    memory_map,
+    points,
+    take_event,
+)
+from app.panels.basket import delete_button
+from app.panels.map_colours import Colouring, Mask, colouring, labels, offered, owners
+from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
+from app.panels.near import warning
+from app.panels.retrain import PROJECT, retrain_panel
+from app.panels.words import owner_word
+from app.services import Session
+from munkey_core.errors import MunkeyError
+from munkey_core.types import Projection
+
+_HEIGHT = 432
+_UMAP, _PCA = "umap", "pca"
 
 
 def show() -> None:
     """Draw the page of the current session."""
-    st.title("Memory map", anchor=False)
+    session = services.current()
+    if take_event(state.MAP, _apply):
+        st.rerun()  # What an interrupted run left over; the sidebar shows an older basket.
+    st.title("The memory, seen from above", anchor=False)
+    st.markdown(
+        "Each point is a training image in memory. **Near each other: the model finds them "
+        "similar.** Far apart: how far means nothing."
+    )
+    _controls(session)
+    left, right = st.columns([72, 28], gap="medium")
+    with left:
+        _map(session)
+    with right:
+        _after(session)
+        query_panel(session)
+
+
+# -- what a person does ----------------------------------------------------------------------------
+
+
+def _apply(event: MapEvent) -> None:
+    """Take clicks, lassos and the legend's filter into the state."""
+    if event.removed:
+        gone = set(event.removed)
+        state.change("basket", tuple(id_ for id_ in state.get("basket") if id_ not in gone))
+    if event.added:
+        services.pick(event.added)
+    if event.off is not None:
+        state.change("off", event.off)
+    if event.clicked:
+        st.session_state[state.MAP_CLICKED] = event.clicked
+
+
+def _all_groups() -> None:
+    """Group numbers of one colouring mean nothing in another."""
+    state.put("off", ())
+
+
+# -- the controls ----------------------------------------------------------------------------------
+
+
+def _controls(session: Session) -> None:
+    settings, filters = not state.hidden("settings"), not state.hidden("filters")
+    if not settings and not filters:
+        return
+    with st.container(key="map-controls"):
+        cells = st.columns([24] * settings + [20, 24] * filters + [18, 14] * settings, gap="small")
+    if settings:
+        first, *cells = cells
+        first.selectbox(
+            "Colour by",
+            offered(session),
+            format_func=lambda name: f"Colour: {state.COLOURS[name]}",
+            label_visibility="collapsed",
+            **state.widget("colour", _all_groups),
+        )
+    if filters:
+        names, known = session.studio.classes, session.studio.owners
+        word = owner_word(session)
+        one, other, *cells = cells
+        one.multiselect(
+            "Classes",
+            range(len(names)),
+            format_func=names.__getitem__,
+            placeholder="All classes",
+            label_visibility="collapsed",
+            **state.widget("class"),
+        )
+        other.selectbox(
+            word.capitalize(),
+            ["", *known],
+            format_func=lambda name: f"{name} ({known[name]})" if name else f"All {word}s",
+            disabled=not known,
+            label_visibility="collapsed",
+            **state.widget("owner"),
+        )
+    if settings:
+        space, layout = cells
+        space.selectbox(
+            "Points are",
+            list(state.SPACES),
+            format_func=state.SPACES.__getitem__,
+            label_visibility="collapsed",
+            **state.widget("space"),
+        )
+        layout.selectbox(
+            "Layout",
+            list(state.LAYOUTS),
+            format_func=state.LAYOUTS.__getitem__,
+            label_visibility="collapsed",
+            **state.widget("layout"),
+        )
+
+
+def _after(session: Session) -> None:
+    """Delete, and look at the map as it was and as it is."""
+    basket = state.get("basket")
+    delete_button(len(basket))
+    if basket and not state.hidden("delete"):
+        warning(session, basket, deleted=False)
+    if session.studio.forgotten:
+        st.segmented_control(
+            "The map",
+            list(state.WHEN),
+            format_func=state.WHEN.__getitem__,
+            label_visibility="collapsed",
+            width="stretch",
+            **state.widget("when"),
+        )
+
+
+# -- the map ---------------------------------------------------------------------------------------
+
+
+def _map(session: Session) -> None:
+    space, method = state.get("space"), state.get("layout")
+    try:
+        if method == _UMAP and not session.studio.maps.ready(space):
+            method = _PCA
+            retrain_panel(session, (), PROJECT)
+        projection = projection_of(session, space, method)
+        chosen = colouring(session, state.get("colour"))
+    except MunkeyError as error:
+        st.error(f"The map can't be drawn: {state.plain(str(error))}")
+        return
+    _check_off(len(chosen.labels))
+    query = None
+    try:
+        query = query_of(session, space, method)
+    except MunkeyError as error:
+        st.warning(f"The query has no place on the map: {state.plain(str(error))}")
+    shown = _shown(session)
+    before = state.get("when") == BEFORE
+    scene = Scene(
+        chosen.title,
+        chosen.groups(_counted(session, chosen, shown, before), projection.positions),
+        chosen.codes,
+        shown,
+        basket=state.get("basket"),
+        deleted=session.studio.forgotten,
+        ghosts=not before,
+        off=state.get("off"),
+        value=chosen.value,
+        query=query,
+    )
+    memory_map(_points(session, projection), scene, key=state.MAP, on_event=_apply, height=_HEIGHT)
+    st.fragment(_pictures)()
+    st.caption(_about(space, method))
+
+
+def _about(space: str, method: str) -> str:
+    """What the points and the layout are."""
+    what = {
+        "keys": "A **key** says how an image looks to the frozen encoder.",
+        "tokens": "An **exemplar token** is what the model learned to keep about an image.",
+    }[space]
+    how = {
+        _UMAP: "**UMAP** keeps neighbours together and bends the rest.",
+        _PCA: "**PCA** is the memory's flat shadow: quickly made, with different images in one "
+        "place.",
+    }[method]
+    return f"{what} {how} Deleted keys stay as hollow points; no other point moves for them."
+
+
+def _check_off(groups: int) -> None:
+    """A link may hide groups that this colouring doesn't have."""
+    off = state.get("off")
+    if any(group >= groups for group in off):
+        st.warning(
+            f"off must be group numbers from 0 to {groups - 1} of this legend: the others are "
+            "left out."
+        )
+        state.put("off", tuple(group for group in off if group < groups))
+
+
+def _shown(session: Session) -> Mask:
+    """(N,) whether the filters let a point through."""
+    shown: Mask = np.ones(session.studio.keys_total, dtype=np.bool_)
+    if state.get("class"):
+        shown &= np.isin(labels(session), state.get("class"))
+    if state.get("owner"):
+        shown &= np.asarray(owners(session) == state.get("owner"), dtype=np.bool_)
+    return shown
+
+
+def _counted(session: Session, chosen: Colouring, shown: Mask, before: bool) -> Mask:
+    """What the legend counts: the points that are drawn, without ghosts unless they are what it
+    is about."""
+    if before or state.get("colour") == "deleted" or not session.studio.forgotten:
+        return shown
+    gone = [session.studio.is_forgotten(id_) for id_ in session.studio.private_ids()]
+    counted: Mask = shown & ~np.array(gone, dtype=np.bool_)
+    return counted
+
+
+def _points(session: Session, projection: Projection) -> Points:
+    return session.remember(
+        ("map-points", projection.space, projection.method),
+        lambda: points(
+            projection.ids, projection.positions, labels(session).tolist(), session.studio.classes
+        ),
+    )
+
+
+def _pictures() -> None:
+    """Its own part of the page, so that a pointer on the map never runs the whole of it."""
+    session = services.current()
+
+    def answer(id_: str) -> tuple[str, str]:
+        owner = session.studio.record(id_).owner
+        simulated = " (simulated)" if owner and session.studio.owners_simulated else ""
+        return session.pictures.uri(id_), owner + simulated
+
+    map_pictures(state.MAP, answer)

@@ -98,7 +98,12 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(
-                executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+                executable_path=path,
+                # WebGL without a graphics card, for the memory map.
+                args=[
+                    *("--no-sandbox", "--disable-dev-shm-usage"),
+                    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+                ],
             )
         except Error as error:
             if path is not None:
