@@ -1,28 +1,7 @@
 // A grid of images one selects by mouse or keyboard; Python holds the truth about the selection.
-//
-// A click shows at once and is sent a moment later. Each action gets a number (seq) and stays in
-// `pending` until Python's answer acknowledges it; what is drawn is always Python's selection with
-// the pending actions applied on top. Every message carries all pending actions, so a message
-// that is overtaken by a newer one, or met by a run that was interrupted, loses nothing; and an
-// answer to an older state cannot flip a newer click back.
+// Clicks go through an ActionLog (action_log.js): shown at once, sent a moment later, lost never.
 
-const SEND_AFTER_MS = 150; // One message for a burst of clicks...
-const SEND_AT_LATEST_MS = 600; // ...but someone who never pauses gets answers too.
-
-// Pending actions live in the tab, not in the DOM: Streamlit may mount the gallery anew (another
-// place in the page, back from another page) before they were acknowledged.
-const logs = new Map(); // scope -> { nonce, seq, pending: [[seq, [added ids], [removed ids]]] }
 const mounts = new WeakMap(); // root element -> the Gallery in it
-
-function logFor(scope) {
-  let log = logs.get(scope);
-  if (!log) {
-    const nonce = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-    log = { nonce, seq: 0, pending: [] };
-    logs.set(scope, log);
-  }
-  return log;
-}
 
 function element(tag, className) {
   const node = document.createElement(tag);
@@ -51,15 +30,13 @@ class Gallery {
     this.tiles = new Map(); // id -> tile data
     this.active = null; // the id that Tab reaches (roving tabindex)
     this.anchor = null; // the id last toggled: a Shift range starts here
-    this.timer = null;
-    this.oldestUnsent = null;
-    this.send = () => {};
+    this.log = null;
     this.grid.addEventListener("click", (event) => this.onClick(event));
     this.grid.addEventListener("keydown", (event) => this.onKey(event));
     this.grid.addEventListener("focusin", (event) => this.onFocus(event));
     // Leaving for a button next to the gallery: what was clicked here must arrive first.
     this.grid.addEventListener("focusout", (event) => {
-      if (!this.grid.contains(event.relatedTarget)) this.flush();
+      if (!this.grid.contains(event.relatedTarget)) this.log.flush();
     });
   }
 
@@ -67,14 +44,10 @@ class Gallery {
 
   update(data) {
     this.data = data;
-    this.log = logFor(data.scope);
-    if (data.ack && data.ack.nonce === this.log.nonce) {
-      this.log.pending = this.log.pending.filter(([seq]) => seq > data.ack.seq);
-    }
+    this.log = ActionLog.of(data.scope);
+    this.log.acknowledge(data.ack);
     this.tiles = new Map(data.tiles.map((tile) => [tile.id, tile]));
     this.render();
-    // Left over from an earlier mount whose message never arrived.
-    if (this.log.pending.length && this.timer === null) this.schedule();
   }
 
   render() {
@@ -210,10 +183,8 @@ class Gallery {
       added = changed.slice(-1);
       removed = [...selected].filter((id) => id !== added[0]);
     }
-    this.log.seq += 1;
-    this.log.pending.push([this.log.seq, added, removed]);
+    this.log.add(added, removed);
     this.paint();
-    this.schedule();
   }
 
   toggle(id) {
@@ -230,25 +201,6 @@ class Gallery {
     }
     const [from, to] = [this.order.indexOf(this.anchor), this.order.indexOf(id)].sort((a, b) => a - b);
     this.change(this.order.slice(from, to + 1), this.selection().has(this.anchor));
-  }
-
-  // ---- Messages to Python -----------------------------------------------------------------
-
-  schedule() {
-    const now = performance.now();
-    this.oldestUnsent ??= now;
-    clearTimeout(this.timer);
-    const latest = this.oldestUnsent + SEND_AT_LATEST_MS - now;
-    this.timer = setTimeout(() => this.flush(), Math.max(0, Math.min(SEND_AFTER_MS, latest)));
-  }
-
-  flush() {
-    if (this.timer === null) return;
-    clearTimeout(this.timer);
-    this.timer = null;
-    this.oldestUnsent = null;
-    if (!this.log.pending.length) return;
-    this.send("batch", { nonce: this.log.nonce, actions: this.log.pending });
   }
 
   // ---- Mouse and keyboard -----------------------------------------------------------------
@@ -318,7 +270,7 @@ export default function (component) {
     gallery = new Gallery(root);
     mounts.set(root, gallery);
   }
-  gallery.send = setStateValue; // A new closure every time: it knows the current fragment.
   gallery.update(data);
-  return () => gallery.flush();
+  gallery.log.send = setStateValue; // A new closure every time: it knows the current fragment.
+  return () => gallery.log.rest();
 }

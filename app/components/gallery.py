@@ -1,11 +1,8 @@
 """The gallery: a grid of small images that one selects by mouse or keyboard.
 
 The page owns the selection (a basket that spans pages of the gallery); the browser only reports
-what was added and removed, as ids. A click shows at once, before Python answers. What keeps both
-sides together is a log: the browser numbers its actions and repeats them in every message until
-Python acknowledges them, and draws Python's selection with the unacknowledged ones on top. So no
-click is lost or flips back, however slow a run is and wherever the next click interrupts it.
-``gallery.js`` is the other half of this file.
+what was added and removed, as ids, through an :class:`~app.components.action_log.ActionLog`. A
+click shows at once, before Python answers. ``gallery.js`` is the other half of this file.
 
 A page reads the event first and draws afterwards, so that one run shows everything up to date:
 
@@ -18,13 +15,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
+
+from app.components.action_log import ActionLog, script
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_gallery:"
@@ -37,7 +35,7 @@ _component = st.components.v2.component(
     "munkey_gallery",
     html=_HTML,
     css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
-    js=(_HERE / "gallery.js").read_text(encoding="utf-8"),
+    js=script("gallery.js"),
 )
 
 
@@ -75,18 +73,10 @@ class GalleryEvent:
 
 @dataclass
 class _Record:
-    """What this session knows of one gallery; changed in place, never replaced.
+    """What this session knows of one gallery; changed in place, as its log is."""
 
-    In place, because every access to ``st.session_state`` is a point at which Streamlit may
-    interrupt the run for a newer one: after the record is at hand, a batch is taken in and
-    acknowledged in one piece.
-    """
-
-    scope: str = field(default_factory=lambda: uuid.uuid4().hex)
-    nonce: str = ""  # of the browser-side log that `seq` counts in
-    seq: int = 0  # the last action taken in
+    log: ActionLog = field(default_factory=ActionLog)
     inbox: dict[str, bool] = field(default_factory=dict)  # id -> added; not yet given to the page
-    delivered: int = 0  # the last action given to the page: what the browser may forget
     shown: set[str] = field(default_factory=set)  # only ids that were on offer can come back
     single: bool = False
     selected: frozenset[str] = frozenset()
@@ -145,8 +135,7 @@ def gallery(
     _component(
         key=key,
         data={
-            "scope": record.scope,
-            "ack": {"nonce": record.nonce, "seq": record.delivered},
+            **record.log.head,
             "tiles": [asdict(tile) for tile in tiles],
             "selected": sorted(current & ids) if not single else sorted(current),
             "size": side,
@@ -187,7 +176,7 @@ def take_event(
     if apply is not None:
         apply(event)
     record.inbox.clear()
-    record.delivered = record.seq
+    record.log.deliver()
     return event if apply is None else None
 
 
@@ -202,38 +191,26 @@ def _record(key: str) -> _Record:
 
 def _receive(key: str, record: _Record) -> None:
     """Take the actions not seen yet from the component's state into the inbox."""
-    state = st.session_state.get(key)
-    batch = state.get("batch") if isinstance(state, Mapping) else None
-    if not isinstance(batch, Mapping) or not isinstance(batch.get("nonce"), str):
-        return
-    if batch["nonce"] != record.nonce:  # Another tab life, its numbers start anew.
-        record.nonce, record.seq, record.delivered = batch["nonce"], 0, 0
-    for seq, added, removed in _actions(batch.get("actions")):
-        if seq <= record.seq:
-            continue
-        record.seq = seq
+    for action in record.log.news(key):
+        added, removed = _ids(action)
         if record.single and added:
             # Other pages' ids are unknown to the browser, yet only one may stay.
             others = (record.selected | record.inbox.keys()) - set(added)
-            removed = (*removed, *sorted(others))
+            removed = [*removed, *sorted(others)]
         for id_, on in [*((i, False) for i in removed), *((i, True) for i in added)]:
             if id_ in record.shown or id_ in record.selected:
                 record.inbox.pop(id_, None)  # The last word also decides the order.
                 record.inbox[id_] = on
     if not record.inbox:
-        record.delivered = record.seq
+        record.log.deliver()
 
 
-def _actions(raw: object) -> Iterable[tuple[int, tuple[str, ...], tuple[str, ...]]]:
-    """Yield the well-formed actions: the message comes from a browser, so anything may be in it."""
-    if not isinstance(raw, list):
-        return
-    for action in raw:
-        match action:
-            case [int(seq), [*added], [*removed]] if all(
-                isinstance(id_, str) for id_ in (*added, *removed)
-            ):
-                yield seq, tuple(added), tuple(removed)
+def _ids(action: list[Any]) -> tuple[list[str], list[str]]:
+    """Added and removed ids of an action; none of one that is not well-formed."""
+    match action:
+        case [[*added], [*removed]] if all(isinstance(id_, str) for id_ in (*added, *removed)):
+            return added, removed
+    return [], []
 
 
 def _check(tiles: Sequence[Tile]) -> None:

@@ -2,19 +2,17 @@
 // here. Three components share this script and meet in `hub`: the points (bytes that never
 // change), the map itself, and the pictures that Python sends when they are asked for.
 //
-// What is drawn is always Python's state with the unacknowledged actions on top, as in gallery.js.
+// What a person does goes through an ActionLog (action_log.js), as [kind, values].
 
 const hub = (window.munkeyMaps ??= {
   points: new Map(), // name -> cloud; a few, so that turning between maps is quick
   pictures: new Map(), // scope -> { known: Map, wanted: Set, ask }
-  logs: new Map(), // scope -> { nonce, seq, pending: [[seq, kind, values]] }
   modes: new Map(), // scope -> what dragging does, and the view per cloud
 });
 const mounts = new WeakMap();
 const ARRIVED = "munkey:map-part";
 const KEPT_CLOUDS = 4;
 
-const SEND_AFTER_MS = 120;
 const REDRAW_AFTER_MS = 180;
 const ASK_AFTER_MS = 70; // A pointer that rushes across the map asks for nothing.
 const ASK_AGAIN_MS = 2500;
@@ -180,8 +178,7 @@ class MemoryMap {
     this.cloud = null;
     this.shown = null; // per point: 0 hidden, ALIVE or GHOST
     this.view = null; // { x: [low, high], y: [low, high] } in data units, equal scales
-    this.send = () => {};
-    this.timer = null;
+    this.log = null;
     this.askTimer = null;
     this.hovered = -1;
     this.drawn = "";
@@ -262,9 +259,9 @@ class MemoryMap {
     this.stage.addEventListener("pointermove", (event) => this.moved(event));
     this.stage.addEventListener("pointerleave", () => this.hover(-1));
     // Leaving for a button next to the map: what was done here must arrive first.
-    this.root.addEventListener("pointerleave", () => this.flush());
+    this.root.addEventListener("pointerleave", () => this.log.flush());
     this.root.addEventListener("focusout", (event) => {
-      if (!this.root.contains(event.relatedTarget)) this.flush();
+      if (!this.root.contains(event.relatedTarget)) this.log.flush();
     });
   }
 
@@ -273,17 +270,13 @@ class MemoryMap {
   update(data) {
     const earlier = this.data;
     this.data = data;
-    if (!hub.logs.has(data.scope)) {
-      const nonce = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-      hub.logs.set(data.scope, { nonce, seq: 0, pending: [] });
+    if (!hub.modes.has(data.scope)) {
       hub.modes.set(data.scope, { mode: "lasso", takeOut: false, views: new Map() });
     }
-    this.log = hub.logs.get(data.scope);
+    this.log = ActionLog.of(data.scope);
+    this.log.acknowledge(data.ack);
     this.settings = hub.modes.get(data.scope);
     this.album = album(data.scope);
-    if (data.ack && data.ack.nonce === this.log.nonce) {
-      this.log.pending = this.log.pending.filter(([seq]) => seq > data.ack.seq);
-    }
     if (earlier?.codes !== data.codes) this.codes = decode(data.codes, Uint16Array);
     if (earlier?.shown !== data.shown) this.kept = decode(data.shown, Uint8Array);
     this.values = data.value ? decode(data.value.values, Float32Array) : null;
@@ -294,7 +287,6 @@ class MemoryMap {
     this.paintLegend();
     this.refresh();
     if (this.basket().size !== this.saidOf) this.notice.textContent = "";
-    if (this.log.pending.length && this.timer === null) this.schedule();
   }
 
   readColours() {
@@ -799,23 +791,8 @@ class MemoryMap {
   // ---- What a person does with the points ---------------------------------------------------
 
   act(kind, values) {
-    this.log.seq += 1;
-    this.log.pending.push([this.log.seq, kind, values]);
+    this.log.add(kind, values);
     this.refresh();
-    this.schedule();
-  }
-
-  schedule() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.flush(), SEND_AFTER_MS);
-  }
-
-  flush() {
-    if (this.timer === null) return;
-    clearTimeout(this.timer);
-    this.timer = null;
-    if (!this.log.pending.length) return;
-    this.send("batch", { nonce: this.log.nonce, actions: this.log.pending });
   }
 
   position(event) {
@@ -1059,11 +1036,11 @@ export default function (component) {
     map = new MemoryMap(root);
     mounts.set(root, map);
   }
-  map.send = setStateValue; // A new closure every time: it knows the current fragment.
   map.update(data);
+  map.log.send = setStateValue; // A new closure every time: it knows the current fragment.
   // Also called for a run that a newer one has overtaken, while the map stays where it is.
   return () => {
-    map.flush();
+    map.log.rest();
     setTimeout(() => {
       if (!root.isConnected) map.destroy();
     }, 0);

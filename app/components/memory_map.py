@@ -18,8 +18,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,14 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
+from app.components.action_log import ActionLog, script
 from app.components.plotly_library import plotly_library
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_memory_map:"
-_JS = (_HERE / "memory_map.js").read_text(encoding="utf-8")
+_JS = script("memory_map.js")
 MAX_WANTED = 200
+_MOST_GROUPS = 10_000
 """So many pictures are asked for at once, at most."""
 
 # One script for all three, which tell by their data what they are: parts of one map have to be in
@@ -148,12 +149,9 @@ class MapEvent:
 
 @dataclass
 class _Record:
-    """What this session knows of one map; changed in place (see the gallery's record for why)."""
+    """What this session knows of one map; changed in place, as its log is."""
 
-    scope: str = field(default_factory=lambda: uuid.uuid4().hex)
-    nonce: str = ""
-    seq: int = 0
-    delivered: int = 0
+    log: ActionLog = field(default_factory=ActionLog)
     ids: frozenset[str] = frozenset()
     inbox: dict[str, bool] = field(default_factory=dict)  # id -> added
     off: tuple[int, ...] | None = None
@@ -223,8 +221,7 @@ def memory_map(
         key=key,
         data={
             "role": "map",
-            "scope": record.scope,
-            "ack": {"nonce": record.nonce, "seq": record.delivered},
+            **record.log.head,
             "points": cloud.name,
             "height": height,
             "title": scene.title,
@@ -259,7 +256,7 @@ def take_event(key: str, apply: Callable[[MapEvent], None]) -> bool:
     )
     record.inbox.clear()
     record.off, record.clicked = None, ""
-    record.delivered = record.seq
+    record.log.deliver()
     return True
 
 
@@ -278,7 +275,7 @@ def map_pictures(key: str, answer: Callable[[str], tuple[str, str] | None]) -> N
         key=name,
         data={
             "role": "pictures",
-            "scope": record.scope,
+            "scope": record.log.scope,
             "pictures": {id_: list(found) for id_, found in known.items() if found},
         },
         on_wanted_change=lambda: None,
@@ -307,40 +304,18 @@ def _record(key: str) -> _Record:
 
 def _receive(key: str, record: _Record) -> None:
     """Take the actions not seen yet from the component's state into the inbox."""
-    state = st.session_state.get(key)
-    batch = state.get("batch") if isinstance(state, Mapping) else None
-    if not isinstance(batch, Mapping) or not isinstance(batch.get("nonce"), str):
-        return
-    if batch["nonce"] != record.nonce:  # Another tab life, its numbers start anew.
-        record.nonce, record.seq, record.delivered = batch["nonce"], 0, 0
-    for seq, kind, values in _actions(batch.get("actions")):
-        if seq <= record.seq:
-            continue
-        record.seq = seq
-        if kind == "off":
-            record.off = tuple(values)
-            continue
-        ids = [id_ for id_ in values if id_ in record.ids]
-        for id_ in ids:
-            record.inbox.pop(id_, None)  # The last word also decides the order.
-            record.inbox[id_] = kind in ("add", "click-add")
-        if ids and kind.startswith("click"):
-            record.clicked = ids[-1]
-    if not record.news:
-        record.delivered = record.seq
-
-
-def _actions(raw: object) -> Iterable[tuple[int, str, list[Any]]]:
-    """Yield the well-formed actions: the message comes from a browser, so anything may be in it."""
-    if not isinstance(raw, list):
-        return
-    for action in raw:
+    for action in record.log.news(key):
         match action:
-            case [int(seq), "add" | "remove" | "click-add" | "click-remove" as kind, [*ids]] if all(
-                isinstance(id_, str) for id_ in ids
+            case ["add" | "remove" | "click-add" | "click-remove" as kind, [*values]]:
+                ids = [id_ for id_ in values if isinstance(id_, str) and id_ in record.ids]
+                for id_ in ids:
+                    record.inbox.pop(id_, None)  # The last word also decides the order.
+                    record.inbox[id_] = kind in ("add", "click-add")
+                if ids and kind.startswith("click"):
+                    record.clicked = ids[-1]
+            case ["off", [*groups]] if all(
+                type(group) is int and 0 <= group < _MOST_GROUPS for group in groups
             ):
-                yield seq, kind, ids
-            case [int(seq), "off", [*groups]] if all(
-                type(group) is int and 0 <= group < 10_000 for group in groups
-            ):
-                yield seq, "off", groups
+                record.off = tuple(groups)
+    if not record.news:
+        record.log.deliver()
