@@ -18,9 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.components.address import correct_address
 from app.links import UnknownDigestError, shorten, spell_out
 
 Groups = tuple[tuple[str, ...], ...]
@@ -103,6 +105,8 @@ _RECENT = "munkey-url:recent"
 _READ = "munkey-url:read"  # whether this run took its state from the URL
 _PAGE = "munkey-url:page"
 _TOUCHED = "munkey-url:touched"
+_TURNED = "munkey-url:turned"  # whether this run came to another page than the last one
+_BARE = "munkey-url:bare"  # there until the browser has put the query behind the page's address
 _MESSAGES = "munkey-messages"
 # A click made before the browser has shown the newest URL still brings an older one along.
 _LATE_SECONDS = 3.0
@@ -309,12 +313,18 @@ def url_is_news(page: str) -> bool:
     turned = session.get(_PAGE, page) != page
     touched = bool(session.pop(_TOUCHED, False))
     session[_PAGE] = page
+    session[_TURNED] = turned and _WRITTEN in session
     if _WRITTEN not in session:
         return True
     written, when = session[_WRITTEN]
-    # Streamlit empties the query when a person turns to another page of the app.
-    if current == written or touched or turned:
+    if current == written:
+        session.pop(_BARE, None)
         return False
+    if touched or (not current and not turned and _BARE in session):
+        return False
+    if turned:
+        # Streamlit's menu leaves the query out; a step back to another page brings its own along.
+        return bool(current)
     late = time.monotonic() - when < _LATE_SECONDS and current in session.get(_RECENT, [])
     return not late
 
@@ -377,7 +387,11 @@ def write_url(forgotten: Groups) -> None:
     query = shorten(query, _LONG)
     session = st.session_state
     behind = st.query_params.to_dict() != query
-    if behind:
+    turned = session.pop(_TURNED, False)
+    if behind and turned:
+        correct_address(session[_PAGE], urlencode(query))
+        session[_BARE] = True
+    elif behind:
         st.query_params.from_dict(query)
     # The browser shows what was just read from it, so no older URL is under way: somebody who
     # goes back twice in a row means it.

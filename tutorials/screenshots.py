@@ -1,7 +1,7 @@
 """Take the README's pictures from the real app: `python tutorials/screenshots.py`.
 
 It starts `munkey app` on the default bundle, deletes two keys in Chromium and photographs the
-Forget page in light and dark, then the Privacy and the Compare page on a canonical forget set.
+Forget page in light and dark, then the Memory map, Explain, Privacy and Compare.
 """
 
 import shutil
@@ -47,6 +47,34 @@ def photograph(browser: Browser, url: str, scheme: str) -> None:
     page.screenshot(path=IMAGES / f"forget-{scheme}.png")
 
 
+def photograph_map(browser: Browser, url: str) -> None:
+    """Ten of the best-known bags deleted, and who answers for one of them now."""
+    page = browser.new_context(color_scheme="light", viewport=SIZE).new_page()
+    page.goto(f"{url}/?class=8&show=memorised")
+    page.get_by_role("option").first.wait_for(timeout=60_000)
+    for number in range(10):
+        page.get_by_role("option").nth(number).click()
+    page.get_by_role("button", name="Delete 10 keys").click(timeout=60_000)
+    page.get_by_text("10 keys deleted").wait_for(timeout=60_000)
+    gone = page.locator(".mk-card .mk-pic").first.get_attribute("alt")
+    page.get_by_role("link", name="Memory map").click()
+    page.get_by_placeholder("Image id").fill(str(gone).split(" ")[0])
+    page.get_by_placeholder("Image id").press("Enter")
+    page.get_by_text("Who answers now").wait_for(timeout=60_000)
+    page.wait_for_timeout(5000)
+    page.screenshot(path=IMAGES / "map-light.png")
+
+
+def photograph_explain(browser: Browser, url: str) -> None:
+    page = browser.new_context(color_scheme="light", viewport=SIZE).new_page()
+    page.goto(f"{url}/explain")
+    page.get_by_role("button", name="Look at the image it knows best").click(timeout=60_000)
+    page.get_by_text("Convergence error").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Which memories made").evaluate("e => e.scrollIntoView()")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=IMAGES / "explain-light.png")
+
+
 def photograph_page(browser: Browser, url: str, page_name: str, wait_for_text: str) -> None:
     page = browser.new_context(color_scheme="light", viewport=SIZE).new_page()
     page.goto(f"{url}/{page_name}?of=random-10pct")
@@ -66,9 +94,14 @@ def main() -> None:
         wait_for(f"{url}/_stcore/health")
         with sync_playwright() as playwright:
             found = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(
+                executable_path=found,
+                args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+            )
             for scheme in ("light", "dark"):
                 photograph(browser, url, scheme)
+            photograph_map(browser, url)
+            photograph_explain(browser, url)
             photograph_page(browser, url, "privacy", "LiRA online")
             photograph_page(browser, url, "compare", "Every method, every figure")
     finally:

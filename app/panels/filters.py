@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app import state
@@ -22,8 +24,6 @@ def filters(session: Session) -> None:
     """
     if state.hidden("filters"):
         return
-    names, owners = session.studio.classes, session.studio.owners
-    word = owner_word(session)
     show, classes = st.columns(2, gap="small")
     owner, find = st.columns(2, gap="small")
     show.selectbox(
@@ -33,22 +33,10 @@ def filters(session: Session) -> None:
         label_visibility="collapsed",
         **state.widget("show", _first_page),
     )
-    classes.multiselect(
-        "Class",
-        range(len(names)),
-        format_func=names.__getitem__,
-        placeholder="All classes",
-        label_visibility="collapsed",
-        **state.widget("class", _first_page),
-    )
-    owner.selectbox(
-        word.capitalize(),
-        ["", *owners],
-        format_func=lambda name: f"{name} ({owners[name]})" if name else f"All {word}s",
-        disabled=not owners,
-        label_visibility="collapsed",
-        **state.widget("owner", _first_page),
-    )
+    with classes:
+        class_filter(session, _first_page)
+    with owner:
+        owner_filter(session, _first_page)
     find.text_input(
         "Image id",
         placeholder="Image id, or a part of it",
@@ -68,6 +56,32 @@ def _orders(session: Session) -> list[str]:
     if session.studio.explain.influence() is None:
         missing.add("influential")
     return [name for name in state.SHOW if name not in missing]
+
+
+def class_filter(session: Session, then: Callable[[], None] | None = None) -> None:
+    """Which classes a page shows. then: called after a person has changed it."""
+    names = session.studio.classes
+    st.multiselect(
+        "Class",
+        range(len(names)),
+        format_func=names.__getitem__,
+        placeholder="All classes",
+        label_visibility="collapsed",
+        **state.widget("class", then),
+    )
+
+
+def owner_filter(session: Session, then: Callable[[], None] | None = None) -> None:
+    """Whose images a page shows. then: called after a person has changed it."""
+    owners, word = session.studio.owners, owner_word(session)
+    st.selectbox(
+        word.capitalize(),
+        ["", *owners],
+        format_func=lambda name: f"{name} ({owners[name]})" if name else f"All {word}s",
+        disabled=not owners,
+        label_visibility="collapsed",
+        **state.widget("owner", then),
+    )
 
 
 def _draw_controls() -> None:

@@ -16,11 +16,11 @@ from app.components.memory_map import (
     take_event,
 )
 from app.panels.basket import delete_button
+from app.panels.filters import class_filter, owner_filter
 from app.panels.map_colours import Colouring, Mask, colouring, labels, offered, owners
 from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
 from app.panels.near import warning
 from app.panels.retrain import PROJECT, retrain_panel
-from app.panels.words import owner_word
 from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.types import Projection
@@ -88,25 +88,11 @@ def _controls(session: Session) -> None:
             **state.widget("colour", _all_groups),
         )
     if filters:
-        names, known = session.studio.classes, session.studio.owners
-        word = owner_word(session)
-        one, other, *cells = cells
-        one.multiselect(
-            "Classes",
-            range(len(names)),
-            format_func=names.__getitem__,
-            placeholder="All classes",
-            label_visibility="collapsed",
-            **state.widget("class"),
-        )
-        other.selectbox(
-            word.capitalize(),
-            ["", *known],
-            format_func=lambda name: f"{name} ({known[name]})" if name else f"All {word}s",
-            disabled=not known,
-            label_visibility="collapsed",
-            **state.widget("owner"),
-        )
+        classes, owner, *cells = cells
+        with classes:
+            class_filter(session)
+        with owner:
+            owner_filter(session)
     if settings:
         space, layout = cells
         space.selectbox(

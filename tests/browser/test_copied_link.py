@@ -104,7 +104,7 @@ def test_a_copied_link_opens_the_same_screen_elsewhere(name, page, other, url, s
         expect(one.get_by_role("button", name=re.compile("Retrain now"))).to_have_count(0)
         expect(one.get_by_text("was not followed to the letter")).to_have_count(0)
     if name in ("map", "explain"):
-        expect(other.get_by_text(some[3]).first).to_be_visible()
+        expect(other.get_by_text(some[3]).locator("visible=true").first).to_be_visible()
 
 
 def test_a_link_can_take_the_menu_away(page, url):
@@ -129,5 +129,9 @@ def test_back_and_forward_between_pages_and_within_one(page, url, some):
     expect(page.get_by_text("1 picked")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name=HEADINGS[""])).to_be_visible()
+    expect(page.get_by_text("1 picked")).to_be_visible()
     page.go_forward()
     expect(page.get_by_role("heading", name=HEADINGS["map"])).to_be_visible()
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_text("0 picked")).to_be_visible()

@@ -182,6 +182,26 @@ def test_a_burst_of_clicks_reaches_python_once(open_app: Opener) -> None:
     assert app.shown_selected() == []
 
 
+def test_a_lost_message_is_sent_again(open_app: Opener) -> None:
+    app = open_app(take=1)
+    lost: int = app.page.evaluate(
+        """() => {
+          const [log] = window.munkeyActionLogs.values();
+          const send = log.send;
+          window.lost = 0;
+          log.send = (...message) => (window.lost++ ? send(...message) : undefined);
+          return window.lost;
+        }"""
+    )
+    assert lost == 0
+    app.tile(1).click()
+    app.page.wait_for_function("window.lost > 1")
+    app.expect_basket(1)
+    app.settle()
+    assert app.events() == [[["img-001"], []]]
+    assert app.page.evaluate("[...window.munkeyActionLogs.values()][0].pending.length") == 0
+
+
 def test_shift_click_makes_a_range_like_the_tile_last_toggled(open_app: Opener) -> None:
     app = open_app(take=1)
     app.tile(2).click()

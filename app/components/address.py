@@ -1,0 +1,27 @@
+"""The browser's address, corrected without a new entry in its history."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+# Streamlit's own way of setting the query adds an entry, and a turn to another page has just
+# added one without any query: a step back would stop there, at a screen that nobody has seen.
+_JS = """
+export default function ({ data }) {
+  const { pathname, search } = window.location;
+  const wanted = data.query ? "?" + data.query : "";
+  if (search === wanted || pathname.split("/").pop() !== data.page) return;
+  window.history.replaceState(window.history.state, "", pathname + wanted);
+}
+"""
+_CSS = ".st-key-munkey-address { position: absolute; width: 0; height: 0; }"
+
+_component = st.components.v2.component("munkey_address", css=_CSS, js=_JS, isolate_styles=False)
+
+
+def correct_address(page: str, query: str) -> None:
+    """Make the address of this page end in this query, encoded; once, and if it is still there.
+
+    page: the last part of the path, empty for the first page.
+    """
+    _component(key="munkey-address", data={"page": page, "query": query})
