@@ -48,9 +48,9 @@ def photograph(browser: Browser, url: str, scheme: str) -> None:
 
 
 def photograph_map(browser: Browser, url: str) -> None:
-    """Ten of the best-known bags deleted, and who answers for one of them now."""
+    """The ten best-known images deleted, and who answers for one of them now."""
     page = browser.new_context(color_scheme="light", viewport=SIZE).new_page()
-    page.goto(f"{url}/?class=8&show=memorised")
+    page.goto(url)
     page.get_by_role("option").first.wait_for(timeout=60_000)
     for number in range(10):
         page.get_by_role("option").nth(number).click()
@@ -58,6 +58,7 @@ def photograph_map(browser: Browser, url: str) -> None:
     page.get_by_text("10 keys deleted").wait_for(timeout=60_000)
     gone = page.locator(".mk-card .mk-pic").first.get_attribute("alt")
     page.get_by_role("link", name="Memory map").click()
+    page.locator(".mkmap[data-drawn]").wait_for(timeout=60_000)
     page.get_by_placeholder("Image id").fill(str(gone).split(" ")[0])
     page.get_by_placeholder("Image id").press("Enter")
     page.get_by_text("Who answers now").wait_for(timeout=60_000)
