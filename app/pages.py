@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from app import state
-from app.panels.explain_subject import look_at
+from app.panels.ask import look_at
 
 # URL path, which is also how code names a page → module of app.views, title.
 _PAGES = {

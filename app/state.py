@@ -89,13 +89,12 @@ OWN_PICTURE = "munkey-own-picture"  # (bundle's digest, uint8 (1, H, W[, 3])) of
 OWN_CHOSEN = "munkey-own-chosen"  # whether Explain is about that picture while "query" is empty
 MAP = "munkey-map"  # the memory map, whose clicks and lassos go into the basket
 MAP_CLICKED = "munkey-map-clicked"  # the id of the point clicked last
-MAP_FIND = "munkey-map-find"  # the field for a query, and why it was not followed
-MAP_REFUSED = "munkey-map-refused"
+MAP_FIND = "munkey-map-find"  # the field for a query
 EXPLAIN_CHOICE = "munkey-explain-choice"  # Explain's galleries: whose click chooses the image
 EXPLAIN_CHANGED = "munkey-explain-changed"
-EXPLAIN_FIND = "munkey-explain-find"  # the field for an id, and why it was not followed
-EXPLAIN_REFUSED = "munkey-explain-refused"
+EXPLAIN_FIND = "munkey-explain-find"  # the field for an id
 EXPLAIN_FILE = "munkey-explain-file"
+REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
 _PREFIX = "munkey:"

@@ -12,9 +12,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
+
+T = TypeVar("T")
 
 _HERE = Path(__file__).parent
 
@@ -23,6 +25,15 @@ def script(name: str) -> str:
     """The text of a component's script, with the log's before it."""
     files = ("action_log.js", name)
     return "\n".join((_HERE / file).read_text(encoding="utf-8") for file in files)
+
+
+def kept(name: str, make: type[T]) -> T:
+    """What the session keeps under a name, made at the first need."""
+    record = st.session_state.get(name)
+    if not isinstance(record, make):
+        record = make()
+        st.session_state[name] = record
+    return record
 
 
 @dataclass

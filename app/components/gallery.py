@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.components.action_log import ActionLog, script
+from app.components.action_log import ActionLog, kept, script
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_gallery:"
@@ -125,7 +125,7 @@ def gallery(
         ValueError: Two tiles have one id, or a source is no ``data:image/`` URI.
     """
     _check(tiles)
-    record = _record(key)
+    record = kept(_STATE_PREFIX + key, _Record)
     ids = {tile.id for tile in tiles}
     current = frozenset(selected) | {tile.id for tile in tiles if tile.state == "basket"}
     record.shown |= ids
@@ -165,7 +165,7 @@ def take_event(
     receiving the event and storing the basket nothing else should happen; ``apply`` makes even
     that airtight, because the event counts as handed out only when ``apply`` has returned.
     """
-    record = _record(key)
+    record = kept(_STATE_PREFIX + key, _Record)
     _receive(key, record)
     if not record.inbox:
         return None
@@ -178,15 +178,6 @@ def take_event(
     record.inbox.clear()
     record.log.deliver()
     return event if apply is None else None
-
-
-def _record(key: str) -> _Record:
-    name = _STATE_PREFIX + key
-    record = st.session_state.get(name)
-    if not isinstance(record, _Record):
-        record = _Record()
-        st.session_state[name] = record
-    return record
 
 
 def _receive(key: str, record: _Record) -> None:

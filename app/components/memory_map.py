@@ -3,8 +3,7 @@
 Plotly draws the points on the graphics card; what a person does with them is handled here, since
 Streamlit's chart can neither clear a selection nor treat Shift as "take out". The browser names
 images by their ids, never by positions or point numbers, and Python checks each id that comes
-back. As with the gallery, the browser numbers its actions and repeats them until Python has
-acknowledged them, so none is lost and none flips back. ``memory_map.js`` is the other half.
+back through an :class:`~app.components.action_log.ActionLog`. ``memory_map.js`` is the other half.
 
 What never changes (:class:`Points`) travels as one message of bytes that Streamlit's cache keeps
 in the browser; what does (:class:`Scene`) is small:
@@ -27,15 +26,15 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from app.components.action_log import ActionLog, script
+from app.components.action_log import ActionLog, kept, script
 from app.components.plotly_library import plotly_library
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_memory_map:"
 _JS = script("memory_map.js")
 MAX_WANTED = 200
-_MOST_GROUPS = 10_000
 """So many pictures are asked for at once, at most."""
+_MOST_GROUPS = 10_000
 
 # One script for all three, which tell by their data what they are: parts of one map have to be in
 # one module to know each other.
@@ -209,7 +208,7 @@ def memory_map(
             only when this has returned (see :func:`take_event`).
         height: Of the points' area, in CSS pixels.
     """
-    record = _record(key)
+    record = kept(_STATE_PREFIX + key, _Record)
     record.ids = cloud.ids
 
     def received() -> None:
@@ -242,7 +241,7 @@ def memory_map(
 
 def take_event(key: str, apply: Callable[[MapEvent], None]) -> bool:
     """Hand what the person did to `apply`, once; return whether there was anything."""
-    record = _record(key)
+    record = kept(_STATE_PREFIX + key, _Record)
     _receive(key, record)
     if not record.news:
         return False
@@ -265,7 +264,7 @@ def map_pictures(key: str, answer: Callable[[str], tuple[str, str] | None]) -> N
 
     answer: id → data URI and one line about the image; None for an id that is not known.
     """
-    record = _record(key)
+    record = kept(_STATE_PREFIX + key, _Record)
     name = key + "-mkmap-part-pictures"
     state = st.session_state.get(name)
     wanted = state.get("wanted") if isinstance(state, Mapping) else None
@@ -291,15 +290,6 @@ def _value(value: Value | None) -> dict[str, Any] | None:
         return None
     plain = {name: getattr(value, name) for name in ("name", "factor", "digits", "signed", "unit")}
     return plain | {"values": _base64(value.values, "<f4")}
-
-
-def _record(key: str) -> _Record:
-    name = _STATE_PREFIX + key
-    record = st.session_state.get(name)
-    if not isinstance(record, _Record):
-        record = _Record()
-        st.session_state[name] = record
-    return record
 
 
 def _receive(key: str, record: _Record) -> None:

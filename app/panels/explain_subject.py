@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -11,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import models, services, state
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
+from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
 from app.panels.words import class_name, count
 from app.services import Session
 from munkey_core.errors import BadInputError
@@ -101,14 +101,6 @@ def _states(session: Session, key: str) -> tuple[State, ...]:
 # -- choosing ------------------------------------------------------------------------------------
 
 
-def look_at(id_: str) -> None:
-    """Make the page be about an image of the bundle, and about what the model takes it for."""
-    state.put("target", state.PREDICTED)
-    st.session_state[state.OWN_CHOSEN] = False
-    st.session_state.pop(state.EXPLAIN_REFUSED, None)
-    state.change("query", id_)
-
-
 def take_clicks() -> None:
     """Follow a click in one of the page's galleries; call it before anything is drawn."""
     before = state.get("query"), st.session_state.get(state.OWN_CHOSEN)
@@ -139,17 +131,9 @@ def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
     with st.container(horizontal=True, gap="small"):
         _other_images(session, chosen)
     find, room = st.columns([2, 3], gap="small")
-    find.text_input(
-        "Image id",
-        key=state.EXPLAIN_FIND,
-        placeholder="Image id, e.g. " + session.studio.test_ids()[0],
-        max_chars=100,
-        label_visibility="collapsed",
-        on_change=_find,
-    )
-    refused = st.session_state.get(state.EXPLAIN_REFUSED)
-    if refused:
-        st.error(refused)
+    with find:
+        id_field(session, state.EXPLAIN_FIND)
+    refusal(state.EXPLAIN_FIND)
     return room
 
 
@@ -158,7 +142,7 @@ def _other_images(session: Session, chosen: Seen | None) -> None:
         "A random test image",
         icon=":material/shuffle:",
         width="stretch",
-        on_click=_random_test_image,
+        on_click=look_at_random,
         key="explain-random",
     )
     if not state.hidden("own"):
@@ -174,29 +158,6 @@ def _tile(session: Session, id_: str) -> Tile:
         state="deleted" if gone else "kept",
         alt=f"{class_name(session, id_)}, {id_}, {'deleted' if gone else 'in the basket'}",
     )
-
-
-def _find() -> None:
-    """Follow an id that a person typed, or say why not and change nothing."""
-    session, typed = services.current(), st.session_state[state.EXPLAIN_FIND].strip()
-    if typed and session.studio.can_ask(typed):
-        st.session_state[state.EXPLAIN_FIND] = ""
-        look_at(typed)
-    elif typed:
-        st.session_state[state.EXPLAIN_REFUSED] = _not_here(session, typed)
-
-
-def _not_here(session: Session, id_: str) -> str:
-    studio = session.studio
-    examples = " or ".join(state.plain(ids[0]) for ids in (studio.private_ids(), studio.test_ids()))
-    return (
-        f"No training or test image has the id {state.quoted(id_)}. Wanted: a whole id, e.g. "
-        f"{examples}."
-    )
-
-
-def _random_test_image() -> None:
-    look_at(random.choice(services.current().studio.test_ids()))
 
 
 def _own(session: Session, chosen: Seen | None) -> None:
@@ -221,7 +182,7 @@ def _uploaded() -> None:
         image = session.studio.read_image(file.getvalue())
     except BadInputError as error:
         reason = state.plain(str(error))
-        st.session_state[state.EXPLAIN_REFUSED] = f"This file can't be used: {reason}"
+        refuse(state.EXPLAIN_FIND, f"This file can't be used: {reason}")
         return
     st.session_state[state.OWN_PICTURE] = (session.studio.digest, image)
     _look_at_own()

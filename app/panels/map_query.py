@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 import streamlit as st
 
-from app import services, state
+from app import state
 from app.components.memory_map import Link, Query
 from app.components.prediction import Series, card, legend, percent
 from app.pages import link
 from app.panels.answers import neighbours, row
+from app.panels.ask import id_field, look_at, look_at_random, refusal
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
@@ -111,24 +110,15 @@ def _placement_before(session: Session, id_: str, space: str, method: str) -> Pl
 def query_panel(session: Session) -> None:
     """The ways to a query, and who answers for it."""
     st.markdown("**Who answers for an image?**")
-    st.text_input(
-        "Image id",
-        key=state.MAP_FIND,
-        placeholder="Image id, e.g. " + session.studio.test_ids()[0],
-        max_chars=100,
-        label_visibility="collapsed",
-        on_change=_find,
-    )
+    id_field(session, state.MAP_FIND)
     with st.container(horizontal=True, gap="small"):
-        st.button("Random test image", on_click=_random, key="map-random")
+        st.button("Random test image", on_click=look_at_random, key="map-random")
         clicked = st.session_state.get(state.MAP_CLICKED)
         if clicked and clicked != state.get("query") and session.studio.can_ask(clicked):
-            st.button("The point I clicked", on_click=_ask, args=(clicked,), key="map-clicked")
+            st.button("The point I clicked", on_click=look_at, args=(clicked,), key="map-clicked")
         if state.get("query"):
-            st.button("Remove", on_click=_ask, args=("",), key="map-no-query")
-    refused = st.session_state.get(state.MAP_REFUSED)
-    if refused:
-        st.error(refused)
+            st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
+    refusal(state.MAP_FIND)
     if state.get("query"):
         try:
             _card(session, state.get("query"))
@@ -179,29 +169,3 @@ def _note(session: Session, id_: str) -> str:
     if session.studio.is_forgotten(id_):
         return "A training image whose key is deleted."
     return "A training image with a key of its own."
-
-
-def _ask(id_: str) -> None:
-    st.session_state.pop(state.MAP_REFUSED, None)
-    state.put("target", state.PREDICTED)
-    state.change("query", id_)
-
-
-def _random() -> None:
-    _ask(random.choice(services.current().studio.test_ids()))
-
-
-def _find() -> None:
-    """Follow an id that a person typed, or say why not and change nothing."""
-    studio, typed = services.current().studio, st.session_state[state.MAP_FIND].strip()
-    if typed and studio.can_ask(typed):
-        st.session_state[state.MAP_FIND] = ""
-        _ask(typed)
-    elif typed:
-        examples = " or ".join(
-            state.plain(ids[0]) for ids in (studio.private_ids(), studio.test_ids())
-        )
-        st.session_state[state.MAP_REFUSED] = (
-            f"No training or test image has the id {state.quoted(typed)}. Wanted: a whole id, "
-            f"e.g. {examples}."
-        )

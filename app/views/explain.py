@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import components, services, state
 from app.pages import link
+from app.panels.ask import look_at
 from app.panels.explain_exemplars import attribution, exemplars, verdict
 from app.panels.explain_influence import influence
 from app.panels.explain_pathways import pathways
@@ -18,7 +19,6 @@ from app.panels.explain_subject import (
     about,
     chooser,
     explained_class,
-    look_at,
     seen,
     take_clicks,
 )
