@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from munkey_core.types import (
     PathwayReport,
     PixelAttribution,
     Progress,
+    Record,
     SanityCheck,
 )
 
@@ -44,9 +46,15 @@ class Explanations:
         self._predictor = predictor
         self._neighbours = neighbours
         self._view = view
-        # In the order of the neighbour table.
-        self._records = (*bundle.records_of(PRIVATE), *bundle.records_of(TEST))
-        self._ids = {record.id for record in self._records}
+
+    @cached_property
+    def _records(self) -> tuple[Record, ...]:
+        """In the order of the neighbour table."""
+        return (*self._bundle.records_of(PRIVATE), *self._bundle.records_of(TEST))
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(record.id for record in self._records)
 
     def exemplars(
         self, subject: Subject, target: int | None = None, without: Sequence[str] | None = None
