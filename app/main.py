@@ -14,11 +14,12 @@ import streamlit as st  # noqa: E402
 
 st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide")
 
-from app import services, state  # noqa: E402
+from app import models, services, state  # noqa: E402
 from app.components.plotly_library import plotly_library_soon  # noqa: E402
-from app.components.style import use_style  # noqa: E402
+from app.components.style import use_picture_size, use_style  # noqa: E402
 from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
+from app.panels.without_pictures import banner  # noqa: E402
 from munkey_core.errors import MunkeyError  # noqa: E402
 
 
@@ -30,7 +31,11 @@ def main() -> None:
     try:
         session = services.enter(page.url_path)
     except MunkeyError as error:
-        _no_model(str(error))
+        if page.url_path == "own":  # which needs no model: it makes one
+            state.write_url(())
+            page.run()
+        else:
+            _no_model(str(error))
         return
     if menu == state.hidden("menu"):
         st.rerun()  # The link, which is read only now, says otherwise than the last run's.
@@ -38,7 +43,10 @@ def main() -> None:
     if state.messages():
         lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")
+    use_picture_size(session.studio.picture_source.image_size)
     sidebar(session)
+    models.find_pictures(session.studio)
+    banner(session)
     page.run()
     plotly_library_soon()
 
@@ -50,6 +58,8 @@ def _no_model(reason: str) -> None:
         "`munkey bundles` lists the models that are found here. `MUNKEY_BUNDLES` names the folder "
         "to look in, `MUNKEY_BUNDLE` the model to open."
     )
+    if not state.hidden("menu"):
+        st.markdown("Or make one: **Your own images** in the menu above trains it.")
 
 
 main()

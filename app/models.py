@@ -13,18 +13,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from munkey_core.errors import BundleError
+from app.components.blank_picture import blank_picture
+from munkey_core.errors import BundleError, MunkeyError
 from munkey_core.studio import Studio, list_bundles
 from munkey_core.types import BundleInfo
 
 _MAX_PICTURES = 20_000
-_NO_PICTURE = (
-    "data:image/svg+xml;base64,"
-    + base64.b64encode(
-        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28">'
-        b'<path fill="#8a94a3" fill-opacity=".35" d="M0 0h28v28H0z"/></svg>'
-    ).decode()
-)
+_PATIENCE = 3.0  # seconds to wait for pictures from elsewhere before a page is drawn without
 
 
 class Pictures:
@@ -36,15 +31,19 @@ class Pictures:
         self._lock = threading.Lock()
 
     def uri(self, id_: str) -> str:
-        """A grey square stands for a picture that the bundle may not carry."""
+        """Class and number stand for a picture that isn't here, or not yet."""
         with self._lock:
             if id_ in self._uris:
                 self._uris.move_to_end(id_)
                 return self._uris[id_]
+        record = self._studio.record(id_)
+        blank = blank_picture(id_, record.label, self._studio.classes[record.label])
+        if not self._studio.pictures.ready:
+            return blank
         try:
             uri = as_uri(self._studio.picture(id_))
-        except BundleError:
-            uri = _NO_PICTURE
+        except MunkeyError:  # one file of many is gone or damaged
+            return blank
         with self._lock:
             self._uris[id_] = uri
             while len(self._uris) > _MAX_PICTURES:
@@ -94,12 +93,32 @@ def _shared(path: str, digest: str) -> Shared:
     gc.freeze()
     # The first deletion should not wait for what it needs to know about everybody's neighbours.
     threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    find_pictures(studio)
     return Shared(studio, Pictures(studio))
 
 
-def shared(name: str) -> Shared:
-    """The loaded bundle, loaded anew when the one on disk is another. Raises MunkeyError."""
+def find_pictures(studio: Studio) -> None:
+    """Look for the pictures of a model that came without; what takes long goes on in a thread."""
+    if studio.pictures.ready or studio.pictures.state == "searching":
+        return
+    search = threading.Thread(target=studio.find_pictures, name="pictures", daemon=True)
+    search.start()
+    search.join(_PATIENCE)
+
+
+@st.cache_resource(show_spinner="Loading the other memory…", max_entries=4)
+def _in_mode(path: str, digest: str, mode: str) -> Shared:
+    common = _shared(path, digest)
+    studio = common.studio.in_mode(mode)
+    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    return Shared(studio, common.pictures)
+
+
+def shared(name: str, mode: str = "") -> Shared:
+    """The loaded bundle, loaded anew when the one on disk is another. mode: one of its modes,
+    empty for its own. Raises MunkeyError."""
     path = location(name)
     manifest = Path(path, "manifest.json")
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
-    return _shared(path, digest)
+    common = _shared(path, digest)
+    return common if mode in ("", common.studio.mode) else _in_mode(path, digest, mode)

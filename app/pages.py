@@ -17,6 +17,7 @@ _PAGES = {
     "explain": ("explain", "Explain"),
     "privacy": ("privacy", "Privacy"),
     "compare": ("compare", "Compare"),
+    "own": ("own_data", "Your own images"),
     "about": ("about", "About this model"),
 }
 _FIRST = "forget"
@@ -33,6 +34,11 @@ def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
     if not state.hidden("menu") and st.button(label, icon=icon, key=key):
         look_at(id_)
         st.switch_page(_page(name))
+
+
+def turn_to(name: str) -> None:
+    """Leave this page for another one."""
+    st.switch_page(_page(name))
 
 
 def _page(name: str) -> Page:

@@ -133,6 +133,11 @@ def _open(name: str, renew: bool) -> Session:
         state.reject("bundle", name, str(error))
         name = state.default_bundle()
         common = shared(name)
+    mode = state.get("mode")
+    if mode and mode not in common.studio.modes:
+        state.reject("mode", mode, f"a mode of {state.plain(common.studio.title)}")
+    elif mode:
+        common = shared(name, mode)
     if session is None or renew or session.studio.digest != common.studio.digest:
         return Session(name, common.studio.session(), common.pictures)
     return session
@@ -198,6 +203,18 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
             f"{studio.title} ({some}{', …' if len(unknown) > 3 else ''}): left out."
         )
     return known
+
+
+def other_model() -> None:
+    """Ids, classes and owners of one data set mean nothing in another."""
+    of_a_data_set = ("basket", "class", "owner", "find", "page", "query", "target", "off", "of")
+    for name in ("mode", *of_a_data_set):
+        state.change(name, state.default(name))
+
+
+def other_mode() -> None:
+    """Both modes have the same images: what is deleted stays deleted in the other one."""
+    state.put("forgotten", current().groups)
 
 
 # -- picking -----------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ FIGURES = {
 }
 FAMILIES = ("by-design", "post-hoc", "oracle", "original")
 SORTS = ("name", "gap", "seconds", "test", "retain", "forget", "attack", "same", "kl", "quality")
+MODES = {"joint": "Joint", "exact": "Exact"}
 SPACES = {"keys": "Keys", "tokens": "Exemplar tokens"}
 LAYOUTS = {"umap": "UMAP", "pca": "PCA"}
 COLOURS = {
@@ -58,7 +59,7 @@ PIXEL_METHODS = {
 CONTROLS = {
     "menu": "the menu of pages",
     "filters": "filters and draws",
-    "own": "the upload of an own image",
+    "own": "own images: the upload of one, and the training on many",
     "delete": "deleting keys",
     "history": "undo and the list of deletions",
     "jobs": "retraining and comparing",
@@ -86,6 +87,7 @@ ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
 RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
 OWN_EARLIER = "munkey-own-earlier"  # picture → (generation, probabilities), the newest two
 OWN_PICTURE = "munkey-own-picture"  # (bundle's digest, uint8 (1, H, W[, 3])) of the newest upload
+PICTURES_SEEN = "munkey-pictures-seen"  # digest of the bundle whose missing pictures were told of
 OWN_CHOSEN = "munkey-own-chosen"  # whether Explain is about that picture while "query" is empty
 MAP = "munkey-map"  # the memory map, whose clicks and lassos go into the basket
 MAP_CLICKED = "munkey-map-clicked"  # the id of the point clicked last
@@ -94,6 +96,12 @@ EXPLAIN_CHOICE = "munkey-explain-choice"  # Explain's galleries: whose click cho
 EXPLAIN_CHANGED = "munkey-explain-changed"
 EXPLAIN_FIND = "munkey-explain-find"  # the field for an id
 EXPLAIN_FILE = "munkey-explain-file"
+OWN_SOURCE = "munkey-own-source"  # the chooser of images to train on
+OWN_UPLOAD = "munkey-own-upload"  # (file's id, file's name, Background) of the newest archive
+OWN_UPLOADS = "munkey-own-uploads"  # how many archives were taken; a new uploader for each
+OWN_OFFER = "munkey-own-offer"  # (source, Background) of what is known about the chosen images
+OWN_NAME = "munkey-own-name"  # the field for the new model's name
+OWN_NAMED = "munkey-own-named"  # (source, name) that a person gave
 REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
@@ -183,6 +191,12 @@ def _numbers(raw: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(part) for part in raw.split()))
 
 
+def _model(raw: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", raw):
+        raise BadValueError("the name of a model: at most 40 letters, digits, - and _")
+    return raw
+
+
 def _ids(raw: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
 
@@ -199,6 +213,7 @@ def _dump_groups(groups: Groups) -> str:
 
 PROPERTIES = (
     Property("bundle", "", _text(100)),
+    Property("mode", "", _choice(MODES)),
     Property("show", "memorised", _choice(SHOW)),
     Property("class", (), _numbers, lambda value: " ".join(map(str, value))),
     Property("owner", "", _text(100)),
@@ -221,6 +236,8 @@ PROPERTIES = (
     Property("hide", (), _some(tuple(CONTROLS)), " ".join),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
+    Property("data", "", _text(200)),
+    Property("training", "", _model),
     Property("basket", (), _ids, " ".join),
     Property("forgotten", (), _groups, _dump_groups),
 )

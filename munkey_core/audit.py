@@ -89,7 +89,9 @@ class ForgettingAudit:
         seconds = {name: [outputs.seconds for outputs in found[name]] for name in found}
         yield [
             Entry(BEFORE, "original", found[BEFORE], ORACLE),
-            Entry(AFTER, "by-design", found[AFTER], ORACLE, seconds[AFTER]),
+            Entry(
+                AFTER, "by-design", found[AFTER], ORACLE, seconds[AFTER], exact=self.evidence.exact
+            ),
             Entry(ORACLE, "oracle", found[ORACLE], None, seconds[ORACLE]),
             Entry(PLAIN_BEFORE, "original", found[PLAIN_BEFORE], PLAIN_ORACLE),
             Entry(PLAIN_ORACLE, "oracle", found[PLAIN_ORACLE], None, seconds[PLAIN_ORACLE]),

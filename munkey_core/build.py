@@ -7,6 +7,7 @@ training → τ, s_0, K → memorisation, influence → maps → bundle. Finishe
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import platform
@@ -15,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,13 +28,23 @@ from torch import Tensor
 
 import munkey_core
 from munkey_core.bank import MemoryBank
-from munkey_core.bundle import CARD, NOTICE, RECIPE, Bundle, FittedMap, Manifest, write_bundle
+from munkey_core.bundle import (
+    CARD,
+    EXACT_MODE,
+    JOINT_MODE,
+    NOTICE,
+    RECIPE,
+    Bundle,
+    FittedMap,
+    Manifest,
+    write_bundle,
+)
 from munkey_core.calibration import choose_ensemble
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
-from munkey_core.data.splits import Splits, make_splits
+from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.encoder import (
     Encoded,
     EncoderTraining,
@@ -41,7 +52,8 @@ from munkey_core.encoder import (
     concatenate,
     encode_inputs,
 )
-from munkey_core.errors import BundleError, TrainingError
+from munkey_core.errors import BadInputError, BundleError, TrainingError
+from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
@@ -53,6 +65,8 @@ from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Pro
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
 _DARK_BORDER = 0.2
+MODES = (JOINT_MODE, EXACT_MODE, "both")
+_STATISTICS_IMAGES = 8000  # more would hardly move a mean or a component
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,14 @@ class _Chosen:
     ensemble: EnsembleConfig
     calibration: dict[str, Any]
     scores: dict[str, Tensor]
+
+    @staticmethod
+    def exact(made: Made, private: Labelled) -> _Chosen:
+        """What an exact mode answers with."""
+        mode = made.mode
+        bank = MemoryBank(private.ids, private.images.keys.clone(), mode.tokens)
+        calibration = made.table["calibration"]
+        return _Chosen(mode.model, bank, mode.ensemble, calibration, dict(mode.scores))
 
 
 class _StageClock:
@@ -90,6 +112,7 @@ class Build:
     thumbnails: whether the images go into the bundle, as their licence allows.
     recipe_text: the recipe's file as its author wrote it, if there is one.
     maps: whether the UMAPs of keys and tokens are fitted, which takes umap-learn and its time.
+    mode: one of MODES: a memory trained together with θ, one written with θ frozen, or both.
     Raises BundleError if `out` exists, TrainingError if the run kept in `<out>.training` is of
     another recipe or data.
     """
@@ -101,6 +124,7 @@ class Build:
     thumbnails: bool
     recipe_text: str = ""
     maps: bool = False
+    mode: str = JOINT_MODE
 
     @cached_property
     def _splits(self) -> Splits:
@@ -113,6 +137,8 @@ class Build:
     def run(self) -> Iterator[Progress]:
         if self.out.exists():
             raise BundleError(f"{self.out} exists already; choose another folder or remove it")
+        if self.mode not in MODES:
+            raise BadInputError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         splits = self._splits
         if self.recipe.model.tokens == "patches":
             check_patches(self.recipe.model, *self.dataset.images.shape[1:3])
@@ -125,24 +151,36 @@ class Build:
         with clock.stage("encoding"):
             parts = yield from self._encode_parts(encoder, splits)
 
-        with clock.stage("training"):
-            training = JointTraining(
-                self.recipe.model,
-                self.recipe.train,
-                self._training_data(splits, parts),
-                self.device,
-                work / "model.ckpt",
-            )
-            yield from training.run()
+        made: Made | None = None
+        if self.mode != JOINT_MODE:
+            with clock.stage("exact mode"):
+                made = yield from self._exact(encoder, splits, parts, work / "exact.ckpt")
 
-        yield Progress("finishing", 0, 2, 0.0)
-        with clock.stage("finishing"):
-            chosen = yield from self._choose(encoder.cpu(), training, splits, parts)
+        if self.mode == EXACT_MODE and made is not None:
+            yield Progress("finishing", 0, 2, 0.0)
+            chosen = _Chosen.exact(made, self._labelled(splits, parts, PRIVATE))
+            encoder.cpu()
+        else:
+            with clock.stage("training"):
+                training = JointTraining(
+                    self.recipe.model,
+                    self.recipe.train,
+                    self._training_data(splits, parts),
+                    self.device,
+                    work / "model.ckpt",
+                )
+                yield from training.run()
+
+            yield Progress("finishing", 0, 2, 0.0)
+            with clock.stage("finishing"):
+                chosen = yield from self._choose(encoder.cpu(), training, splits, parts)
         projections: dict[str, FittedMap] = {}
         if self.maps:
             with clock.stage("maps"):
                 projections = yield from fit_maps(chosen.bank)
         bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds, projections)
+        if made is not None:
+            bundle = self._with_exact(bundle, made)
         yield Progress("finishing", 1, 2, 0.0)
         texts = {CARD: write_card(bundle)}
         texts[RECIPE] = self.recipe_text or self.recipe.to_toml()
@@ -158,7 +196,7 @@ class Build:
         """The folder of unfinished work, checked to be this very run's."""
         work = self.out.with_name(self.out.name + ".training")
         identity = json.dumps(
-            {"recipe": self.recipe.to_dict(), "data": self._data_digest()}, sort_keys=True
+            {"recipe": self.recipe.to_dict(), "data": data_digest(self.dataset)}, sort_keys=True
         )
         named = work / "run.json"
         if not named.exists() or named.read_text() != identity:
@@ -172,12 +210,6 @@ class Build:
         work.mkdir(parents=True, exist_ok=True)
         named.write_text(identity)
         return work
-
-    def _data_digest(self) -> str:
-        digest = hashlib.sha256("\n".join(self.dataset.ids).encode())
-        digest.update(np.ascontiguousarray(self.dataset.images).tobytes())
-        digest.update(self.dataset.labels.tobytes())
-        return digest.hexdigest()
 
     def _encoder(self, splits: Splits, kept: Path) -> Generator[Progress, None, FrozenEncoder]:
         """Train or fetch the encoder and fit its statistics; the generator returns it."""
@@ -202,7 +234,8 @@ class Build:
         # Statistics come from the anchors where there are some: on images that the encoder was
         # trained on its features are cleaner than on any new image.
         public = splits.anchor if len(splits.anchor) else splits.encoder
-        encoder.fit_statistics(data.images[public])
+        spread = -(-len(public) // _STATISTICS_IMAGES)  # images may lie sorted by class
+        encoder.fit_statistics(data.images[public[::spread]])
         partial = kept.with_suffix(".partial")
         torch.save(encoder.state_dict(), partial)
         partial.replace(kept)  # a run killed while saving trains the encoder again
@@ -272,6 +305,49 @@ class Build:
                 yield step
         return _Chosen(model, bank, ensemble, calibration, scores)
 
+    def _exact(
+        self, encoder: FrozenEncoder, splits: Splits, parts: dict[str, Encoded], checkpoint: Path
+    ) -> Generator[Progress, None, Made]:
+        """Make the exact mode; the generator returns it."""
+        on_cpu = copy.deepcopy(encoder).cpu()
+        if self.device.type != "cpu":  # written where it will be verified: bit for bit
+            kind = self.recipe.model.tokens
+            parts = {
+                name: encode_inputs(on_cpu, self.dataset.images[getattr(splits, name)], kind)
+                for name in SPLITS
+            }
+        recipe = self.recipe
+        made: Made | None = None
+        for step in make_exact(
+            on_cpu,
+            recipe.model,
+            recipe.train,
+            recipe.write,
+            {name: self._labelled(splits, parts, name) for name in SPLITS},
+            len(self.dataset.classes),
+            self.device,
+            checkpoint,
+        ):
+            if isinstance(step, Progress):
+                yield step
+            else:
+                made = step
+        assert made is not None
+        return made
+
+    def _labelled(self, splits: Splits, parts: dict[str, Encoded], name: str) -> Labelled:
+        rows = getattr(splits, name)
+        labels = torch.from_numpy(self.dataset.labels[rows])
+        return Labelled(tuple(self.dataset.ids[i] for i in rows), parts[name], labels)
+
+    def _with_exact(self, bundle: Bundle, made: Made) -> Bundle:
+        """The bundle with its exact mode, which is its only one if nothing was trained jointly."""
+        manifest = bundle.manifest
+        table = {**made.table, "provenance": provenance(self.device, made.seconds)}
+        if self.mode == EXACT_MODE:
+            manifest = replace(manifest, training={**manifest.training, "mode": EXACT_MODE})
+        return replace(bundle, manifest=replace(manifest, exact=table), exact=made.mode)
+
     # -- what goes into the bundle beside the weights ------------------------------------------
 
     def _bundle(
@@ -322,6 +398,7 @@ class Build:
     ) -> Manifest:
         data = self.dataset
         names = (PRIVATE, TEST, ANCHOR, CALIBRATION, "validation", "encoder")
+        outside = owned_outside(data, splits)
         return Manifest(
             name=self.recipe.name,
             dataset={
@@ -343,11 +420,20 @@ class Build:
             splits={
                 "config": asdict(self.recipe.split),
                 "counts": {name: len(getattr(splits, name)) for name in names},
+                "owned_outside": None if outside is None else asdict(outside),
             },
             training=asdict(self.recipe.train),
             calibration=chosen.calibration,
             provenance=provenance(self.device, seconds),
         )
+
+
+def data_digest(dataset: ImageDataset) -> str:
+    """SHA-256 (hex) of a dataset's ids, images and labels."""
+    digest = hashlib.sha256("\n".join(dataset.ids).encode())
+    digest.update(np.ascontiguousarray(dataset.images).tobytes())
+    digest.update(dataset.labels.tobytes())
+    return digest.hexdigest()
 
 
 def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:

@@ -8,13 +8,15 @@ version, checksums, shapes and dtypes and refuses anything else with one BundleE
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,37 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from munkey_core.bank import MemoryBank
-from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, from_dict
-from munkey_core.encoder import FrozenEncoder
+from munkey_core.cache import cache_folder
+from munkey_core.config import (
+    EncoderConfig,
+    EnsembleConfig,
+    ModelConfig,
+    TrainConfig,
+    WriteConfig,
+    from_dict,
+)
+from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.experiments import read_experiments
+from munkey_core.features import KeptFeatures
 from munkey_core.model import ExemplarTransformer
+from munkey_core.picture_places import PictureSource
+from munkey_core.pictures import Pictures, SourcePictures, no_pictures
 from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
 from munkey_core.thumbnails import Thumbnails
-from munkey_core.types import PRIVATE, TEST, BundleInfo, FloatArray, Record
+from munkey_core.types import (
+    ANCHOR,
+    CALIBRATION,
+    PRIVATE,
+    TEST,
+    BundleInfo,
+    Experiments,
+    FloatArray,
+    PictureStatus,
+    Progress,
+    Record,
+)
+from munkey_core.writing import pack_tokens, round_tokens, unpack_tokens
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -41,16 +67,22 @@ BANK = "bank.safetensors"
 QUERIES = "queries.safetensors"
 SCORES = "scores.safetensors"
 METRICS = "metrics.json"
+EXPERIMENTS = "experiments.json"
 CARD = "CARD.md"
 RECIPE = "recipe.toml"
 NOTICE = "NOTICE"
 PROJECTIONS = "projections.safetensors"
+EXACT = "exact.safetensors"
 SPACES = ("keys", "tokens")  # what there are maps of
 
 _REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
-_OPTIONAL = (THUMBNAILS, METRICS, CARD, RECIPE, NOTICE, PROJECTIONS)
+_OPTIONAL = (THUMBNAILS, METRICS, EXPERIMENTS, CARD, RECIPE, NOTICE, PROJECTIONS, EXACT)
 # Answers of retrained models, one file a canonical forget set.
 ORACLES = "oracles"
+# A memory trained together with θ, and one written with θ frozen (METHOD.md §7).
+JOINT_MODE, EXACT_MODE = "joint", "exact"
+_EXACT_SCORES = ("memorisation", "truth_with", "truth_without")
+_EXACT_TABLE = ("training", "write", "ensemble", "calibration", "provenance")
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
 _MANIFEST_LIMIT = 8_000_000
 
@@ -63,6 +95,10 @@ class Manifest:
     made up. near_duplicate: key similarity from which two images count as near-duplicates.
     splits, training, calibration, provenance: how the bundle was made, for people and for
     `munkey train` to make it again. files: SHA-256 (hex) by file name.
+    exact: of a bundle that has an exact mode, how that one was made: `training` (of θ, on public
+    images), `write`, `ensemble`, `calibration`, `provenance`, and in `verified` what was found when
+    forget sets were written without. A bundle of which it is the only mode says so in
+    `training["mode"]`.
     """
 
     name: str
@@ -77,6 +113,17 @@ class Manifest:
     calibration: dict[str, Any]
     provenance: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
+    exact: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> str:
+        """How the model and the memory were made: "joint" or "exact"."""
+        return str(self.training.get("mode", JOINT_MODE))
+
+    def train_config(self) -> TrainConfig:
+        """The settings of θ's training. Raises BadInputError for others than these."""
+        settings = {name: value for name, value in self.training.items() if name != "mode"}
+        return from_dict(TrainConfig, settings, "training")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,6 +151,10 @@ class Manifest:
             _ = int(manifest.dataset["image_size"]), bool(manifest.dataset["grey"])
             _ = [int(count) for count in manifest.splits["counts"].values()]
             _ = sum(float(seconds) for seconds in manifest.provenance["seconds"].values())
+            if manifest.mode not in (JOINT_MODE, EXACT_MODE):
+                raise BadInputError(f"training.mode must be joint or exact, got {manifest.mode!r}")
+            if manifest.exact or manifest.mode == EXACT_MODE:
+                _check_exact_table(manifest.exact)
         except (
             LookupError,
             TypeError,
@@ -116,6 +167,34 @@ class Manifest:
         if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
             raise BundleError(f"{MANIFEST}: dataset.classes must be a list of names")
         return manifest
+
+
+def _check_exact_table(table: dict[str, Any]) -> None:
+    """Raises BadInputError or LookupError unless it says how an exact mode was made."""
+    for name in _EXACT_TABLE:
+        if not isinstance(table[name], dict):
+            raise BadInputError(f"exact.{name} must be a table")
+    from_dict(TrainConfig, table["training"], "exact.training")
+    from_dict(WriteConfig, table["write"], "exact.write")
+    from_dict(EnsembleConfig, table["ensemble"], "exact.ensemble")
+    _ = sum(float(seconds) for seconds in table["provenance"]["seconds"].values())
+    for name, found in table.get("verified", {}).items():
+        if not isinstance(found, dict) or not all(isinstance(n, int) for n in found.values()):
+            raise BadInputError(f"exact.verified.{name} must be a table of counts")
+
+
+@dataclass(frozen=True)
+class ExactMode:
+    """θ trained on public images only, and a memory written with θ frozen (METHOD.md §7; ours).
+
+    tokens: (N, dim) float32 in bank order, as `writing.round_tokens` rounds them. scores: as a
+    bundle's. ensemble: chosen on public images.
+    """
+
+    model: ExemplarTransformer
+    tokens: Tensor
+    ensemble: EnsembleConfig
+    scores: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -139,6 +218,8 @@ class Bundle:
     test_keys: (n_test, d) float32, keys of the test images in record order.
     scores: per private image in bank order, each (N,) float32, e.g. "memorisation".
     projections: by space; empty if nobody has fitted any.
+    thumbnails: the images, if the bundle carries them. elsewhere: if it doesn't, those that lie
+    on this machine, if any.
     """
 
     manifest: Manifest
@@ -154,6 +235,127 @@ class Bundle:
     digest: str = ""
     folder: Path | None = None
     projections: Mapping[str, FittedMap] = field(default_factory=dict)
+    elsewhere: SourcePictures | None = None
+    exact: ExactMode | None = None
+    experiments: Experiments | None = None
+
+    @property
+    def mode(self) -> str:
+        """How the model and the bank in this object were made: "joint" or "exact"."""
+        return self.manifest.mode
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """What `in_mode` can give."""
+        both = self.mode == JOINT_MODE and self.exact is not None
+        return (JOINT_MODE, EXACT_MODE) if both else (self.mode,)
+
+    def in_mode(self, mode: str) -> Bundle:
+        """The same images, keys and encoder with another model, tokens, settings and scores.
+
+        All that is remembered of a bundle goes by its digest, its settings or its bank, so nothing
+        of one mode is ever taken for the other's. Raises BundleError for a mode that it has not.
+        """
+        if mode not in self.modes:
+            raise BundleError(
+                f"bundle {self.manifest.name} has no {mode} mode, only {' and '.join(self.modes)}"
+                + ("; `munkey write` adds it" if mode == EXACT_MODE else "")
+            )
+        exact = self.exact
+        if mode == self.mode or exact is None:
+            return self
+        table = self.manifest.exact
+        bank = self.bank
+        return replace(
+            self,
+            manifest=replace(
+                self.manifest,
+                ensemble=exact.ensemble,
+                training={**table["training"], "mode": EXACT_MODE},
+                calibration=table["calibration"],
+                provenance=table["provenance"],
+            ),
+            model=exact.model,
+            bank=MemoryBank(bank.ids, bank.keys, exact.tokens, bank.generation),
+            scores=exact.scores,
+            metrics=(self.metrics or {}).get(EXACT_MODE),
+            experiments=None,  # they are of joint training
+            digest=hashlib.sha256(f"{self.digest} {EXACT_MODE}".encode()).hexdigest(),
+        )
+
+    @property
+    def pictures(self) -> Pictures:
+        """The images, carried or from elsewhere; the latter are looked for when first asked for.
+
+        Raises BundleError if there are none, and nowhere to look.
+        """
+        found = self.elsewhere if self.thumbnails is None else self.thumbnails
+        if found is None:
+            raise BundleError(self.picture_status.problem)
+        return found
+
+    @property
+    def picture_status(self) -> PictureStatus:
+        """Whether images are at hand, as far as is known by now."""
+        if self.thumbnails is not None:
+            return PictureStatus("carried")
+        if self.elsewhere is not None:
+            return self.elsewhere.status
+        return PictureStatus("missing", problem=no_pictures(self.manifest.name))
+
+    def require_pictures(self, what: str) -> Pictures:
+        """The images, found and checked. what: begins the message of the BundleError if there are
+        none, such as "retraining needs the images"."""
+        status = self.picture_status
+        if not status.ready and self.elsewhere is not None:
+            status = self.elsewhere.search()
+        if not status.ready:
+            raise BundleError(f"{what}: {status.problem}")
+        return self.pictures
+
+    @cached_property
+    def stored_keys(self) -> dict[str, Tensor]:
+        """(d,) key of each private and test image, by id."""
+        ids = (*self.bank.ids, *(record.id for record in self.records_of(TEST)))
+        return dict(zip(ids, torch.cat([self.bank.keys, self.test_keys]), strict=True))
+
+    def encode(self, ids: Sequence[str]) -> Encoded:
+        """Images by id, as the networks read them. With pictures from elsewhere, private and test
+        images keep their stored keys: those of a lossy copy are not quite the same.
+
+        Raises BundleError without pictures, UnknownIdError.
+        """
+        kept = None if self.kept_features is None else self.kept_features.of(ids)
+        if kept is not None:
+            return kept
+        images = self.pictures.array(ids)
+        encoded = encode_inputs(self.encoder, images, self.manifest.model.tokens)
+        if self.thumbnails is not None or not len(encoded):
+            return encoded
+        keys = [self.stored_keys.get(id_, key) for id_, key in zip(ids, encoded.keys, strict=True)]
+        return Encoded(torch.stack(keys), encoded.features)
+
+    @cached_property
+    def kept_features(self) -> KeptFeatures | None:
+        """Where encoded images of this bundle are kept; None if encoding is fast, as with the small
+        `conv` encoder, or the network reads the pixels themselves."""
+        manifest = self.manifest
+        if manifest.encoder.name == "conv" or manifest.model.tokens != "features":
+            return None
+        names = (ENCODER, PARQUET, CSV)
+        what = json.dumps([manifest.files.get(name) for name in names])
+        folder = cache_folder() / "features" / hashlib.sha256(what.encode()).hexdigest()[:24]
+        splits = (PRIVATE, TEST, ANCHOR, CALIBRATION)
+        ids = {split: [record.id for record in self.records_of(split)] for split in splits}
+        return KeptFeatures(folder, ids, self.encoder)
+
+    def prepare_features(self) -> Iterator[Progress]:
+        """Encode every image that is not kept, where that is worth keeping; yields progress.
+
+        Raises BundleError without pictures.
+        """
+        if self.kept_features is not None:
+            yield from self.kept_features.prepare(self.encode)
 
     def records_of(self, split: str) -> tuple[Record, ...]:
         """Records of one split ("private", "test", "anchor", "calibration"), in bundle order."""
@@ -188,6 +390,8 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
     save_file(_contiguous(dict(bundle.scores)), partial / SCORES)
     if bundle.projections:
         write_projections(partial / PROJECTIONS, bundle.projections)
+    if bundle.exact is not None and bundle.mode == JOINT_MODE:  # else it is the model and the bank
+        write_exact(partial / EXACT, bundle.exact, bundle.bank)
     write_records(partial, bundle.records)
     if bundle.thumbnails is not None:
         bundle.thumbnails.write(partial)
@@ -226,6 +430,41 @@ def write_projections(path: Path, projections: Mapping[str, FittedMap]) -> None:
     save_file(tensors, partial)
     partial.chmod(0o644)  # safetensors writes files that only their owner can read
     partial.replace(path)
+
+
+def write_exact(path: Path, exact: ExactMode, bank: MemoryBank) -> None:
+    """Write the file of an exact mode. bank: of its bundle, whose ids and keys it shares. It
+    appears whole or not at all.
+
+    θ in half precision, tokens in 4 bits and a scale a row: both are rounded so before the first
+    row is written, so nothing is lost here. Raises BundleError for tokens or weights that are not.
+    """
+    packed, scales = pack_tokens(exact.tokens)
+    state = {f"model.{name}": value.half() for name, value in exact.model.state_dict().items()}
+    lost = not torch.equal(unpack_tokens(packed, scales, exact.tokens.shape[1]), exact.tokens)
+    if lost or any(
+        not torch.equal(state[f"model.{name}"].float(), value)
+        for name, value in exact.model.state_dict().items()
+    ):
+        raise BundleError("an exact mode must be rounded before it is written")
+    own = MemoryBank(bank.ids, bank.keys, exact.tokens)
+    tensors = {
+        **state,
+        "codes": packed,
+        "scales": scales,
+        "digests": row_digests(own),
+        **{f"scores.{name}": exact.scores[name].half() for name in _EXACT_SCORES},
+    }
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    save_file(_contiguous(tensors), partial)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
+    partial.replace(path)
+
+
+def row_digests(bank: MemoryBank) -> Tensor:
+    """(N, 32) uint8, the SHA-256 of each entry (`MemoryBank.row_digest`)."""
+    digests = b"".join(bytes.fromhex(bank.row_digest(row)) for row in range(len(bank)))
+    return torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 32)
 
 
 def sha256(path: Path) -> str:
@@ -286,11 +525,15 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     for name, wanted in manifest.files.items():
         if name not in (*_REQUIRED, *_OPTIONAL, *records) and not _ORACLE_FILE.fullmatch(name):
             raise BundleError(f"{MANIFEST} names {name!r}, which is no part of a bundle")
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            raise BundleError(f"{name} is missing or not a plain file")
-        if sha256(path) != wanted:
-            raise BundleError(f"{name} is damaged: its SHA-256 is not the manifest's")
+        _check_file(folder, name, wanted)
+
+
+def _check_file(folder: Path, name: str, wanted: str) -> None:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(f"{name} is missing or not a plain file")
+    if sha256(path) != wanted:
+        raise BundleError(f"{name} is damaged: its SHA-256 is not the manifest's")
 
 
 def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
@@ -318,9 +561,21 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     test_keys = _expect(read_tensors(folder / QUERIES), QUERIES, "test_keys", (n_test, shape[1]))
     stored = read_tensors(folder / SCORES)
     scores = {name: _expect(stored, SCORES, name, (len(ids),)) for name in stored}
-    thumbnails = None
+    exact = None
+    if manifest.mode == EXACT_MODE:
+        exact = ExactMode(model, tokens, manifest.ensemble, scores)
+    elif EXACT in manifest.files or manifest.exact:
+        exact = _read_exact(folder, manifest, model, len(ids))
+    thumbnails = elsewhere = None
     if THUMBNAILS in manifest.files:
         thumbnails = Thumbnails.read(folder, [record.id for record in records])
+    else:
+        elsewhere = SourcePictures(
+            picture_source(folder.resolve().name, manifest),
+            [record.id for record in records],
+            keys,
+            lambda images: encoder.encode(images).keys,
+        )
     return Bundle(
         manifest=manifest,
         encoder=encoder,
@@ -330,7 +585,9 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         test_keys=test_keys,
         scores=scores,
         thumbnails=thumbnails,
+        elsewhere=elsewhere,
         metrics=_read_metrics(folder, manifest),
+        experiments=_read_experiments(folder, manifest),
         card=(folder / CARD).read_text("utf-8") if CARD in manifest.files else "",
         digest=digest,
         folder=folder,
@@ -339,6 +596,50 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
             if PROJECTIONS in manifest.files
             else {}
         ),
+        exact=exact,
+    )
+
+
+def _read_exact(
+    folder: Path, manifest: Manifest, joint: ExemplarTransformer, n: int
+) -> ExactMode:
+    """The exact mode beside a joint one. joint: the model of that one, of the same shape."""
+    if EXACT not in manifest.files or not manifest.exact:
+        raise BundleError(f"{EXACT} and the table `exact` of {MANIFEST} must both be there")
+    stored, dim = read_tensors(folder / EXACT), manifest.model.dim
+    model = copy.deepcopy(joint)
+    state = {}
+    for name, value in joint.state_dict().items():
+        found = _expect(stored, EXACT, f"model.{name}", tuple(value.shape), torch.float16)
+        state[name] = found.float()
+    model.load_state_dict(state)
+    packed = _expect(stored, EXACT, "codes", (n, (dim + 1) // 2), torch.uint8)
+    scales = _expect(stored, EXACT, "scales", (n,), torch.float16)
+    _expect(stored, EXACT, "digests", (n, 32), torch.uint8)
+    tokens = unpack_tokens(packed, scales, dim)
+    if not torch.equal(round_tokens(tokens), tokens):
+        raise BundleError(f"{EXACT}: codes and scales are not those of written tokens")
+    scores = {
+        name: _expect(stored, EXACT, f"scores.{name}", (n,), torch.float16).float()
+        for name in _EXACT_SCORES
+    }
+    known = {"codes", "scales", "digests", *(f"model.{name}" for name in state)}
+    unknown = sorted(stored.keys() - known - {f"scores.{name}" for name in scores})
+    if unknown:
+        raise BundleError(f"{EXACT} holds {unknown[0]!r}, which is no part of an exact mode")
+    ensemble = from_dict(EnsembleConfig, manifest.exact["ensemble"], "exact.ensemble")
+    return ExactMode(model, tokens, ensemble, scores)
+
+
+def picture_source(name: str, manifest: Manifest) -> PictureSource:
+    """Which images a bundle was made of. name: what it is opened by."""
+    dataset = manifest.dataset
+    return PictureSource(
+        name,
+        str(dataset.get("name", "")),
+        str(dataset["title"]),
+        int(dataset["image_size"]),
+        bool(dataset["grey"]),
     )
 
 
@@ -431,15 +732,66 @@ def _read_metrics(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
     return metrics
 
 
+def _read_experiments(folder: Path, manifest: Manifest) -> Experiments | None:
+    if EXPERIMENTS not in manifest.files:
+        return None
+    try:
+        return read_experiments((folder / EXPERIMENTS).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{EXPERIMENTS} can't be read ({error})") from error
+
+
+@dataclass(frozen=True)
+class BundleFigures:
+    """What was measured on a bundle, without its weights. metrics: metrics.json, empty if it has
+    none."""
+
+    manifest: Manifest
+    metrics: dict[str, Any]
+    experiments: Experiments | None
+
+
+def read_figures(folder: Path) -> BundleFigures:
+    """Read and check the manifest and the figures, no other file. Raises BundleError."""
+    manifest, _ = read_manifest(folder)
+    try:
+        for name in (METRICS, EXPERIMENTS):
+            if name in manifest.files:
+                _check_file(folder, name, manifest.files[name])
+        return BundleFigures(
+            manifest, _read_metrics(folder, manifest) or {}, _read_experiments(folder, manifest)
+        )
+    except BundleError as error:
+        raise BundleError(f"bundle {folder.name}: {error}") from error
+
+
 # -- finding ---------------------------------------------------------------------------------
 
 
 def bundle_folders() -> list[Path]:
     """Folders searched for bundles: $MUNKEY_BUNDLES (os.pathsep between several), ./pretrained,
-    the source tree's own pretrained, the one inside the installed package."""
+    the source tree's own pretrained, the one inside the installed package, and where the app puts
+    bundles of people's own images."""
     named = [Path(p) for p in os.environ.get("MUNKEY_BUNDLES", "").split(os.pathsep) if p]
     package = Path(__file__).resolve().parent
-    return [*named, Path("pretrained"), package.parent / "pretrained", package / "pretrained"]
+    found = [*named, Path("pretrained"), package.parent / "pretrained", package / "pretrained"]
+    with contextlib.suppress(BadInputError):  # without a cache there are no bundles in it either
+        found.append(own_folder())
+    return found
+
+
+def shipped_folder() -> Path:
+    """Where the bundles that ship lie: beside the source, else inside the installed package."""
+    package = Path(__file__).resolve().parent
+    beside = package.parent / "pretrained"
+    return beside if beside.is_dir() else package / "pretrained"
+
+
+def own_folder() -> Path:
+    """Where bundles made in the app go: the first folder of $MUNKEY_BUNDLES if it is set, else
+    `bundles` in the cache. It need not exist yet. Raises BadInputError if there is no cache."""
+    named = [p for p in os.environ.get("MUNKEY_BUNDLES", "").split(os.pathsep) if p]
+    return Path(named[0]) if named else cache_folder() / "bundles"
 
 
 def find_bundles() -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from munkey_core.bundle import Bundle
 from munkey_core.data.seeding import permutation
@@ -14,13 +14,18 @@ from munkey_core.types import PRIVATE
 
 _SEED = 2603
 _HARD_SHARE = 0.01
+MAIN_SET = "random-10pct"  # on which seeds are compared
+_SHARES = {"random-1pct": 0.01, "random-5pct": 0.05, "hard-1pct": _HARD_SHARE}
 _BLOCK = 1024
 
 
 def _one_class(bundle: Bundle) -> tuple[str, ...]:
-    """Every private image of one class, drawn by a fixed seed."""
-    label = int(permutation(len(bundle.manifest.classes), _SEED)[0])
-    return tuple(r.id for r in bundle.records_of(PRIVATE) if r.label == label)
+    """Every private image of one class, drawn by a fixed seed among those that have any."""
+    private = bundle.records_of(PRIVATE)
+    there = {record.label for record in private}
+    drawn = permutation(len(bundle.manifest.classes), _SEED).tolist()
+    label = next(label for label in drawn if label in there)
+    return tuple(r.id for r in private if r.label == label)
 
 
 def _one_owner(bundle: Bundle) -> tuple[str, ...]:
@@ -68,6 +73,14 @@ def _random(percent: int) -> Callable[[Bundle], tuple[str, ...]]:
     return lambda bundle: random_forget_set(bundle.bank.ids, percent)
 
 
+def _makes_sense(name: str, ids: Sequence[str], bundle: Bundle) -> bool:
+    """Whether a set is worth a row in a table: it leaves something to retain, and a percentage is
+    of an image at least, else its name promises less than it takes."""
+    share = _SHARES.get(name)
+    n = len(bundle.bank)
+    return 0 < len(ids) < n and (share is None or n * share >= 1)
+
+
 CANONICAL: dict[str, Callable[[Bundle], tuple[str, ...]]] = {
     "random-1pct": _random(1),
     "random-5pct": _random(5),
@@ -105,11 +118,14 @@ def forget_set_digest(ids: Iterable[str]) -> str:
 
 
 def canonical_sets(bundle: Bundle) -> dict[str, tuple[str, ...]]:
-    """Ids of the canonical sets that this bundle has: not every one has owners or near-copies."""
+    """Ids of the canonical sets that this bundle has: not every one has owners or near-copies, and
+    one image is more than 1% of a small memory. `random-10pct` every bundle has."""
     found = {}
     for name, members in CANONICAL.items():
         with contextlib.suppress(BadInputError):
-            found[name] = members(bundle)
+            ids = members(bundle)
+            if _makes_sense(name, ids, bundle):
+                found[name] = ids
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from statistics import stdev
 from typing import Any
 
 from munkey_core.bundle import Bundle
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
+from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Experiments, RecipeTried
 
-_HOW = (
+HOW = (
     "In percent. TA, RA, FA: accuracy on test, retain and forget images. MIA: AUROC of the "
     "true-class probability, forget images against test images. Avg Gap: mean of the four "
     "absolute differences to the oracle of the same family and seed; *other seeds*: to the oracles "
@@ -65,7 +66,8 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "",
         "Owners are simulated: no real person is named."
         if manifest.owners_simulated
-        else "Owners come from the data source.",
+        else "Owners come from the data source."
+        + _owned_outside(manifest.splits.get("owned_outside")),
         *([f"Files of the source that were skipped: {len(skipped)}."] if skipped else []),
         "",
         "## Training",
@@ -85,30 +87,124 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "",
         "- A deleted key is never retrieved again; the other entries and all weights keep their "
         "bytes.",
-        "- This is **not** exact unlearning: θ was trained while the image's token was in the "
-        "memory. What the shared weights keep is measured as the backbone leak.",
+        *_promise(bundle),
         "- The encoder never saw a private image.",
         "- θ also learned from the labels of the public anchors, here and in every model that is "
         "retrained for comparison.",
+        *(_exact(manifest.exact, counts, metrics) if manifest.exact else []),
         *(["", *figures(metrics)] if metrics else []),
+        *(
+            ["", "## Recipes tried", "", *recipe_figures(bundle.experiments)]
+            if bundle.experiments
+            else []
+        ),
         "",
     ]
     return "\n".join(lines)
 
 
+def _promise(bundle: Bundle) -> list[str]:
+    """Whether deletion is exact unlearning."""
+    if bundle.mode == "exact":
+        return [
+            "- This **is** exact unlearning: θ saw public images only, and each row was written "
+            "alone, so what deletion leaves is what there would be had the image never been there.",
+        ]
+    where = " in the joint mode" if bundle.exact is not None or bundle.manifest.exact else ""
+    return [
+        f"- This is **not** exact unlearning{where}: θ was trained while the image's token was in "
+        "the memory. What the shared weights keep is measured as the backbone leak.",
+    ]
+
+
+def _exact(
+    table: dict[str, Any], counts: dict[str, int], metrics: dict[str, Any] | None
+) -> list[str]:
+    """What the exact mode is, what was verified of it, and what it costs."""
+    training, write, ensemble = table["training"], table["write"], table["ensemble"]
+    seconds = table["provenance"]["seconds"]
+    took = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    lines = [
+        "",
+        "## The exact mode",
+        "",
+        "A second model with the same images, keys and encoder (this project's; the paper has "
+        f"none). θ was trained on the {counts[ANCHOR]:,} public anchors only, which had tokens of "
+        "their own and served as anchors too; τ, s₀ and K were chosen on public images. Then each "
+        "private image was *written* into the memory with θ frozen: its token was optimised alone. "
+        "Nothing but its own row depends on a private image, so after its deletion the memory is, "
+        "byte for byte, the one that would be there had the image never been: retraining is "
+        "writing the others. Nothing of it remains in the shared weights, by construction.",
+        "",
+        f"θ: {training['epochs']} epochs, seed {training['seed']}. Rows: {write['steps']} steps of "
+        f"Adam, tokens in 4 bits with a scale a row. K = {ensemble['k']}, τ = {ensemble['tau']}, "
+        f"null anchor s₀ = {ensemble['anchor']}. On {table['provenance']['device']}: {took}.",
+        "",
+        "What it costs: its accuracy is bounded by what the public images teach, and the public "
+        "images can't be forgotten.",
+    ]
+    verified = table.get("verified", {})
+    if verified:
+        lines += [
+            "",
+            "Verified by `munkey verify --exact`: the rows of a forget set were deleted, all other "
+            "images encoded and written from scratch in another order and other batches, and "
+            "everything compared.",
+            "",
+            "| forget set | deleted | written again | token bytes that differ | answers compared "
+            "(test and retained) | bits that differ |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {name} | {found['n_forget']:,} | {found['rows']:,} | "
+            f"{found['token_bytes_differing']:,} of {found['token_bytes']:,} | "
+            f"{found['answers']:,} | {found['bits_differing']:,} of {found['bits']:,} |"
+            for name, found in verified.items()
+        ]
+    for report in ((metrics or {}).get("exact") or {}).get("reports", {}).values():
+        lines += [
+            "",
+            f"### The exact mode on forget set {report['forget']}",
+            "",
+            "*MUNKEY retrained* is, by construction, *MUNKEY after*; its time is that of writing "
+            "all rows.",
+            "",
+            *set_figures(report),
+        ]
+    return lines
+
+
+def _owned_outside(counts: dict[str, int] | None) -> str:
+    """What of the owners' images has no key; forgetting an owner doesn't reach it."""
+    if not counts or not counts["public_images"] + counts["test_images"]:
+        return " All their images have a key." if counts else ""
+    return (
+        f" {counts['public_images']:,} of their images, of {counts['public_owners']:,} owners, are "
+        "public: the model learned from them for good, and forgetting an owner doesn't reach them. "
+        f"{counts['divided_owners']:,} of these owners have private images as well "
+        f"({counts['divided_images']:,} public images). {counts['test_images']:,} are test images, "
+        "from which nothing was learned."
+    )
+
+
 def figures(metrics: dict[str, Any]) -> list[str]:
     """Lines of Markdown with all that metrics.json says, for the card."""
-    lines = ["## Measured", "", _HOW]
+    lines = ["## Measured", "", HOW]
     for report in metrics.get("reports", {}).values():
         lines += ["", f"### Forget set {report['forget']}", "", *set_figures(report)]
     if "tuning" in metrics:
-        lines += ["", "### Settings of the post-hoc methods", "", *_tuning(metrics["tuning"])]
+        lines += [
+            "",
+            "### Settings of the post-hoc methods",
+            "",
+            *tuning_figures(metrics["tuning"]),
+        ]
     return lines
 
 
 def main_figures(metrics: dict[str, Any], forget: str) -> list[str]:
     """Lines of Markdown with one forget set's figures and how to read them, for the README."""
-    return [_HOW, "", *set_figures(metrics["reports"][forget])]
+    return [HOW, "", *set_figures(metrics["reports"][forget])]
 
 
 def set_figures(report: dict[str, Any]) -> list[str]:
@@ -134,7 +230,7 @@ def set_figures(report: dict[str, Any]) -> list[str]:
             *accuracies,
             gap,
             "" if cross is None else f"{cross:.2f}",
-            "" if took is None else _duration(took),
+            "" if took is None else duration(took),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     for name, band in report["null_bands"].items():
@@ -181,7 +277,69 @@ def _leak(leak: dict[str, Any] | None) -> list[str]:
     return lines
 
 
-def _tuning(tuning: dict[str, Any]) -> list[str]:
+def recipe_figures(experiments: Experiments) -> list[str]:
+    """Lines of Markdown with what came of other recipes."""
+    lines = [
+        "Each recipe was trained on this bundle's images with "
+        f"{_seeds(len(experiments.seeds))} {list(experiments.seeds)}; τ, s₀ and K were chosen on "
+        "public images, those of the shipped recipe with the validation images too. In percent, "
+        "means over seeds. Test: both pathways. Image alone: the same images with an empty memory "
+        f"slot. Forget set {experiments.forget}, {experiments.n_forget:,} of "
+        f"{experiments.n_private:,} images, before → after deletion of their keys. Backbone leak: "
+        "accuracy of the image pathway alone on all private minus on all test images, in points, "
+        "with its 95% interval over images (averaged over seeds): what no deletion reaches. The "
+        "plain transformer learned from the same images and labels.",
+        "",
+        "| recipe | changes | test | image alone | retained | forget: accuracy | forget: MIA "
+        "AUROC | backbone leak | training |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for recipe in experiments.recipes:
+        changes = ", ".join(f"{n} = {v:g}" for n, v in {**recipe.train, **recipe.model}.items())
+        name = _cell(recipe.name + (f": {recipe.why}" if recipe.why else ""))
+        if recipe.trials:
+            lines.append(f"| {name} | {_cell(changes)} | {' | '.join(_tried(recipe))} |")
+        for seed, reason in recipe.failed.items():
+            lines.append(
+                f"| {name} | {_cell(changes)} | seed {seed}: {_cell(reason)} | | | | | | |"
+            )
+    return lines
+
+
+def _tried(recipe: RecipeTried) -> list[str]:
+    before, after, many = recipe.before, recipe.after, len(recipe.trials) > 1
+    accuracies = [trial.before.test_accuracy for trial in recipe.trials]
+    spread = f" ± {stdev(accuracies):.2f}" if many else ""
+    forget, attack = f"{before.forget_accuracy:.2f}", f"{before.mia_auc:.2f}"
+    retain = f"{before.retain_accuracy:.2f}"
+    if after is not None:
+        retain += f" → {after.retain_accuracy:.2f}"
+        forget += f" → {after.forget_accuracy:.2f}"
+        attack += f" → {after.mia_auc:.2f}"
+    bounds = recipe.leak_ci95
+    leak = f"{recipe.leak:+.2f}" + (f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]" if bounds else "")
+    return [
+        f"{before.test_accuracy:.2f}{spread}",
+        f"{recipe.image_test:.2f}",
+        retain,
+        forget,
+        attack,
+        leak,
+        duration(recipe.seconds),
+    ]
+
+
+def _seeds(n: int) -> str:
+    return "seed" if n == 1 else f"{n} seeds"
+
+
+def _cell(text: str) -> str:
+    """A text that ends no cell of a table."""
+    return text.replace("|", "/").replace("\n", " ")
+
+
+def tuning_figures(tuning: dict[str, Any]) -> list[str]:
+    """Lines of Markdown with the post-hoc methods' settings (`metrics["tuning"]`)."""
     lines = [
         f"Chosen by `munkey compare --tune` on {tuning['n_forget']:,} other images drawn at "
         f"random, seed {tuning['seed']}: the lowest Avg Gap to the plain transformer retrained "
@@ -196,7 +354,8 @@ def _tuning(tuning: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in a unit that fits, to two digits."""
     if seconds < 0.1:
         return f"{seconds * 1000:.2g} ms"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -10,31 +10,23 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from munkey_core.commands import exact, images, results, train
+from munkey_core.commands.base import IDS_HELP, MODE_HELP, Parser, answer, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.types import Progress
 
 T = TypeVar("T")
 
 _NICE = 10
-IDS_HELP = "ids separated by commas, @file.csv, owner:NAME, or a set such as random-10pct"
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but an error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _stay_in_the_background()
     try:
         arguments = _parser().parse_args(argv)
-        command: Callable[[argparse.Namespace], int] = arguments.command
-        return command(arguments)
+        images.use_images(arguments)
+        run: Callable[[argparse.Namespace], int] = arguments.command
+        return run(arguments)
     except MunkeyError as error:
         print(f"munkey: {error}", file=sys.stderr)
         return 2
@@ -61,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="munkey", description="Watch a model forget.")
+    parser = Parser(prog="munkey", description="Watch a model forget.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    app = _command(commands, "app", _app, "open the app in the browser")
+    app = command(commands, "app", _app, "open the app in the browser")
     app.add_argument("--bundle", help="bundle to open first: a name or a folder")
     app.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets a class join"
@@ -72,49 +65,43 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--port", type=int, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser")
 
-    _command(commands, "bundles", _bundles, "list the bundles that can be opened")
+    command(commands, "bundles", _bundles, "list the bundles that can be opened")
 
-    show = _command(commands, "show", _show, "check a bundle and tell what it is")
+    show = command(commands, "show", _show, "check a bundle and tell what it is")
     show.add_argument("bundle")
     show.add_argument("--records", action="store_true", help="list ids, labels, owners as CSV")
 
-    predict = _command(commands, "predict", _predict, "predict images")
+    predict = command(commands, "predict", _predict, "predict images")
     predict.add_argument("bundle")
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="an id or an image file")
     predict.add_argument("--without", metavar="IDS", help="with these keys deleted: " + IDS_HELP)
 
-    forget = _command(
+    forget = command(
         commands, "forget", _forget, "what would change without these keys; writes nothing"
     )
     forget.add_argument("bundle")
     forget.add_argument("ids", metavar="IDS", help=IDS_HELP)
 
-    train = _command(commands, "train", _train, "train a model and write its bundle")
-    train.add_argument(
-        "--data", required=True, help="fashion_mnist, cifar10, digits, a folder, a .npz file"
-    )
-    train.add_argument("--out", required=True, type=Path, help="folder of the new bundle")
-    train.add_argument("--config", type=Path, help="recipe file (TOML)")
-    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--seed", type=int, help="seed of the joint training")
-    train.add_argument("--no-thumbnails", action="store_true", help="leave the images out")
+    train.add(commands)
 
-    audit = _command(
+    audit = command(
         commands, "audit", _audit, "retrain without a forget set and compare (takes minutes)"
     )
     audit.add_argument("bundle")
     audit.add_argument("--forget", required=True, metavar="IDS", help=IDS_HELP)
+    audit.add_argument("--mode", default="", help=MODE_HELP)
     audit.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
     audit.add_argument("--device", default="auto", help="auto, cpu or cuda")
     audit.add_argument("--csv", type=Path, metavar="FILE", help="write one row an image")
 
-    compare = _command(
+    compare = command(
         commands, "compare", _compare, "audit every unlearning method on a forget set"
     )
     compare.add_argument("bundle")
     compare.add_argument(
         "--forget", required=True, metavar="IDS", help=IDS_HELP + "; or canonical: all of those"
     )
+    compare.add_argument("--mode", default="", help=MODE_HELP)
     compare.add_argument("--methods", metavar="KEYS", help="separated by commas (default: all)")
     compare.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
     compare.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -127,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "--save", action="store_true", help="into the bundle: metrics.json, CARD.md"
     )
 
-    oracles = _command(
+    oracles = command(
         commands,
         "oracles",
         _oracles,
@@ -140,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     oracles.add_argument("--references", type=int, default=8, help="of each family, an even number")
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    retrain = _command(
+    retrain = command(
         commands, "retrain", _retrain, "find or train models that never saw a forget set"
     )
     retrain.add_argument("bundle")
@@ -150,81 +137,29 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--family", choices=("munkey", "plain", "both"), default="both")
     retrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    project = _command(
+    project = command(
         commands, "project", _project, "fit the maps of the memory, which the app shows"
     )
     project.add_argument("bundle")
+    project.add_argument("--mode", default="", help=MODE_HELP)
     project.add_argument("--space", choices=("keys", "tokens", "both"), default="both")
     project.add_argument("--seed", type=int, default=0, help="of UMAP")
     project.add_argument("--save", action="store_true", help="into the bundle")
 
-    influence = _command(
+    influence = command(
         commands, "influence", _influence, "what forgetting each image alone changes for others"
     )
     influence.add_argument("bundle")
     influence.add_argument("--top", type=int, default=10, help="list so many, largest first")
     influence.add_argument("--save", action="store_true", help="compute anew, into the bundle")
 
-    bench = _command(commands, "bench", _bench, "time deletion and prediction on this machine")
+    exact.add(commands)
+    results.add(commands)
+
+    bench = command(commands, "bench", _bench, "time deletion and prediction on this machine")
     bench.add_argument("bundle", nargs="?", default="fashion")
+    images.add(commands)
     return parser
-
-
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
-    parser.add_argument("--json", action="store_true", help="answer with one JSON document")
-    parser.set_defaults(command=run)
-    return parser
-
-
-def _answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) -> int:
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    else:
-        for line in lines:
-            print(line)
-    return 0
-
-
-def _watch(steps: Iterable[Progress | T]) -> T | None:
-    """Show progress on stderr, at most about once a second; return the last other thing."""
-    if os.environ.get("MUNKEY_BACKGROUND"):
-        return _watch_for_parent(steps)
-    result: T | None = None
-    shown = ("", -1.0)
-    for step in steps:
-        if not isinstance(step, Progress):
-            result = step
-            continue
-        last = step.done == step.total
-        if step.stage == shown[0] and step.elapsed_seconds - shown[1] < 1 and not last:
-            continue
-        shown = (step.stage, step.elapsed_seconds)
-        left = "" if step.remaining_seconds is None else f", {step.remaining_seconds:.0f} s left"
-        detail = "".join(f", {name} {value:.4g}" for name, value in step.detail.items())
-        print(f"{step.stage}: {step.done}/{step.total}{left}{detail}", file=sys.stderr, flush=True)
-    return result
-
-
-def _watch_for_parent(steps: Iterable[Progress | T]) -> T | None:
-    """Tell progress to jobs.py, as JSON lines on stderr, at most a few a second."""
-    result: T | None = None
-    stage, told = "", 0.0
-    for step in steps:
-        if not isinstance(step, Progress):
-            result = step
-        elif step.stage != stage or step.done == step.total or time.monotonic() - told > 0.3:
-            stage, told = step.stage, time.monotonic()
-            values = {
-                "stage": step.stage,
-                "done": step.done,
-                "total": step.total,
-                "remaining_seconds": step.remaining_seconds,
-            }
-            print(json.dumps({"progress": values}), file=sys.stderr, flush=True)
-    return result
 
 
 def _stay_in_the_background() -> None:
@@ -271,7 +206,7 @@ def _bundles(arguments: argparse.Namespace) -> int:
     from munkey_core.studio import list_bundles
 
     found = list_bundles()
-    return _answer(
+    return answer(
         arguments,
         [asdict(info) for info in found],
         [
@@ -293,7 +228,7 @@ def _show(arguments: argparse.Namespace) -> int:
         return _records(arguments, studio)
     facts = {"digest": studio.digest, **studio.facts, "metrics": studio.metrics}
     provenance = facts["provenance"]
-    return _answer(
+    return answer(
         arguments,
         facts,
         [
@@ -319,7 +254,7 @@ def _records(arguments: argparse.Namespace, studio: Any) -> int:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return _answer(arguments, rows, [text.getvalue().rstrip("\n")])
+    return answer(arguments, rows, [text.getvalue().rstrip("\n")])
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -329,7 +264,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.without:
         studio.forget(studio.select(arguments.without))
     results = [_predict_one(studio, image) for image in arguments.images]
-    return _answer(
+    return answer(
         arguments,
         {"bundle": studio.name, "generation": studio.generation, "images": results},
         [
@@ -383,7 +318,7 @@ def _forget(arguments: argparse.Namespace) -> int:
     studio = Studio.open(arguments.bundle)
     deletion = studio.forget(studio.select(arguments.ids))
     changes = studio.changes(deletion)
-    effects = _watch(studio.side_effects(deletion))
+    effects = watch(studio.side_effects(deletion))
     if not isinstance(effects, SideEffects):
         raise MunkeyError("the side effects could not be computed")
     near = studio.near_duplicates(deletion.ids)
@@ -425,7 +360,9 @@ def _forget(arguments: argparse.Namespace) -> int:
         f"{len(effects.retain)} of {effects.retain_checked:,} retain, "
         f"{len(effects.test)} of {effects.test_checked:,} test",
         f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
-        "the shared weights stay as they are: this is not exact unlearning",
+        "exact mode: what is left is what there would be had they never been written"
+        if studio.mode == "exact"
+        else "the shared weights stay as they are: this is not exact unlearning",
     ]
     shown = sorted(changes, key=lambda change: change.shift)[:20]
     lines += [
@@ -433,54 +370,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         f" -> {names[int(c.after.argmax())]} {c.after[c.label]:.0%} for the true class"
         for c in shown
     ]
-    return _answer(arguments, document, lines)
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    from munkey_core.build import Build
-    from munkey_core.config import load_recipe
-    from munkey_core.data import load_dataset
-    from munkey_core.projection import umap_installed
-    from munkey_core.recipes import default_recipe, with_seed
-    from munkey_core.training import resolve_device
-
-    device = resolve_device(arguments.device)
-    recipe = load_recipe(arguments.config) if arguments.config else None
-    dataset = load_dataset(arguments.data, image_size=recipe.encoder.image_size if recipe else None)
-    for name, reason in dataset.skipped:
-        print(f"skipped {name}: {reason}", file=sys.stderr)
-    recipe = recipe or default_recipe(dataset, arguments.out.name)
-    if arguments.seed is not None:
-        recipe = with_seed(recipe, arguments.seed)
-    as_written = arguments.config is not None and arguments.seed is None
-    own = dataset.name in ("image_folder", "medmnist")
-    build = Build(
-        dataset=dataset,
-        recipe=recipe,
-        out=arguments.out,
-        device=device,
-        thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
-        recipe_text=arguments.config.read_text("utf-8") if as_written else "",
-        maps=umap_installed(),
-    )
-    if not build.maps:
-        print("umap-learn is not installed: the bundle gets no maps", file=sys.stderr)
-    parts = build.parts()
-    print(
-        f"{len(dataset):,} images: " + ", ".join(f"{n:,} {name}" for name, n in parts.items()),
-        file=sys.stderr,
-    )
-    _watch(build.run())
-    return _answer(
-        arguments,
-        {
-            "bundle": str(arguments.out),
-            "device": str(device),
-            "parts": parts,
-            "skipped": [list(entry) for entry in dataset.skipped],
-        },
-        [f"wrote {arguments.out}: {parts['private']:,} images with a key"],
-    )
+    return answer(arguments, document, lines)
 
 
 def _audit(arguments: argparse.Namespace) -> int:
@@ -492,30 +382,32 @@ def _audit(arguments: argparse.Namespace) -> int:
     from munkey_core.types import AuditReport, PrivacyReport
 
     bundle = read_bundle(find_bundle(arguments.bundle))
+    bundle = bundle.in_mode(arguments.mode or bundle.mode)
     audit = ForgettingAudit(bundle, arguments.forget, arguments.seeds, arguments.device)
-    report = _watch(audit.run())
+    report = watch(audit.run())
     if not isinstance(report, AuditReport):
         raise MunkeyError("the audit ended without a report")
     report = with_stored(report, find_report(bundle, audit.ids))
-    attacks = _watch(privacy(audit.evidence, audit.ids))
+    attacks = watch(privacy(audit.evidence, audit.ids))
     if not isinstance(attacks, PrivacyReport):
         raise MunkeyError("the attacks ended without a report")
     if arguments.csv:
         arguments.csv.write_text(image_table(audit, audit.measured), encoding="utf-8")
     document = {**report.to_dict(), "attacks": attacks.to_dict(charts=False)}
-    return _answer(arguments, document, [*report_lines(report), *attack_lines(attacks)])
+    return answer(arguments, document, [*report_lines(report), *attack_lines(attacks)])
 
 
 def _compare(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle import find_bundle, read_bundle
-    from munkey_core.compare import compare_sets
+    from munkey_core.canonical import CANONICAL
+    from munkey_core.compare import ALL, attack_sets, compare_sets
     from munkey_core.comparison import known_methods
     from munkey_core.reports import report_lines, save_reports
     from munkey_core.tuned import find_tuning
 
     folder = find_bundle(arguments.bundle)
     methods = arguments.methods.split(",") if arguments.methods is not None else None
-    reports = _watch(
+    reports = watch(
         compare_sets(
             folder,
             arguments.forget,
@@ -523,14 +415,20 @@ def _compare(arguments: argparse.Namespace) -> int:
             seeds=arguments.seeds,
             device=arguments.device,
             tune=arguments.tune,
+            mode=arguments.mode,
         )
     )
     if not isinstance(reports, tuple):
         raise MunkeyError("the comparison ended without a report")
     if arguments.save:
-        save_reports(folder, reports, find_tuning(read_bundle(folder)))
+        named = arguments.forget in (ALL, *CANONICAL)
+        attacks = watch(attack_sets(folder, arguments.forget, arguments.mode)) if named else {}
+        if not isinstance(attacks, dict):
+            raise MunkeyError("the attacks ended without a report")
+        tuning = find_tuning(read_bundle(folder))
+        save_reports(folder, reports, tuning, attacks, arguments.mode)
     lines = [line for report in reports for line in (*report_lines(report), "")]
-    return _answer(arguments, [report.to_dict() for report in reports], lines)
+    return answer(arguments, [report.to_dict() for report in reports], lines)
 
 
 def _oracles(arguments: argparse.Namespace) -> int:
@@ -538,9 +436,9 @@ def _oracles(arguments: argparse.Namespace) -> int:
     from munkey_core.shipping import ship_oracles
 
     folder = find_bundle(arguments.bundle)
-    sets = _watch(ship_oracles(folder, arguments.seeds, arguments.references, arguments.device))
+    sets = watch(ship_oracles(folder, arguments.seeds, arguments.references, arguments.device))
     size = sum(path.stat().st_size for path in folder.glob("oracles/*"))
-    return _answer(
+    return answer(
         arguments,
         {"bundle": str(folder), "sets": sets, "bytes": size},
         [f"{folder} now carries the answers of retrained models: {size:,} bytes"],
@@ -559,7 +457,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
     oracles = Oracles(
         bundle, arguments.without, families, arguments.seeds, arguments.seed, arguments.device
     )
-    figures = _watch(oracles.run())
+    figures = watch(oracles.run())
     if not isinstance(figures, tuple):
         raise MunkeyError("the retraining ended without a model")
     document = {
@@ -578,7 +476,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
         f"{f.forget_accuracy:7.2f} {f.seconds:8.1f}  {f.source}"
         for f in figures
     ]
-    return _answer(arguments, document, lines)
+    return answer(arguments, document, lines)
 
 
 def _project(arguments: argparse.Namespace) -> int:
@@ -587,12 +485,13 @@ def _project(arguments: argparse.Namespace) -> int:
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)
+    bundle = bundle.in_mode(arguments.mode or bundle.mode)
     maps, seed = maps_of(bundle.bank), arguments.seed
     fitted: dict[str, FittedMap] = {}
     found: dict[str, dict[str, Any]] = {}
     for space in SPACES if arguments.space == "both" else (arguments.space,):
         start, known = time.perf_counter(), maps.cached(space, seed)
-        one = known or _watch(maps.fit(space, seed))
+        one = known or watch(maps.fit(space, seed))
         if not isinstance(one, FittedMap):
             raise MunkeyError("the map could not be fitted")
         fitted[space] = one
@@ -615,7 +514,7 @@ def _project(arguments: argparse.Namespace) -> int:
         f"{space}: {len(bundle.bank):,} points, {facts['seconds']:.1f} s ({facts['source']})"
         for space, facts in found.items()
     ]
-    return _answer(arguments, document, [*lines, f"saved in {folder}"] if arguments.save else lines)
+    return answer(arguments, document, [*lines, f"saved in {folder}"] if arguments.save else lines)
 
 
 def _influence(arguments: argparse.Namespace) -> int:
@@ -628,7 +527,7 @@ def _influence(arguments: argparse.Namespace) -> int:
         raise BadInputError(f"--top must be 0 or more, got {arguments.top}")
     studio = Studio.open(arguments.bundle)
     stored = None if arguments.save else studio.explain.influence()
-    found = stored or _watch(studio.explain.compute_influence())
+    found = stored or watch(studio.explain.compute_influence())
     if not isinstance(found, Influence):
         raise MunkeyError("the influence could not be computed")
     if arguments.save:
@@ -664,14 +563,14 @@ def _influence(arguments: argparse.Namespace) -> int:
         f"{e['touched']:8}"
         for e in entries
     ]
-    return _answer(arguments, document, lines)
+    return answer(arguments, document, lines)
 
 
 def _bench(arguments: argparse.Namespace) -> int:
     from munkey_core.bench import bench
 
     results = bench(arguments.bundle)
-    return _answer(
+    return answer(
         arguments, results, [f"{name}: {value:.3f}" for name, value in results["median"].items()]
     )
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from munkey_core.audit import ForgettingAudit
 from munkey_core.bundle import read_bundle
-from munkey_core.canonical import canonical_sets
+from munkey_core.canonical import canonical_sets, forget_set
 from munkey_core.comparison import Comparison
 from munkey_core.evidence import Evidence
+from munkey_core.privacy import privacy
 from munkey_core.reports import keep_report
 from munkey_core.runs import Runs, last_of, staged
 from munkey_core.training import resolve_device
 from munkey_core.tuned import keep_tuning, tune_methods, tuned_settings
-from munkey_core.types import AuditReport, Progress
+from munkey_core.types import AuditReport, PrivacyReport, Progress
 from munkey_core.unlearning import System
 
 ALL = "canonical"
@@ -27,21 +28,24 @@ def compare_sets(
     seeds: int | None = None,
     device: str = "auto",
     tune: bool = False,
+    mode: str = "",
 ) -> Iterator[Progress | tuple[AuditReport, ...]]:
     """Yield progress, then a report for each set; each is also kept in the cache.
 
     forget: as on the command line, or `canonical` for all canonical sets that this bundle has.
     methods: keys. tune: first choose the post-hoc methods' settings on the validation forget set.
+    mode: of the bundle, empty for its own. Raises BundleError for one that it has not.
     """
-    bundle = read_bundle(folder)
+    whole = read_bundle(folder)
+    bundle = whole.in_mode(mode or whole.mode)
     sets = list(canonical_sets(bundle)) if forget == ALL else [forget]
     evidence = Evidence(Runs(bundle, resolve_device(device)))
     # Everything that can be refused is refused before the long work begins.
     audits = [ForgettingAudit(bundle, name, seeds, evidence=evidence) for name in sets]
     if tune:
         tuning = yield from last_of(tune_methods(evidence, methods), dict)
-        keep_tuning(bundle, tuning)
-    settings = tuned_settings(bundle)
+        keep_tuning(whole, tuning)
+    settings = tuned_settings(whole)  # of the plain transformer, which both modes share
     fitted: dict[tuple[str, int], System] = {}
     reports = []
     while audits:
@@ -51,3 +55,19 @@ def compare_sets(
         keep_report(bundle, report)
         reports.append(report)
     yield tuple(reports)
+
+
+def attack_sets(
+    folder: Path, forget: str = ALL, mode: str = ""
+) -> Iterator[Progress | dict[str, PrivacyReport]]:
+    """Yield progress, then every attack on a canonical set, or on each, by the set's name. Nothing
+    is trained. mode: as for `compare_sets`."""
+    whole = read_bundle(folder)
+    bundle = whole.in_mode(mode or whole.mode)
+    sets = canonical_sets(bundle) if forget == ALL else {forget: forget_set(forget, bundle)}
+    evidence = Evidence(Runs(bundle, resolve_device("cpu")))
+    found = {}
+    for name, ids in sets.items():
+        steps = staged(name, privacy(evidence, ids))
+        found[name] = yield from last_of(steps, PrivacyReport)
+    yield found

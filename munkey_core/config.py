@@ -18,7 +18,7 @@ from munkey_core.errors import BadInputError
 
 Aggregation = Literal["mean", "similarity", "rank", "single_pass"]
 TokenKind = Literal["features", "patches"]
-EncoderName = Literal["conv", "resnet18", "vit_b_16"]
+EncoderName = Literal["conv", "efficientnet_lite0", "resnet18", "vit_b_16"]
 
 T = TypeVar("T")
 
@@ -54,13 +54,15 @@ def _check_positive(settings: object, *names: str) -> None:
 class SplitConfig:
     """How many images go where (METHOD.md §2); drawn per class, by `seed`.
 
-    public_encoder: images that train the frozen encoder.
+    public_encoder: images that train the frozen encoder; 0 for one that comes trained.
     public_anchor: labelled images for the public anchor steps; unseen by the encoder's training,
         so that their features look like those of any new image.
     calibration: public images that get a bank entry during training only; with `validation`
         they choose τ, s_0 and K. Their entries are removed before the bundle is written.
     validation: public images without an entry.
     private: the bank. test: held-out images (from the source's own test part if it has one).
+    at_least: private, test and anchors get so many images of each class first, in this order, as
+        far as they reach; the rest is in proportion. For small sets with small classes.
     """
 
     public_encoder: int = 20_000
@@ -70,11 +72,13 @@ class SplitConfig:
     private: int = 10_000
     test: int = 10_000
     seed: int = 0
+    at_least: int = 0
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
-        _check_positive(self, "public_encoder", "calibration", "validation", "private", "test")
-        _require(self.public_anchor >= 0, "public_anchor", "0 or more", self.public_anchor)
+        _check_positive(self, "calibration", "validation", "private", "test")
+        for name in ("public_encoder", "public_anchor", "at_least"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
 
     @property
     def train_total(self) -> int:
@@ -96,6 +100,7 @@ class EncoderConfig:
     grid: the feature map is pooled to grid × grid tokens.
     feature_dim: the feature tokens' channels are reduced to so many principal components of the
         public anchors' features (0: kept as they are; useful for the wide pretrained encoders).
+    key_dim: likewise for the keys, with the components of the pooled features.
     image_size: images are resized to so many pixels before they are encoded.
     """
 
@@ -103,6 +108,7 @@ class EncoderConfig:
     width: int = 32
     grid: int = 4
     feature_dim: int = 0
+    key_dim: int = 0
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 2e-3
@@ -113,8 +119,9 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         _check_positive(self, "width", "grid", "epochs", "batch_size", "learning_rate")
-        _check_at_most(self, width=1024, grid=64, feature_dim=4096)
-        _require(self.feature_dim >= 0, "feature_dim", "0 or more", self.feature_dim)
+        _check_at_most(self, width=1024, grid=64, feature_dim=4096, key_dim=4096)
+        for name in ("feature_dim", "key_dim"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
         _require(8 <= self.image_size <= 512, "image_size", "between 8 and 512", self.image_size)
 
@@ -148,6 +155,9 @@ class TrainConfig:
     neighbour_rate: probability r that a sample's slot holds a neighbour's token, not its own.
     anchor_batch, anchor_weight: the public anchor steps (ours): so many public labelled images
         with an empty memory slot beside each private batch, and the weight of their loss.
+    anchor_neighbour_rate: probability that an anchor's slot is not empty but holds the token of one
+        of its nearest entries (ours): the memory learns on public images to answer for images
+        that it does not hold.
     """
 
     epochs: int = 12
@@ -160,16 +170,35 @@ class TrainConfig:
     neighbour_rate: float = 0.0
     anchor_batch: int = 64
     anchor_weight: float = 0.5
+    anchor_neighbour_rate: float = 0.0
     warmup: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check_seed(self.seed)
         _check_positive(self, "epochs", "batch_size", "learning_rate", "token_learning_rate")
-        _check_fraction(self, "p_img", "neighbour_rate", "warmup")
+        _check_fraction(self, "p_img", "neighbour_rate", "anchor_neighbour_rate", "warmup")
         _require(0.0 <= self.p_mem <= 1.0, "p_mem", "between 0 and 1", self.p_mem)
         for name in ("weight_decay", "anchor_batch", "anchor_weight"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class WriteConfig:
+    """How an image is written into the bank of an exact mode, with θ frozen (ours).
+
+    steps: of Adam on the image's token alone; learning_rate: of the first, falling to 0.
+    p_img: share of the steps, evenly spread, that go without the image.
+    """
+
+    steps: int = 10
+    learning_rate: float = 0.1
+    p_img: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "steps", "learning_rate")
+        _check_at_most(self, steps=10_000)
+        _check_fraction(self, "p_img")
 
 
 @dataclass(frozen=True)
@@ -223,7 +252,14 @@ class Recipe:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    write: WriteConfig = field(default_factory=WriteConfig)
     owners: OwnersConfig = field(default_factory=OwnersConfig)
+
+    def __post_init__(self) -> None:
+        trained_here = self.encoder.name == "conv"
+        ok = self.split.public_encoder > 0 if trained_here else self.split.public_encoder == 0
+        wanted = "above 0 for encoder conv and 0 for one that comes trained"
+        _require(ok, "public_encoder", wanted, self.split.public_encoder)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

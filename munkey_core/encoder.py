@@ -1,8 +1,7 @@
 """The frozen image encoder E: image → key and feature tokens (METHOD.md §2).
 
 E never sees an image of the bank while it is made, so a key depends on its one image only.
-`conv` is trained here on the public split; `resnet18` and `vit_b_16` are torchvision's networks
-with their published weights (the paper uses a frozen ViT-B/16).
+Its network is one of backbones.py.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from munkey_core.backbones import make_backbone
 from munkey_core.config import EncoderConfig, TokenKind
-from munkey_core.errors import BadInputError, DataError
+from munkey_core.errors import BadInputError
 from munkey_core.types import ImageArray, Progress
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 # Reflected border, in pixels, from which the random crops of the encoder's training are taken.
 _CROP_MARGIN = 2
 
@@ -56,143 +54,35 @@ def concatenate(first: Encoded, second: Encoded) -> Encoded:
     )
 
 
-class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions with a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.body(x))
-
-
-class ConvBackbone(nn.Sequential):
-    """Small residual network: (B, 3, H, W) in [0, 1] → (B, 4·width, H/4, W/4)."""
-
-    def __init__(self, width: int) -> None:
-        layers: list[nn.Module] = []
-        channels = 3
-        for out, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
-            layers += [
-                nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
-                nn.BatchNorm2d(out),
-                nn.ReLU(),
-            ]
-            if stride > 1:
-                layers.append(ResidualBlock(out))
-            channels = out
-        super().__init__(*layers)
-        self.channels = channels
-
-
-class _TorchvisionBackbone(nn.Module):
-    """Shared part of the pretrained backbones: ImageNet normalisation of the input."""
-
-    channels: int
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD)[:, None, None], persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        normalised = (images - self.get_buffer("mean")) / self.get_buffer("std")
-        return self.feature_map(normalised)
-
-    def feature_map(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class ResNet18Backbone(_TorchvisionBackbone):
-    """torchvision's ResNet-18 up to its last feature map, 512 channels."""
-
-    channels = 512
-
-    def __init__(self) -> None:
-        from torchvision.models import ResNet18_Weights, resnet18
-
-        super().__init__()
-        network = _with_published_weights(resnet18, ResNet18_Weights.IMAGENET1K_V1)
-        self.body = nn.Sequential(*list(network.children())[:-2])
-
-    def feature_map(self, images: Tensor) -> Tensor:
-        mapped: Tensor = self.body(images)
-        return mapped
-
-
-class ViTB16Backbone(_TorchvisionBackbone):
-    """torchvision's ViT-B/16 (the paper's encoder): its patch tokens as a 14 × 14 map."""
-
-    channels = 768
-
-    def __init__(self) -> None:
-        from torchvision.models import ViT_B_16_Weights, vit_b_16
-
-        super().__init__()
-        self.network: Any = _with_published_weights(vit_b_16, ViT_B_16_Weights.IMAGENET1K_V1)
-
-    def feature_map(self, images: Tensor) -> Tensor:
-        resized = F.interpolate(images, size=(224, 224), mode="bilinear", antialias=True)
-        patches = self.network._process_input(resized)
-        cls = self.network.class_token.expand(patches.shape[0], -1, -1)
-        tokens = self.network.encoder(torch.cat([cls, patches], dim=1))[:, 1:]
-        side = int(tokens.shape[1] ** 0.5)
-        mapped: Tensor = tokens.transpose(1, 2).unflatten(2, (side, side))
-        return mapped
-
-
-def _with_published_weights(make: object, weights: object) -> nn.Module:
-    try:
-        network: nn.Module = make(weights=weights)  # type: ignore[operator]
-    except OSError as error:
-        raise DataError(
-            f"the published weights {weights} could not be downloaded ({error}); "
-            "connect to the internet once, or use the encoder 'conv'"
-        ) from error
-    return network
-
-
-_BACKBONES = {"resnet18": ResNet18Backbone, "vit_b_16": ViTB16Backbone}
-
-
 class FrozenEncoder(nn.Module):
     """image → (key, feature tokens), with the public split's statistics as buffers.
 
     key = normalise(pool(E(x)) − μ), μ the mean over the public split: without centring every
     cosine is close to 1. A feature token is one cell of the feature map pooled to grid × grid,
-    each channel standardised over the public split, optionally projected on principal components.
+    each channel standardised over the public split. Either is optionally projected on principal
+    components of the public split: cosines and tokens stay almost the same in fewer numbers.
     Raises BadInputError for more components than the backbone has channels.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone: nn.Module = (
-            ConvBackbone(config.width) if config.name == "conv" else _BACKBONES[config.name]()
-        )
+        self.backbone = make_backbone(config)
         raw = int(self.backbone.channels)  # type: ignore[arg-type]
-        if config.feature_dim > raw:
-            raise BadInputError(
-                f"feature_dim must be at most the {raw} channels of encoder {config.name}, "
-                f"got {config.feature_dim}"
-            )
+        for name in ("feature_dim", "key_dim"):
+            if getattr(config, name) > raw:
+                raise BadInputError(
+                    f"{name} must be at most the {raw} channels of encoder {config.name}, "
+                    f"got {getattr(config, name)}"
+                )
         self.channels = config.feature_dim or raw
+        self.key_dim = config.key_dim or raw
         self.register_buffer("key_mean", torch.zeros(raw))
         self.register_buffer("feature_mean", torch.zeros(raw))
         self.register_buffer("feature_scale", torch.ones(raw))
         self.register_buffer("projection", torch.zeros(raw, config.feature_dim))
-
-    @property
-    def key_dim(self) -> int:
-        """Dimension d of a key."""
-        return self.get_buffer("key_mean").shape[0]
+        if config.key_dim:
+            self.register_buffer("key_projection", torch.zeros(raw, config.key_dim))
 
     @property
     def n_tokens(self) -> int:
@@ -209,8 +99,13 @@ class FrozenEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Encoded:
         """images: (B, 3, H, W) float32 in [0, 1]. Differentiable, for pixel attributions."""
-        mapped = self.feature_map(images)
+        return self.read_map(self.feature_map(images))
+
+    def read_map(self, mapped: Tensor) -> Encoded:
+        """Keys and features of images by their feature map (B, channels, h, w)."""
         centred = mapped.mean(dim=(2, 3)) - self.get_buffer("key_mean")
+        if self.config.key_dim:
+            centred = centred @ self.get_buffer("key_projection")
         cells = F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2).transpose(1, 2)
         features = (cells - self.get_buffer("feature_mean")) / self.get_buffer("feature_scale")
         if self.config.feature_dim:
@@ -250,14 +145,25 @@ class FrozenEncoder(nn.Module):
                 pooled.append(mapped.mean(dim=(2, 3)))
                 cells.append(F.adaptive_avg_pool2d(mapped, self.config.grid).flatten(2))
         flat = torch.cat(cells).transpose(1, 2).flatten(0, 1)
-        self.get_buffer("key_mean").copy_(torch.cat(pooled).mean(dim=0))
+        whole = torch.cat(pooled)
+        self.get_buffer("key_mean").copy_(whole.mean(dim=0))
         self.get_buffer("feature_mean").copy_(flat.mean(dim=0))
         # A channel that never fires would divide by zero; its centred value is 0 anyway.
         self.get_buffer("feature_scale").copy_(flat.std(dim=0).clamp_min(1e-6))
         if self.config.feature_dim:
             scaled = (flat - flat.mean(dim=0)) / flat.std(dim=0).clamp_min(1e-6)
-            _, vectors = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
-            self.get_buffer("projection").copy_(vectors.flip(1)[:, : self.config.feature_dim])
+            components = _principal_components(scaled, self.config.feature_dim)
+            self.get_buffer("projection").copy_(components)
+        if self.config.key_dim:
+            components = _principal_components(whole - whole.mean(dim=0), self.config.key_dim)
+            self.get_buffer("key_projection").copy_(components)
+
+
+def _principal_components(centred: Tensor, count: int) -> Tensor:
+    """(n, c) rows of mean 0 → (c, count) orthonormal columns, the largest variance first."""
+    _, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+    components: Tensor = vectors.flip(1)[:, :count]
+    return components
 
 
 def _full_precision() -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from munkey_core.bundle import EXACT_MODE
 from munkey_core.canonical import forget_set_digest
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import MUNKEY, Family, Run, in_reference, reference_run
@@ -47,6 +48,11 @@ class Evidence:
         """(T,) int64 in record order."""
         return self.labels[len(self.bundle.bank) :]
 
+    @property
+    def exact(self) -> bool:
+        """Whether this is an exact mode, in which deletion is retraining, by construction."""
+        return self.bundle.mode == EXACT_MODE
+
     def rows(self, ids: Sequence[str]) -> IntArray:
         """(n,) int64 bank rows of ids. Raises UnknownIdError."""
         rows: IntArray = self.bundle.bank.rows(ids).numpy()
@@ -59,13 +65,22 @@ class Evidence:
     def retrained(
         self, ids: Sequence[str], family: Family = MUNKEY, seed: int | None = None
     ) -> Outputs | None:
-        """Outputs of the model retrained without `ids`; None if it has not been trained yet."""
+        """Outputs of the model retrained without `ids`; None if it has not been trained yet.
+
+        An exact mode's oracle is the model after deletion (see `Runs`); None until `after` was
+        asked.
+        """
         seed = self.runs.seed if seed is None else seed
+        if self.exact and family == MUNKEY:
+            same = self._after.get(forget_set_digest(ids))
+            return same if seed == self.runs.seed else None
         return self.runs.known_outputs(Run(family, tuple(sorted(ids)), seed))
 
     def references(self, family: Family, at_most: int = 256) -> References | None:
         """The reference models of a family: the bundle's, else all consecutive ones from k = 0 in
         the cache; None if there is none."""
+        if self.exact and family == MUNKEY:
+            return None  # the joint mode's are models of another kind
         if self.runs.shipped is not None:
             stored = self.runs.shipped.references(family)
             if stored is not None:

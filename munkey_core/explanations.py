@@ -12,7 +12,7 @@ from munkey_core.bank import BankView
 from munkey_core.bundle import Bundle
 from munkey_core.effects import NeighbourTable
 from munkey_core.encoder import Encoded
-from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.exemplars import shapley
 from munkey_core.explain.influence import influence, influenced, stored_influence
 from munkey_core.explain.pathways import pathways
@@ -61,7 +61,7 @@ class Explanations:
     ) -> ExemplarAttribution:
         """Exact Shapley values of what answers. target: a class index; None = the predicted one.
         Raises BadInputError for another class or a model with K above 12, UnknownIdError."""
-        queries = self._predictor.encode(self._image(subject))
+        queries = self._queries(subject)
         [attribution] = shapley(self._predictor, queries, self._seen(without), target)
         return attribution
 
@@ -151,7 +151,7 @@ class Explanations:
         if isinstance(subject, str):
             if subject not in self._ids:
                 raise UnknownIdError(f"no private or test image with id {subject!r}")
-            return self._pictures([subject])
+            return self._bundle.pictures.array([subject])
         single = len(subject) == 1 and (subject.ndim == 3 or subject.shape[3:] == (3,))
         if subject.dtype != np.uint8 or not single:
             raise BadInputError(
@@ -160,14 +160,11 @@ class Explanations:
             )
         return subject
 
-    def _encode(self, ids: Sequence[str]) -> Encoded:
-        return self._predictor.encode(self._pictures(ids))
+    def _queries(self, subject: Subject) -> Encoded:
+        image = self._image(subject)
+        if isinstance(subject, str):
+            return self._encode([subject])
+        return self._predictor.encode(image)
 
-    def _pictures(self, ids: Sequence[str]) -> ImageArray:
-        thumbnails = self._bundle.thumbnails
-        if thumbnails is None:
-            raise BundleError(
-                f"bundle {self._bundle.manifest.name} carries no images, so there is nothing to "
-                "explain but images of your own"
-            )
-        return thumbnails.array(ids)
+    def _encode(self, ids: Sequence[str]) -> Encoded:
+        return self._bundle.encode(ids)

@@ -13,6 +13,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,11 +37,12 @@ from munkey_core.retraining import MUNKEY
 from munkey_core.runs import runs_folder
 from munkey_core.types import JobStatus, Progress
 
-Kind = Literal["retrain", "compare", "project"]
+Kind = Literal["retrain", "compare", "project", "train"]
 RETRAIN: Kind = "retrain"
 COMPARE: Kind = "compare"
 PROJECT: Kind = "project"
-KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT)
+TRAIN: Kind = "train"
+KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT)  # those about a bundle that is there
 
 BACKGROUND = "MUNKEY_BACKGROUND"  # what tells a command that it is a job
 STARTING = "starting"
@@ -48,7 +50,7 @@ STARTING = "starting"
 _TERM_SECONDS = 3.0
 _REMEMBERED = 200  # finished jobs whose end is still told
 _MOST_WAITING = 4  # of one asker
-_START_SECONDS = 8.0
+START_SECONDS = 8.0
 # What a map takes on two cores, until this machine has fitted one: to compare a pair of entries, to
 # import UMAP, to lay out an entry.
 _PAIR_SECONDS = 1e-8
@@ -64,7 +66,9 @@ class Job:
     """What is to be done; equal jobs are one, whoever asks.
 
     folder: of the bundle. results: the folder of the cache that its result will lie in, named by
-    what the result depends on. ids: sorted; none for a job that is about the whole memory.
+    what the result depends on; where the bundle is made, for a job that makes it. ids: sorted; none
+    for a job that is about the whole memory. source: of the images that a bundle is made of; a
+    bundle's folder alone says which job makes it. mode: of the bundle, "joint" or "exact".
     """
 
     kind: Kind
@@ -72,6 +76,18 @@ class Job:
     results: Path
     ids: tuple[str, ...]
     seed: int
+    source: str = field(default="", compare=False)
+    mode: str = ""
+
+
+def training_job(source: str, folder: Path) -> Job:
+    """The job that makes the bundle `folder` of a person's own images."""
+    return Job(TRAIN, folder, making_folder(folder), (), 0, source)
+
+
+def making_folder(folder: Path) -> Path:
+    """Where a bundle is made before it appears as a whole: beside its place, found by no list."""
+    return folder.with_name(folder.name + ".making")
 
 
 def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
@@ -85,15 +101,15 @@ def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
     if kind == PROJECT:
         if ids:
             raise BadInputError(f"a map is fitted to the whole memory, got {len(ids):,} ids")
-        return Job(kind, folder, maps_of(bundle.bank).folder(), (), SEED)
+        return Job(kind, folder, maps_of(bundle.bank).folder(), (), SEED, mode=bundle.mode)
     seed = int(bundle.manifest.training["seed"])
-    return Job(kind, folder, runs_folder(bundle), _left_out(bundle, ids), seed)
+    left_out = _left_out(bundle, ids)
+    return Job(kind, folder, runs_folder(bundle), left_out, seed, mode=bundle.mode)
 
 
 def _left_out(bundle: Bundle, ids: Sequence[str]) -> tuple[str, ...]:
     """Checked ids for a job that retrains without them."""
-    if bundle.thumbnails is None:
-        raise BundleError("retraining needs the images, and this bundle carries none")
+    bundle.require_pictures("retraining needs the images")
     bundle.bank.rows(ids)
     wanted = tuple(sorted(set(ids)))
     if not 0 < len(wanted) < len(bundle.bank):
@@ -107,10 +123,14 @@ def _left_out(bundle: Bundle, ids: Sequence[str]) -> tuple[str, ...]:
 def job_command(job: Job, ids: Path) -> list[str]:
     """The command that does a job. ids: a CSV file of its ids."""
     munkey = [sys.executable, "-P", "-m", "munkey_core.cli"]
+    if job.kind == TRAIN:
+        return [*munkey, "train", "--data", job.source, "--out", str(job.folder), "--json"]
     if job.kind == PROJECT:
-        return [*munkey, "project", str(job.folder), "--seed", str(job.seed), "--json"]
+        named = ["--seed", str(job.seed), "--mode", job.mode, "--json"]
+        return [*munkey, "project", str(job.folder), *named]
     if job.kind == COMPARE:
-        return [*munkey, "compare", str(job.folder), "--forget", f"@{ids}", "--json"]
+        named = ["--forget", f"@{ids}", "--mode", job.mode, "--json"]
+        return [*munkey, "compare", str(job.folder), *named]
     which = ["--family", MUNKEY, "--seed", str(job.seed)]
     return [*munkey, "retrain", str(job.folder), "--without", f"@{ids}", *which, "--json"]
 
@@ -126,22 +146,22 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         stored = json.loads(_stages_file(results, kind).read_text("utf-8"))
         return tuple((str(stage), float(seconds)) for stage, seconds in stored)
     if kind == PROJECT:
-        return _guessed_maps(len(bundle.bank))
+        return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
     provenance = bundle.manifest.provenance
     seconds = provenance["seconds"]
     if kind != RETRAIN or "training" not in seconds or provenance.get("device") != "CPU":
         return ()
     return (
-        (STARTING, _START_SECONDS),
+        (STARTING, START_SECONDS),
         ("encoding", float(seconds.get("encoding", 0.0))),
         ("training", float(seconds["training"])),
         ("predicting", float(seconds.get("encoding", 0.0))),
     )
 
 
-def _guessed_maps(n: int) -> Stages:
+def guessed_maps(n: int) -> Stages:
     """Stages of fitting the maps of n entries."""
-    guessed: list[tuple[str, float]] = [(STARTING, _START_SECONDS)]
+    guessed: list[tuple[str, float]] = []
     for space, loading in zip(SPACES, (_IMPORT_SECONDS, 0.0), strict=True):
         seconds = _PAIR_SECONDS * n * n, loading + 1, _ENTRY_SECONDS * n
         guessed += zip(map_stages(space), seconds, strict=True)
@@ -153,6 +173,8 @@ def _stages_file(results: Path, kind: str) -> Path:
 
 
 def _keep_stages(job: Job, stages: Stages) -> None:
+    if job.kind == TRAIN:  # the next one is of other images, and is timed before it starts
+        return
     with contextlib.suppress(OSError, MunkeyError):  # an estimate is not worth an error
         path = _stages_file(job.results, job.kind)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -356,6 +378,13 @@ class JobQueue:
                 reason=entry.reason,
             )
 
+    def asked(self, job: Job) -> Job | None:
+        """The equal job that waits or runs, as it was asked for; None if there is none."""
+        with self._lock:
+            entry = self._entries.get(job)
+            active = entry is not None and entry.state in ("queued", "running")
+            return entry.job if entry is not None and active else None
+
     def wait(self, job: Job, seconds: float) -> bool:
         """Wait until a job has ended and all of it is cleaned up; False if that took longer."""
         with self._lock:
@@ -557,7 +586,10 @@ def _reason(code: int, lines: Sequence[str]) -> str:
 
 
 def _remove_partial(job: Job, pid: int) -> None:
-    """What a process that was killed had begun to write into the cache."""
+    """What a process that was killed had begun to write into the cache, or of a bundle."""
+    if job.kind == TRAIN:
+        shutil.rmtree(job.results, ignore_errors=True)
+        return
     with contextlib.suppress(OSError):
         for path in job.results.glob(f"*.{pid}.writing"):
             path.unlink(missing_ok=True)

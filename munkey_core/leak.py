@@ -71,14 +71,15 @@ def backbone_leak(
     """
     forget, test = (np.mean([pair[i] for pair in model], axis=0) for i in (0, 1))
     forget_o, test_o = (np.mean([pair[i] for pair in oracle], axis=0) for i in (0, 1))
-    points, ci95 = _difference(forget, test)
-    oracle_points, _ = _difference(forget_o, test_o)
-    excess, excess_ci95 = _difference(forget - forget_o, test - test_o)
+    points, ci95 = accuracy_difference(forget, test)
+    oracle_points, _ = accuracy_difference(forget_o, test_o)
+    excess, excess_ci95 = accuracy_difference(forget - forget_o, test - test_o)
     return BackboneLeak(points, ci95, oracle_points, excess, excess_ci95)
 
 
-def _difference(a: _Correct, b: _Correct) -> tuple[float, tuple[float, float] | None]:
-    """100 · (mean a − mean b) with its normal 95% interval.
+def accuracy_difference(a: _Correct, b: _Correct) -> tuple[float, tuple[float, float] | None]:
+    """100 · (mean a − mean b), in points, with its normal 95% interval. a, b: correctness of each
+    image of two disjoint groups, 0 to 1.
 
     None instead of an interval where there is no spread to tell it from: a single image, or images
     that are all alike.

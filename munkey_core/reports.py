@@ -21,6 +21,7 @@ from munkey_core.types import (
     ModelFigures,
     NullBand,
     OracleDistance,
+    PrivacyReport,
 )
 
 
@@ -89,30 +90,41 @@ def keep_report(bundle: Bundle, report: AuditReport) -> None:
 
 
 def save_reports(
-    folder: Path, reports: Sequence[AuditReport], tuning: Mapping[str, Any] | None = None
+    folder: Path,
+    reports: Sequence[AuditReport],
+    tuning: Mapping[str, Any] | None = None,
+    attacks: Mapping[str, PrivacyReport] | None = None,
+    mode: str = "",
 ) -> None:
     """Write reports into metrics.json and the card of a bundle, beside those that are there, and
-    seal it anew. tuning: how the methods' settings were chosen.
+    seal it anew. tuning: how the methods' settings were chosen. attacks: by forget set.
+    mode: that the reports are about, empty for the bundle's own; what is known of an exact mode
+    beside a joint one stands in a table of its own.
 
     Raises BadInputError if the bundle has changed since the reports were made.
     """
-    bundle = read_bundle(folder)
+    whole = read_bundle(folder)
+    bundle = whole.in_mode(mode or whole.mode)
     stored = dict((bundle.metrics or {}).get("reports") or {})
-    for report in reports:
-        if bundle.digest != report.digest:
-            raise BadInputError(
-                f"bundle {folder.name} has changed since the audit began; run it again"
-            )
-        # Saving changes the bundle's digest, so the report can't carry it.
-        stored[report.forget] = {**report.to_dict(), "digest": ""}
+    attacks = attacks or {}
+    digests = {*(one.digest for one in reports), *(one.digest for one in attacks.values())}
+    if digests - {bundle.digest}:
+        raise BadInputError(f"bundle {folder.name} has changed since the audit began; run it again")
+    # Saving changes the bundle's digest, so a report can't carry it.
+    stored |= {report.forget: {**report.to_dict(), "digest": ""} for report in reports}
     metrics = {**(bundle.metrics or {}), "reports": stored}
+    if attacks:
+        found = {name: {**one.to_dict(charts=False), "digest": ""} for name, one in attacks.items()}
+        metrics["attacks"] = {**metrics.get("attacks", {}), **found}
     if tuning:
         metrics["tuning"] = dict(tuning)
+    if bundle is not whole:
+        metrics = {**(whole.metrics or {}), bundle.mode: metrics}
     metrics = json.loads(json.dumps(metrics))  # as whoever reads them will find them
-    card = write_card(bundle, metrics)  # before a file of the sealed bundle changes
+    card = write_card(whole, metrics)  # before a file of the sealed bundle changes
     (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
-    seal(folder, bundle.manifest)
+    seal(folder, whole.manifest)
 
 
 def report_lines(report: AuditReport) -> list[str]:
@@ -141,9 +153,13 @@ def report_lines(report: AuditReport) -> list[str]:
             lines.append(f"{name} against oracles of other seeds: {f.avg_gap_cross_seeds:.2f}")
     if report.leak is not None:
         lines += _leak_lines(report.leak)
+    own = report.models.get("MUNKEY after")
     lines.append(
-        "key deletion leaves the shared weights as they are: this is not exact unlearning; all "
-        "models also learned from the labels of the same public anchors"
+        "exact mode: the shared weights saw public images only; MUNKEY retrained is MUNKEY after "
+        "deletion, by construction (`munkey verify --exact` tries it)"
+        if own is not None and own.exact
+        else "key deletion leaves the shared weights as they are: this is not exact unlearning; "
+        "all models also learned from the labels of the same public anchors"
     )
     return lines
 

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import Bundle
-from munkey_core.config import TrainConfig, from_dict
+from munkey_core.config import TrainConfig
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded, concatenate
-from munkey_core.errors import BundleError
 from munkey_core.outputs import Outputs, verdicts
 from munkey_core.predictor import Predictor
 from munkey_core.training import JointTraining, TrainingData, joint_data
@@ -85,12 +84,10 @@ class Retraining:
     """
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        if bundle.thumbnails is None:
-            raise BundleError("retraining needs the images, and this bundle carries none")
+        bundle.require_pictures("retraining needs the images")
         self.bundle = bundle
-        self.thumbnails = bundle.thumbnails
         self.device = device
-        self.config: TrainConfig = from_dict(TrainConfig, bundle.manifest.training, "training")
+        self.config: TrainConfig = bundle.manifest.train_config()
         self.encoded: dict[str, Encoded] = {}
         self.ids = {
             split: tuple(record.id for record in bundle.records_of(split))
@@ -103,12 +100,12 @@ class Retraining:
 
     def encode(self) -> Iterator[Progress]:
         """Encode all splits, unless that was done before."""
-        predictor = Predictor(self.bundle.encoder, self.bundle.model, self.bundle.manifest.ensemble)
+        yield from self.bundle.prepare_features()
         splits = [split for split in self.ids if split not in self.encoded]
         for done, split in enumerate(splits):
             yield Progress("encoding", done, len(splits), 0.0)
             if self.ids[split]:
-                self.encoded[split] = predictor.encode(self.thumbnails.array(self.ids[split]))
+                self.encoded[split] = self.bundle.encode(self.ids[split])
             else:
                 self.encoded[split] = self.encoded[PRIVATE][:0]
         if splits:
@@ -134,7 +131,9 @@ class Retraining:
             kept = torch.cat([inside[:n], calibration, inside[n:]]).nonzero()[:, 0]
         config = replace(self.config, seed=run.seed)
         if run.family == PLAIN:
-            config = replace(config, p_mem=1.0, p_img=0.0, anchor_weight=1.0)
+            config = replace(
+                config, p_mem=1.0, p_img=0.0, anchor_weight=1.0, anchor_neighbour_rate=0.0
+            )
         data = self._data(entries[kept], labels[kept], config)
         training = JointTraining(self.bundle.manifest.model, config, data, self.device)
         seconds = 0.0

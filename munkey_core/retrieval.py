@@ -59,10 +59,20 @@ class ExactRetriever:
 
 def other_neighbours(keys: Tensor, k: int = 4) -> Tensor:
     """(n, k) int64 rows of each key's nearest other keys."""
+    return nearest_rows(keys, keys, k, others=True)
+
+
+def nearest_rows(queries: Tensor, keys: Tensor, k: int = 4, others: bool = False) -> Tensor:
+    """(n, k) int64 rows of the keys nearest to each query.
+
+    queries: (n, d), keys: (N, d), both of unit length. others: the queries are the keys, and
+    nobody is among its own neighbours.
+    """
     found = []
-    for first, block in zip(range(0, len(keys), 1024), keys.split(1024), strict=True):
+    for first, block in zip(range(0, len(queries), 1024), queries.split(1024), strict=True):
         similarity = block @ keys.T
-        own = torch.arange(len(block))
-        similarity[own, first + own] = -torch.inf
-        found.append(similarity.topk(min(k, len(keys) - 1), dim=1).indices)
+        if others:
+            own = torch.arange(len(block))
+            similarity[own, first + own] = -torch.inf
+        found.append(similarity.topk(min(k, len(keys) - others), dim=1).indices)
     return torch.cat(found)

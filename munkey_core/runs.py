@@ -23,10 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from munkey_core.bank import BankView, MemoryBank
-from munkey_core.bundle import BANK, ENCODER, Bundle
+from munkey_core.bundle import BANK, ENCODER, EXACT, EXACT_MODE, Bundle
 from munkey_core.cache import cache_folder
 from munkey_core.canonical import forget_set_digest
 from munkey_core.effects import NeighbourTable
+from munkey_core.errors import BadInputError
 from munkey_core.model import ExemplarTransformer
 from munkey_core.outputs import Outputs, Verdicts
 from munkey_core.predictor import Predictor
@@ -54,8 +55,10 @@ def source_digest(bundle: Bundle) -> str:
     Unlike the bundle's own digest it stays when figures or a card are added.
     """
     manifest = bundle.manifest
+    # An exact mode's settings say "exact", so the two modes of a bundle never share a digest.
+    names = (*_TRAINED_FROM, EXACT) if bundle.mode == EXACT_MODE else _TRAINED_FROM
     what = {
-        "files": {name: manifest.files[name] for name in _TRAINED_FROM if name in manifest.files},
+        "files": {name: manifest.files[name] for name in names if name in manifest.files},
         "training": manifest.training,
         "model": asdict(manifest.model),
         "ensemble": asdict(manifest.ensemble),
@@ -68,6 +71,11 @@ class Runs:
 
     Nothing is encoded or trained before it is asked for. use_shipped: whether the answers that the
     bundle carries count; they are rounded, so whoever writes them into a bundle leaves them out.
+
+    In an exact mode no MUNKEY is ever trained again: θ has seen none of the images, and a row
+    depends on its own image alone, so writing all images but a forget set gives, byte for byte, the
+    memory that is left when their keys are deleted (`verification` tries it). Its oracle is
+    therefore the model after deletion, and asking for another seed of it is refused.
     """
 
     def __init__(self, bundle: Bundle, device: torch.device, use_shipped: bool = True) -> None:
@@ -93,7 +101,16 @@ class Runs:
         return Run(family, (), self.seed)
 
     def outputs(self, run: Run) -> Iterator[Progress | Outputs]:
-        """Yield progress, then what the run's model says about every image."""
+        """Yield progress, then what the run's model says about every image.
+
+        Raises BadInputError for a MUNKEY of another seed, or a reference, in an exact mode.
+        """
+        if self.by_construction(run):
+            steps = self.after(self.original(MUNKEY), run.without)
+            found = yield from last_of(steps, Outputs)
+            written = float(self.bundle.manifest.provenance["seconds"].get("writing", 0.0))
+            yield replace(found, seconds=written)  # what writing all rows took
+            return
         stored = self.known_outputs(run)
         if stored is None:
             _, stored = yield from self._train(run)
@@ -105,7 +122,8 @@ class Runs:
         `seconds` is the time of deleting the keys. Only images that lose a neighbour are predicted
         again: no other answer can change.
         """
-        stored = self.shipped.after(run.seed, ids) if self.shipped else None
+        joint = self.shipped if self.bundle.mode != EXACT_MODE else None
+        stored = joint.after(run.seed, ids) if joint else None
         if stored is not None:
             yield stored
         elif run == self.original(MUNKEY):  # quick, and asked for whatever a person picks
@@ -113,6 +131,20 @@ class Runs:
         else:
             what = ["after", run.seed, forget_set_digest(ids)]
             yield from self.remembered(what, lambda: self._delete(run, ids))
+
+    def by_construction(self, run: Run) -> bool:
+        """Whether a run is the model after deletion: an oracle of an exact mode.
+
+        Raises BadInputError for a MUNKEY that an exact mode does not have.
+        """
+        if self.bundle.mode != EXACT_MODE or run.family != MUNKEY:
+            return False
+        if run.reference is not None or run.seed != self.seed:
+            raise BadInputError(
+                f"the exact mode has one θ, of seed {self.seed}, and retraining it is writing the "
+                "rows again: it has no other seeds and no reference models"
+            )
+        return bool(run.without)
 
     def remembered(
         self, what: Sequence[object], compute: Callable[[], Iterator[Progress | Outputs]]
@@ -144,6 +176,10 @@ class Runs:
     def known_outputs(self, run: Run) -> Outputs | None:
         """A run's outputs if the bundle or the cache has them; a damaged file of the cache counts
         as none."""
+        if self.bundle.mode == EXACT_MODE and run.family == MUNKEY:
+            if run.without or run.reference is not None or run.seed != self.seed:
+                return None  # the model after deletion, or none at all: nothing is kept
+            return _read_outputs(self.path(run))
         stored = self.shipped.outputs(run) if self.shipped else None
         return _read_outputs(self.path(run)) if stored is None else stored
 
@@ -163,7 +199,7 @@ class Runs:
     def _delete(self, run: Run, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
         before = yield from last_of(self.outputs(run), Outputs)
         trained = yield from last_of(self.trained(run), TrainedModel)
-        bundle, thumbnails = self.bundle, self.retraining.thumbnails
+        bundle = self.bundle
         view = BankView(trained.bank)
         seconds = view.forget(ids).milliseconds / 1000
         touched = self.neighbours.touched_by(trained.bank.rows(ids)).numpy()
@@ -172,7 +208,7 @@ class Runs:
         for first in range(0, len(touched), _BLOCK):
             yield Progress("after deletion", first, len(touched), 0.0)
             part = touched[first : first + _BLOCK]
-            encoded = trained.predictor.encode(thumbnails.array([records[i].id for i in part]))
+            encoded = bundle.encode([records[i].id for i in part])
             both[part] = trained.predictor.predict(encoded, view).probabilities
         n = len(before.private)
         # The image pathway has no part in the memory: it stays as it was.

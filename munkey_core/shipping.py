@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from munkey_core.bundle import ORACLES, read_bundle, seal
-from munkey_core.canonical import canonical_sets
+from munkey_core.bundle import EXACT_MODE, ORACLES, read_bundle, seal
+from munkey_core.canonical import MAIN_SET, canonical_sets
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Run, reference_run
+from munkey_core.retraining import MUNKEY, PLAIN, Family, Run, reference_run
 from munkey_core.runs import Runs, last_of, staged
 from munkey_core.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 from munkey_core.training import resolve_device
 from munkey_core.types import Progress
 
-# The set on which seeds are compared; the others get one seed.
-MAIN_SET = "random-10pct"
-
 
 def ship_oracles(
-    folder: Path, seeds: int, references: int, device: str = "auto"
+    folder: Path,
+    seeds: int,
+    references: int,
+    device: str = "auto",
+    only: Sequence[str] | None = None,
 ) -> Iterator[Progress | tuple[str, ...]]:
     """Yield progress, then the names of the canonical sets whose oracles the bundle now carries.
 
     seeds: of originals, and of the oracles of `random-10pct`; one for the other sets. references:
-    of each family. Trains only what the cache lacks, so a run that was killed goes on. A set that
-    this bundle doesn't have (nobody owns an image, no near-duplicates) is left out.
+    of each family. only: names of the canonical sets; None for all. Trains only what the cache
+    lacks, so a run that was killed goes on. A set that this bundle doesn't have (nobody owns an
+    image, no near-duplicates) is left out.
     Raises BadInputError for numbers out of range.
     """
     if not 1 <= seeds <= 20:
@@ -36,10 +38,16 @@ def ship_oracles(
         raise BadInputError(f"--references must be an even number up to 256, got {references}")
     bundle = read_bundle(folder)
     runs = Runs(bundle, resolve_device(device), use_shipped=False)
-    sets = {name: tuple(sorted(ids)) for name, ids in canonical_sets(bundle).items()}
+    sets = {
+        name: tuple(sorted(ids))
+        for name, ids in canonical_sets(bundle).items()
+        if only is None or name in only
+    }
     every = range(runs.seed, runs.seed + seeds)
+    # An exact mode's MUNKEY is asked when it is needed: retraining it is deleting keys.
+    families: tuple[Family, ...] = (PLAIN,) if bundle.mode == EXACT_MODE else (MUNKEY, PLAIN)
     originals: dict[str, Outputs] = {}
-    for run in (Run(family, (), seed) for family in (MUNKEY, PLAIN) for seed in every):
+    for run in (Run(family, (), seed) for family in families for seed in every):
         name = f"{run.family}.{run.seed}"
         steps = staged(f"original {name}", runs.outputs(run))
         originals[name] = yield from last_of(steps, Outputs)
@@ -47,13 +55,13 @@ def ship_oracles(
     for set_name, ids in sets.items():
         answers[set_name] = {}
         for seed in every if set_name == MAIN_SET else every[:1]:
-            for family in (MUNKEY, PLAIN):
+            for family in families:
                 steps = staged(f"{set_name} {family}.{seed}", runs.outputs(Run(family, ids, seed)))
                 answers[set_name][f"{family}.{seed}"] = yield from last_of(steps, Outputs)
-            if seed != runs.seed:  # the bundle's own model is asked when it is needed
+            if seed != runs.seed and MUNKEY in families:  # the own model is asked when needed
                 steps = staged(f"{set_name} after.{seed}", runs.after(Run(MUNKEY, (), seed), ids))
                 answers[set_name][f"after.{seed}"] = yield from last_of(steps, Outputs)
-    for run in (reference_run(f, k) for f in (PLAIN, MUNKEY) for k in range(references)):
+    for run in (reference_run(f, k) for f in families[::-1] for k in range(references)):
         steps = staged(f"reference {run.family}.{run.reference}", runs.outputs(run))
         yield from last_of(steps, Outputs)
     write_answers(bundle, folder / ORACLES / f"{ORIGINALS}.safetensors", originals)
@@ -62,7 +70,7 @@ def ship_oracles(
         write_answers(bundle, path, answers[set_name], ids)
     if references:
         evidence = Evidence(runs)
-        found = {family: evidence.references(family, references) for family in (PLAIN, MUNKEY)}
+        found = {family: evidence.references(family, references) for family in families}
         write_references(
             folder / ORACLES / f"{REFERENCES}.safetensors",
             {family: models for family, models in found.items() if models is not None},

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from munkey_core import effects, jobs
+from munkey_core import own_data as own_data  # the app's way to it
 from munkey_core.bank import BankView
 from munkey_core.bundle import (
     SPACES,
@@ -29,6 +30,7 @@ from munkey_core.bundle import (
     bundle_info,
     find_bundle,
     find_bundles,
+    picture_source,
     read_bundle,
 )
 from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
@@ -36,16 +38,18 @@ from munkey_core.config import EnsembleConfig
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
-from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
 from munkey_core.maps import Maps
+from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
+from munkey_core.recall import recall
 from munkey_core.reports import best_measured, find_report
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import Runs
-from munkey_core.thumbnails import Thumbnails
+from munkey_core.traces import trace
 from munkey_core.types import (
     PRIVATE,
     TEST,
@@ -54,14 +58,17 @@ from munkey_core.types import (
     BundleInfo,
     Change,
     Deletion,
+    Experiments,
     Exposure,
     FloatArray,
     ImageArray,
     JobStatus,
     NearDuplicate,
+    PictureStatus,
     Prediction,
     PrivacyReport,
     Progress,
+    Recalled,
     Record,
     SideEffects,
     check_generation,
@@ -118,6 +125,25 @@ class SharedModel:
         return self._exposure
 
 
+class _AfterDeletion(Mapping[str, FloatArray]):
+    """What the exact mode retrained without `ids` says: by construction what it says once their
+    keys are deleted, so each image is asked when somebody wants to know."""
+
+    def __init__(self, studio: Studio, ids: Sequence[str]) -> None:
+        self._studio = studio.session()
+        self._studio.forget(ids)
+
+    def __getitem__(self, id_: str) -> FloatArray:
+        found: FloatArray = self._studio.predict([id_]).probabilities[0]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._studio.private_ids())
+
+    def __len__(self) -> int:
+        return self._studio.keys_total
+
+
 class Studio:
     """One session with a bundle. Make it with `open`, or `session` from another one."""
 
@@ -146,7 +172,30 @@ class Studio:
         shared = self._shared
         return Explanations(shared.bundle, shared.predictor, shared.neighbours, self._view)
 
+    def in_mode(self, mode: str) -> Studio:
+        """A new session with this bundle in another mode ("joint" or "exact"): the same images
+        and keys, another model and other tokens. Its keys are all there.
+
+        Raises BundleError for a mode that this session's bundle cannot give; see `modes`.
+        """
+        shared = self._shared
+        if mode != shared.bundle.mode:
+            shared = SharedModel(shared.bundle.in_mode(mode))
+        return Studio(shared)
+
     # -- facts -------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> str:
+        """"joint": θ and the tokens were trained together, and θ may keep a trace of what is
+        deleted. "exact": θ was trained on public images only and each row was written alone, so
+        what is deleted is gone without a trace."""
+        return self._shared.bundle.mode
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """What `in_mode` can give."""
+        return self._shared.bundle.modes
 
     @property
     def name(self) -> str:
@@ -189,6 +238,11 @@ class Studio:
     def metrics(self) -> dict[str, Any] | None:
         """metrics.json of the bundle, as measured when it was made; None if it has none."""
         return self._shared.bundle.metrics
+
+    @property
+    def experiments(self) -> Experiments | None:
+        """What came of other recipes on this bundle's images; None if nobody has tried any."""
+        return self._shared.bundle.experiments
 
     @property
     def card(self) -> str:
@@ -267,10 +321,12 @@ class Studio:
 
     # -- retraining --------------------------------------------------------------------------
 
-    def retrained(self, ids: Sequence[str]) -> dict[str, FloatArray] | None:
+    def retrained(self, ids: Sequence[str]) -> Mapping[str, FloatArray] | None:
         """Id → (C,) class probabilities of every private image, by the model retrained without
         exactly `ids`; None if there is none yet. Raises UnknownIdError."""
         self._check_known(ids)
+        if self._shared.evidence.exact:
+            return _AfterDeletion(self, ids)
         outputs = self._shared.evidence.retrained(ids)
         if outputs is None:
             return None
@@ -280,6 +336,8 @@ class Studio:
         """Whether what a job of this kind would find out about `ids` is known already."""
         if kind == jobs.PROJECT:
             return all(self.maps.ready(space) for space in SPACES)
+        if kind == jobs.RETRAIN and self._shared.evidence.exact:
+            return True  # deletion is retraining, by construction
         if kind == jobs.RETRAIN:
             return self._shared.evidence.retrained(ids) is not None
         report = self.report(ids)
@@ -329,15 +387,36 @@ class Studio:
 
     # -- pictures ----------------------------------------------------------------------------
 
+    @property
+    def pictures(self) -> PictureStatus:
+        """Whether this bundle's images are at hand, as far as is known; never waits."""
+        return self._shared.bundle.picture_status
+
+    @property
+    def picture_source(self) -> PictureSource:
+        """Which images this bundle was made of."""
+        return picture_source(self.name, self._shared.bundle.manifest)
+
+    def find_pictures(self) -> PictureStatus:
+        """Look for the images of a bundle that carries none, and check that they are its own; they
+        are then used by all sessions. What was tried some seconds ago is not tried again."""
+        elsewhere = self._shared.bundle.elsewhere
+        return elsewhere.search() if elsewhere is not None else self.pictures
+
+    def prepare_features(self) -> Iterator[Progress]:
+        """Encode every image once, for bundles whose encoder takes minutes for that, and keep the
+        result in the cache; yields progress. Raises BundleError without pictures."""
+        return self._shared.bundle.prepare_features()
+
     def picture(self, id_: str) -> bytes:
         """An image of the bundle as a PNG file. Raises UnknownIdError, or BundleError if the
         bundle carries no images."""
         self.record(id_)
-        return self._thumbnails().png(id_)
+        return self._shared.bundle.pictures.png(id_)
 
     def pixels(self, ids: Sequence[str]) -> ImageArray:
         """uint8 (n, H, W) or (n, H, W, 3)."""
-        return self._thumbnails().array(ids)
+        return self._shared.bundle.pictures.array(ids)
 
     def read_image(self, source: bytes | Path, invert: bool | None = None) -> ImageArray:
         """Decode a person's own image into this bundle's format: uint8 (1, S, S, 3).
@@ -357,16 +436,6 @@ class Studio:
         """uint8 (H, W) or (H, W, 3) → a PNG file."""
         return encode_png(image)
 
-    def _thumbnails(self) -> Thumbnails:
-        thumbnails = self._shared.bundle.thumbnails
-        if thumbnails is None:
-            licence = self._shared.bundle.manifest.dataset["licence"]
-            raise BundleError(
-                f"bundle {self.name} carries no images: they were left out, or the licence of the "
-                f"data ({licence}) does not let them be shipped"
-            )
-        return thumbnails
-
     # -- predicting --------------------------------------------------------------------------
 
     def predict(self, ids: Sequence[str]) -> Prediction:
@@ -376,6 +445,13 @@ class Studio:
     def predict_images(self, images: ImageArray) -> Prediction:
         """Predict uint8 images (n, H, W[, 3]), e.g. from `read_image`."""
         return self._shared.predictor.predict(self._shared.predictor.encode(images), self._view)
+
+    def recall(self, ids: Sequence[str], whole: bool = False) -> tuple[Recalled, ...]:
+        """Who answers for images of the bundle, and what is stored of the answer: no picture is
+        needed. whole: with the whole memory instead of the keys this session still holds. Raises
+        UnknownIdError for an image that is neither private nor a test image."""
+        view = BankView(self._shared.bundle.bank) if whole else self._view
+        return recall(self._shared.evidence, view, ids)
 
     def predict_without(self, ids: Sequence[str], without: Sequence[str]) -> Prediction:
         """Predict as if `without` were forgotten too; the session's memory stays as it is.
@@ -393,7 +469,7 @@ class Studio:
     def _encode(self, ids: Sequence[str]) -> Encoded:
         for id_ in ids:
             self.record(id_)
-        return self._shared.predictor.encode(self.pixels(ids))
+        return self._shared.bundle.encode(ids)
 
     # -- forgetting --------------------------------------------------------------------------
 
@@ -558,6 +634,19 @@ class Studio:
         this session has forgotten. Raises BadInputError or UnknownIdError."""
         self._check_known(ids)
         return privacy(self._shared.evidence, ids)
+
+    def trace(self, ids: Sequence[str]) -> Iterator[Progress | AuditReport]:
+        """Yield progress, then what this mode keeps of `ids`: an audit with the rows of MUNKEY
+        alone, for which nothing is trained. Raises BadInputError or UnknownIdError."""
+        self._check_known(ids)
+        return trace(self._shared.evidence, ids)
+
+    @property
+    def exact_verified(self) -> dict[str, dict[str, int]]:
+        """What `munkey verify --exact` found and noted in the bundle, by forget set: the counts of
+        an ExactCheck. Empty without an exact mode, or if nobody has verified it."""
+        found: dict[str, dict[str, int]] = self._shared.bundle.manifest.exact.get("verified", {})
+        return found
 
     @property
     def exposure(self) -> Exposure | None:

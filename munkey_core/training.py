@@ -24,7 +24,7 @@ from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.encoder import Encoded, augment
 from munkey_core.errors import TrainingError
 from munkey_core.model import ExemplarTransformer
-from munkey_core.retrieval import other_neighbours
+from munkey_core.retrieval import nearest_rows, other_neighbours
 from munkey_core.types import Progress
 
 _TOKEN_SCALE = 0.02
@@ -46,6 +46,7 @@ class TrainingData:
     anchor_labels: Tensor
     n_classes: int
     neighbours: Tensor | None = None
+    anchor_neighbours: Tensor | None = None
 
     def keep(self, rows: Tensor) -> TrainingData:
         """The same without the other private images: what an oracle is trained on.
@@ -71,12 +72,21 @@ def joint_data(
 ) -> TrainingData:
     """What joint training reads of encoded images.
 
-    entries: every image that gets a token, private and calibration. Their neighbours are found
-    only if `config` swaps tokens.
+    entries: every image that gets a token, private and calibration. anchors: public images, or the
+    very entries. Neighbours are found only if `config` asks for them.
     """
     neighbours = other_neighbours(entries.keys) if config.neighbour_rate else None
+    near_anchors = None
+    if config.anchor_neighbour_rate:
+        near_anchors = nearest_rows(anchors.keys, entries.keys, others=anchors is entries)
     return TrainingData(
-        entries.features, labels, anchors.features, anchor_labels, n_classes, neighbours
+        entries.features,
+        labels,
+        anchors.features,
+        anchor_labels,
+        n_classes,
+        neighbours,
+        near_anchors,
     )
 
 
@@ -112,6 +122,8 @@ class JointTraining:
     ) -> None:
         if config.neighbour_rate > 0 and data.neighbours is None:
             raise TrainingError("neighbour_rate > 0 needs the private images' neighbours")
+        if config.anchor_neighbour_rate > 0 and data.anchor_neighbours is None:
+            raise TrainingError("anchor_neighbour_rate > 0 needs the anchors' neighbours")
         self.config = config
         self.device = device
         self._data = data
@@ -199,10 +211,11 @@ class JointTraining:
             m = len(anchor_rows)
             images = torch.cat([images, data.anchor[anchor_rows]])
             labels = torch.cat([labels, data.anchor_labels[anchor_rows]])
+            near, empty = self._anchor_slots(anchor_rows, generator)
             drop_image = torch.cat([drop_image, torch.zeros(m, dtype=torch.bool)])
-            drop_memory = torch.cat([drop_memory, torch.ones(m, dtype=torch.bool)])
+            drop_memory = torch.cat([drop_memory, empty])
             weights = torch.cat([weights, torch.full((m,), config.anchor_weight / m)])
-            exemplars = torch.cat([exemplars, exemplars.new_zeros(m, exemplars.shape[1])])
+            exemplars = torch.cat([exemplars, near])
         if self._augment:
             images = augment(images, generator, margin=4)
         logits = self.model(
@@ -213,6 +226,17 @@ class JointTraining:
         )
         losses = F.cross_entropy(logits.float(), labels.to(self.device), reduction="none")
         return (losses * weights.to(self.device)).sum()
+
+    def _anchor_slots(
+        self, anchor_rows: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """(m, dim) what the anchors' exemplar slots hold, and (m,) bool: which are empty."""
+        m, near = len(anchor_rows), self._data.anchor_neighbours
+        if near is None or self.config.anchor_neighbour_rate == 0:
+            return self._tokens.new_zeros(m, self._tokens.shape[1]), torch.ones(m, dtype=torch.bool)
+        which = torch.randint(near.shape[1], (m,), generator=generator)
+        empty = torch.rand(m, generator=generator) >= self.config.anchor_neighbour_rate
+        return self._tokens[near[anchor_rows, which].to(self.device)], empty
 
     def _slot_rows(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Whose token the exemplar slot holds: the image's own, or with probability r another's."""

@@ -6,7 +6,9 @@ are named by id. Every result that depends on the memory bank carries its `gener
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, field
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ PRIVATE = "private"
 TEST = "test"
 ANCHOR = "anchor"
 CALIBRATION = "calibration"
+
+# Where the gap of a method lies beside those of honest retrains (`AuditReport.place`).
+EQUAL, INSIDE, OUTSIDE, UNKNOWN = "equal", "inside", "outside", "unknown"
 
 
 @dataclass(frozen=True)
@@ -335,6 +340,141 @@ class AuditReport:
     device: str
     seconds: float
 
+    def band_of(self, figures: ModelFigures) -> NullBand | None:
+        """The null band that a model's gap is held against."""
+        return self.null_bands.get(figures.oracle or "")
+
+    def place(self, figures: ModelFigures) -> str:
+        """Where a model's gap lies: EQUAL to its oracle, INSIDE or OUTSIDE the null band, or
+        UNKNOWN. Inside: its mean gap to the oracles of the other seeds is no larger than the
+        largest gap between two of those oracles."""
+        if figures.avg_gap == 0 and figures.exact:
+            return EQUAL
+        band = self.band_of(figures)
+        if band is None or figures.avg_gap_cross_seeds is None:
+            return UNKNOWN
+        return INSIDE if figures.avg_gap_cross_seeds <= band.high else OUTSIDE
+
+    def clearly_closer(self, one: ModelFigures, other: ModelFigures) -> bool:
+        """Whether one is closer to its oracle than the other, beyond bands and intervals. Never so
+        for two that are both inside their bands."""
+        if one.avg_gap is None or other.avg_gap is None or one.avg_gap >= other.avg_gap:
+            return False
+        places = self.place(one), self.place(other)
+        if places[0] in (EQUAL, INSIDE) and places[1] == OUTSIDE:
+            return True
+        apart = one.ci95["avg_gap"][1] < other.ci95["avg_gap"][0]
+        return places[1] in (OUTSIDE, UNKNOWN) and apart
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StateFigures:
+    """One model in one state of its memory, in percent: accuracy on test, retain and forget images,
+    AUROC of the true-class probability (forget against test images)."""
+
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    mia_auc: float
+
+
+def _mean_state(states: Sequence[StateFigures]) -> StateFigures:
+    return StateFigures(
+        *(fmean(values) for values in zip(*(astuple(state) for state in states), strict=True))
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with one recipe and one seed.
+
+    before, after: the forget set's keys in the memory, and deleted; `after` is None for the plain
+    transformer, which has none. image_private, image_test: accuracy of the image pathway alone
+    (exemplar = ∅) on all private and on all test images, in percent. leak: their difference in
+    points, what key deletion can't remove; leak_ci95: its 95% interval over images, None where they
+    have no spread. seconds: of the training. k, tau, anchor: as the ensemble was calibrated, None
+    for the plain transformer (and an ensemble without an anchor).
+    """
+
+    seed: int
+    before: StateFigures
+    after: StateFigures | None
+    image_private: float
+    image_test: float
+    leak: float
+    leak_ci95: tuple[float, float] | None
+    seconds: float
+    k: int | None = None
+    tau: float | None = None
+    anchor: float | None = None
+
+
+@dataclass(frozen=True)
+class RecipeTried:
+    """A recipe and its trials. kind: "shipped" (the bundle's own), "variant" or "plain" (the plain
+    transformer on the same data). why: what it was tried for. train, model: the settings that
+    differ from the shipped recipe's. failed: reason by seed of trainings that came to nothing."""
+
+    name: str
+    kind: str
+    why: str
+    train: dict[str, float]
+    model: dict[str, float]
+    trials: tuple[Trial, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+
+    # Means over the trials; ask for them only if there is one.
+
+    @property
+    def before(self) -> StateFigures:
+        return _mean_state([trial.before for trial in self.trials])
+
+    @property
+    def after(self) -> StateFigures | None:
+        """None for the plain transformer."""
+        found = [trial.after for trial in self.trials if trial.after is not None]
+        return _mean_state(found) if found else None
+
+    @property
+    def image_test(self) -> float:
+        return fmean(trial.image_test for trial in self.trials)
+
+    @property
+    def seconds(self) -> float:
+        return fmean(trial.seconds for trial in self.trials)
+
+    @property
+    def leak(self) -> float:
+        return fmean(trial.leak for trial in self.trials)
+
+    @property
+    def leak_ci95(self) -> tuple[float, float] | None:
+        """The interval over images, averaged over seeds."""
+        bounds = [trial.leak_ci95 for trial in self.trials if trial.leak_ci95 is not None]
+        if not bounds:
+            return None
+        return fmean(low for low, _ in bounds), fmean(high for _, high in bounds)
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Recipes tried on one bundle's images, measured alike. forget: name of the forget set;
+    set_digest: SHA-256 of its ids. recipes: the shipped one first, the plain transformer last."""
+
+    bundle: str
+    forget: str
+    set_digest: str
+    n_forget: int
+    n_private: int
+    n_test: int
+    seeds: tuple[int, ...]
+    device: str
+    recipes: tuple[RecipeTried, ...]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
@@ -488,10 +628,51 @@ class OracleFigures:
 
 
 @dataclass(frozen=True)
+class ExactCheck:
+    """What was found when a forget set's images were deleted from an exact memory, and all others
+    written from scratch as if those had never been there. Nothing should differ.
+
+    rows: rows written again; rows_differing: of them those with another digest (id, key, token).
+    token_bytes: in half precision, as a bank keeps them. key_bytes: of the retained images' keys,
+    encoded beside the forget set and without it. answers: images asked of both memories, all test
+    and all retained ones; bits: of their class probabilities in float32.
+    """
+
+    forget: str
+    n_forget: int
+    rows: int
+    rows_differing: int
+    token_bytes: int
+    token_bytes_differing: int
+    key_bytes: int
+    key_bytes_differing: int
+    answers: int
+    answers_differing: int
+    bits: int
+    bits_differing: int
+    seconds: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing differs."""
+        return not (
+            self.rows_differing
+            or self.token_bytes_differing
+            or self.key_bytes_differing
+            or self.bits_differing
+        )
+
+    def counts(self) -> dict[str, int]:
+        """All but the name and the time, as plain values."""
+        values = asdict(self)
+        return {name: n for name, n in values.items() if name not in ("forget", "seconds")}
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """A background job as a page shows it.
 
-    kind: "retrain", "compare" or "project". n_forget: images left out. state: "queued",
+    kind: "retrain", "compare", "project" or "train". n_forget: images left out. state: "queued",
     "running", "done", "failed" or "cancelled". progress: the stage and how far it is, with the
     seconds so far and still to come of the whole job (None while they can't be estimated).
     fraction: of the whole job, in [0, 1], 0 while unknown. ahead: jobs that come before a queued
@@ -513,6 +694,115 @@ class JobStatus:
     @property
     def active(self) -> bool:
         return self.state in ("queued", "running")
+
+
+# -- pictures from elsewhere ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PictureMatch:
+    """How well images that were found elsewhere fit a bundle's stored keys.
+
+    checked: private images that were encoded. matched: those whose own key is among the nearest
+    hundredth of all keys. nearest: those whose own key is the very nearest. median: cosine of an
+    image with its own key, the median over them. same: whether it is the very copy that the bundle
+    was made of, as far as keys can tell.
+    """
+
+    checked: int
+    matched: int
+    nearest: int
+    median: float
+    same: bool
+
+    @property
+    def words(self) -> str:
+        return (
+            f"{self.matched} of {self.checked} sampled pictures are near their own key "
+            f"({self.nearest} nearer than to any other), median cosine {self.median:.3f}"
+        )
+
+
+@dataclass(frozen=True)
+class PictureStatus:
+    """Whether the images of a bundle are at hand.
+
+    state: "carried" (they are in the bundle), "found" (elsewhere, and they fit), "missing",
+    "refused" (what lies there is not the bundle's), "searching" or "unsearched". place: where they
+    come from, or what was refused. match: for those found. lacking: images of the bundle that the
+    place lacks. problem: one sentence if they are missing or refused.
+    """
+
+    state: str
+    place: str = ""
+    match: PictureMatch | None = None
+    lacking: int = 0
+    problem: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.state in ("carried", "found")
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What is known of one image without its picture.
+
+    neighbours: its K nearest entries by its stored key, the nearest first, with similarity (K,)
+    and weights (K [+ 1],), each one's share of the answer, the null anchor last. probabilities:
+    (C,) if an answer of this state of the memory is stored, else None. truth: probability of the
+    true class in [0, 1], which may be stored alone; None if it isn't.
+    """
+
+    id: str
+    neighbours: tuple[str, ...]
+    similarity: FloatArray
+    weights: FloatArray
+    probabilities: FloatArray | None
+    truth: float | None
+    generation: int
+
+
+# -- own data ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainingOffer:
+    """What `munkey train` would make of a person's own images, known before it starts.
+
+    source: what was asked for. name: of the bundle to be. title: for people. images: those that
+    could be read. classes: name and number of images of each, in the order of the labels.
+    image_size: side in pixels that the images are stored and encoded with. grey: whether all of
+    them are grey. owners: how many different owners the data names, None if it names none.
+    skipped: file and reason of each one left out. parts: images by part, "private" (they get a
+    key), "test", "anchor", "calibration", "validation", "encoder" and "unused". encoder: its name.
+    seconds: estimate for this machine, from steps timed on it with these images. memory_bytes:
+    most that the training holds at once. disk_bytes: what the bundle and the unfinished work take.
+    warnings: sentences about what will be poor and why. problem: why it can't be trained here,
+    empty if it can. stages: each stage of the training with its share of `seconds`.
+    """
+
+    source: str
+    name: str
+    title: str
+    images: int
+    classes: tuple[tuple[str, int], ...]
+    image_size: int
+    grey: bool
+    owners: int | None
+    skipped: tuple[tuple[str, str], ...]
+    parts: dict[str, int]
+    encoder: str
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    warnings: tuple[str, ...]
+    problem: str = ""
+    stages: tuple[tuple[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
 
 
 # -- seeing inside -------------------------------------------------------------------------------

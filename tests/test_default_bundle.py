@@ -13,6 +13,7 @@ from munkey_core.bundle import find_bundle, read_bundle
 from munkey_core.canonical import CANONICAL, forget_set
 from munkey_core.card import main_figures, write_card
 from munkey_core.config import Recipe, load_recipe
+from munkey_core.exact import labelled, write_again
 from munkey_core.reports import report_from_dict
 from munkey_core.retraining import MUNKEY, PLAIN, Run
 from munkey_core.runs import Runs
@@ -116,6 +117,39 @@ def test_the_figures_of_the_readme_are_the_measured_ones(fashion):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     _, block, _ = re.split(r"<!-- /?figures -->\n", readme)
     assert block == "\n".join(main_figures(fashion.metrics, "random-10pct")) + "\n"
+
+
+VERIFIED = {"random-1pct": 100, "random-10pct": 1000, "one-class": 1000, "one-owner": 1139}
+
+
+def test_it_has_an_exact_mode_that_was_verified(fashion):
+    assert fashion.modes == ("joint", "exact")
+    exact = fashion.in_mode("exact")
+    assert exact.bank.keys is fashion.bank.keys
+    found = fashion.manifest.exact["verified"]
+    for name, n_forget in VERIFIED.items():
+        check = found[name]
+        assert check["n_forget"] == n_forget
+        assert check["rows"] == 10_000 - n_forget
+        assert check["answers"] == 20_000 - n_forget
+        assert not any(n for what, n in check.items() if what.endswith("_differing"))
+
+
+def test_its_exact_mode_is_at_most_two_points_less_accurate(fashion):
+    joint = fashion.metrics["reports"]["random-10pct"]["models"]
+    exact = fashion.metrics["exact"]["reports"]["random-10pct"]["models"]
+    name = "MUNKEY after"
+    assert exact[name]["exact"]
+    assert exact[name]["avg_gap"] == 0.0
+    assert exact[name]["test_accuracy"] > joint[name]["test_accuracy"] - 2
+
+
+def test_rows_of_its_exact_mode_are_what_writing_gives(fashion):
+    ids = fashion.bank.ids[5000:5040][::-1]
+    *_, tokens = write_again(fashion, labelled(fashion, PRIVATE, ids))
+    stored = fashion.in_mode("exact").bank.tokens[fashion.bank.rows(ids)]
+    # On the kind of processor that wrote them all are equal; elsewhere a last bit may tip a value.
+    assert float((tokens == stored).float().mean()) > 0.99
 
 
 def test_the_tutorial_runs_on_it():

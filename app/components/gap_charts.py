@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import cos, log10, pi, sin
+from math import log10
 from typing import Any
 
 import plotly.graph_objects as go
 
+from app.components.chart_labels import Box, around, place_labels
 from app.theme import Palette, plotly_layout
 
 _ROW = 27
 _TIME_HEIGHT = 430
 _TIME_WIDTH = 560  # What labels are laid out for; a wider chart only gives them more room.
-_LINE = 17
-_CHARACTER = 7.2
 _MARGIN = {"l": 8, "r": 8, "t": 14, "b": 8}
 _SYMBOLS = {"by-design": "circle", "post-hoc": "square", "oracle": "diamond"}
 _DECADES = {
@@ -187,30 +185,11 @@ def _span(logs: Sequence[float]) -> tuple[float, float]:
     return low - room, high + 1.5 * room
 
 
-# -- labels that don't cover each other ----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Box:
-    """left, top, right, bottom in pixels, y downwards."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def overlap(self, other: _Box) -> float:
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(width, 0.0) * max(height, 0.0)
-
-
 def _labels(
     marks: Sequence[Mark], span: tuple[float, float], top: float, p: Palette
 ) -> list[dict[str, Any]]:
     """A label a mark, each at the nearest place where it covers no mark and no other label."""
     width, height = _TIME_WIDTH - 60.0, _TIME_HEIGHT - 90.0
-    page = _Box(0, 0, width, height)
     at = {
         mark.name: (
             (log10(mark.seconds or 1.0) - span[0]) / (span[1] - span[0]) * width,
@@ -218,55 +197,21 @@ def _labels(
         )
         for mark in marks
     }
-    taken = [_Box(x - 9, y - 9, x + 9, y + 9) for x, y in at.values()]
+    taken = [around(x, y) for x, y in at.values()]
     for mark in marks:
         if mark.interval is not None:
             x = at[mark.name][0]
             high, low = ((1 - (gap + 0.04 * top) / (1.04 * top)) * height for gap in mark.interval)
-            taken.append(_Box(x - 2, low, x + 2, high))
-    found = []
-    for mark in sorted(marks, key=lambda mark: (not mark.strong, mark.gap)):
-        x, y = at[mark.name]
-        half = (len(mark.name) * _CHARACTER + 8) / 2
-        best: tuple[float, float, float, _Box] | None = None
-        for dx, dy in _places(half):
-            box = _Box(x + dx - half, y + dy - _LINE / 2, x + dx + half, y + dy + _LINE / 2)
-            covered = sum(box.overlap(other) for other in taken)
-            outside = (box.right - box.left) * _LINE - box.overlap(page)
-            cost = covered + 2 * outside + 0.4 * (abs(dy) + max(0.0, abs(dx) - half))
-            if best is None or cost < best[0]:
-                best = cost, dx, dy, box
-        assert best is not None
-        _, dx, dy, box = best
-        taken.append(box)
-        found.append(_annotation(mark, dx, dy, half, p))
-    return found
-
-
-def _places(half: float) -> list[tuple[float, float]]:
-    """Offsets of a label's middle from its mark, the nearest first."""
-    around = [i * pi / 8 for i in range(16)]
+            taken.append(Box(x - 2, low, x + 2, high))
+    order = sorted(marks, key=lambda mark: (not mark.strong, mark.gap))
+    offsets = place_labels({m.name: at[m.name] for m in order}, taken, Box(0, 0, width, height))
     return [
-        (cos(angle) * (half + gap), sin(angle) * (_LINE / 2 + gap))
-        for gap, angle in product((12, 22, 36, 54, 76, 100), around)
+        offsets[mark.name].annotation(
+            log10(mark.seconds or 1.0),
+            mark.gap,
+            f"<b>{mark.name}</b>" if mark.strong else mark.name,
+            colours(p)[mark.family],
+            p,
+        )
+        for mark in order
     ]
-
-
-def _annotation(mark: Mark, dx: float, dy: float, half: float, p: Palette) -> dict[str, Any]:
-    """A line leads to the label where it lies further off."""
-    far = abs(dy) > _LINE + 8 or abs(dx) > half + 22
-    return {
-        "x": log10(mark.seconds or 1.0),
-        "y": mark.gap,
-        "text": f"<b>{mark.name}</b>" if mark.strong else mark.name,
-        "showarrow": True,
-        "arrowhead": 0,
-        "arrowwidth": 1,
-        "arrowcolor": p.muted if far else "rgba(0,0,0,0)",
-        "standoff": 8,
-        "ax": dx,
-        "ay": dy,
-        "font": {"size": 13, "color": colours(p)[mark.family]},
-        "xanchor": "center",
-        "yanchor": "middle",
-    }

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.heatmap import enlarged
 from app.theme import palette
 
+_SMOOTH_FROM = 57  # pixels: one more than the smallest place a picture has
 _COLOURS = ("page", "panel", "text", "muted", "border", "grid", "forget", "retain", "test")
 
 
@@ -19,6 +21,17 @@ def use_style() -> None:
     the very first run.
     """
     st.html(_sheet())
+
+
+def use_picture_size(side: int) -> None:
+    """Let all pictures of `side` pixels be drawn at whole multiples of it, so that their pixels are
+    alike; larger ones are shrunk or grown smoothly."""
+    smooth = side >= _SMOOTH_FROM
+    wanted = {"pic": 112, "small-pic": 56, "seen-pic": 168, "hover-pic": 84}
+    sizes = {name: size if smooth else enlarged(side, size) for name, size in wanted.items()}
+    rules = "".join(f"--mk-{name}:{size}px;" for name, size in sizes.items())
+    rules += f"--mk-rendering:{'auto' if smooth else 'pixelated'};"
+    st.html(f"<style>.stApp {{ {rules} }}</style>")
 
 
 @cache

@@ -232,13 +232,19 @@ def do_they_work(report: PrivacyReport) -> str:
     return text + "."
 
 
-def leak_sentences(leak: LeakSplit) -> str:
-    """Where the trace lies: memory, and shared weights (METHOD.md §3)."""
+def leak_sentences(leak: LeakSplit, exact: bool = False) -> str:
+    """Where the trace lies: memory, and shared weights (METHOD.md §3). exact: in an exact mode."""
     memory = (
         f"**In the memory:** deleting the keys takes {leak.memory_accuracy:.1f} percentage points "
         f"off the accuracy on these images, and {leak.memory_mia:.1f} times in 100 off the "
         "success of the attacker who goes by the true class's probability."
     )
+    if exact:
+        return (
+            f"{memory}\n\n**In the shared weights:** nothing, by construction. They were trained "
+            "on public images only; the model that never saw these images is this one with their "
+            "keys deleted."
+        )
     low, high = leak.image_mia_ci95
     backbone = (
         "**In the shared weights** (*backbone*), which deletion leaves as they are: with the "

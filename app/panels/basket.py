@@ -30,16 +30,29 @@ def _model(session: Session) -> None:
             "Model",
             list(names),
             format_func=lambda name: f"{names[name]} ({name})",
-            **state.widget("bundle", _other_model),
+            **state.widget("bundle", services.other_model),
         )
+    _mode(session)
     left, total = session.studio.keys_left, session.studio.keys_total
     st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} keys in memory")
 
 
-def _other_model() -> None:
-    """Ids, classes and owners of one data set mean nothing in another."""
-    for name in ("basket", "class", "owner", "find", "page", "query", "target", "off", "of"):
-        state.change(name, state.default(name))
+def _mode(session: Session) -> None:
+    """The switch between the two memories of a bundle that has both."""
+    if len(models.shared(session.name).studio.modes) < 2 or state.hidden("settings"):
+        return
+    box = state.widget("mode", services.other_mode)
+    st.session_state[box["key"]] = session.studio.mode
+    st.segmented_control(
+        "Memory",
+        list(state.MODES),
+        format_func=state.MODES.__getitem__,
+        help="**Joint:** the network and the memory were trained together. **Exact:** the network "
+        "was trained on public images only, and each image was written into its memory alone, so "
+        "deleting it leaves no trace.",
+        width="stretch",
+        **box,
+    )
 
 
 def _basket(session: Session) -> None:

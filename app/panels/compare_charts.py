@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
-from app.panels.compare_words import FAMILIES, SUBJECT, band_of, title
+from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, took
 from app.theme import PLOTLY_CONFIG, current_palette
 from munkey_core.types import AuditReport, ModelFigures
@@ -100,7 +100,7 @@ def _hover(report: AuditReport, name: str, figures: ModelFigures) -> str:
         lines.append(f"Avg Gap {number(figures.avg_gap, bounds)} ({interval(bounds)})")
     if figures.avg_gap_cross_seeds is not None:
         lines.append(f"to oracles of other seeds {number(figures.avg_gap_cross_seeds)}")
-    band = report.null_bands.get(name) or band_of(report, figures)
+    band = report.null_bands.get(name) or report.band_of(figures)
     if band is not None:
         lines.append(f"null band {number(band.low)}–{number(band.high)}")
     if figures.unlearn_seconds is not None:

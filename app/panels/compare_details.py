@@ -19,6 +19,11 @@ _TERMS = {
     "mia_auc": "MIA AUROC (%)",
     "avg_gap": "Avg Gap (points)",
 }
+_EXACT = (
+    "**This is the exact mode.** The network was trained on public images only and each image was "
+    "written into the memory alone. So *MUNKEY retrained* was not trained: without these images it "
+    "is, byte for byte, MUNKEY with their keys deleted."
+)
 _ORACLES = (
     "**Retrained twins (oracles).** *MUNKEY retrained* and *Plain retrained* were trained from "
     "scratch without these images: same recipe, same seed. The plain transformer is the same "
@@ -36,9 +41,11 @@ _ORACLES = (
 def details(session: Session, report: AuditReport) -> None:
     with st.expander("How this was measured: seeds, settings, what remains", key="compare-details"):
         st.markdown(_ORACLES)
+        if session.studio.mode == "exact":
+            st.markdown(_EXACT)
         if report.leak is not None:
             st.markdown("**Where the trace lies**")
-            st.markdown(leak_sentences(report.leak))
+            st.markdown(leak_sentences(report.leak, session.studio.mode == "exact"))
         st.markdown("**Every seed**")
         st.dataframe(seed_rows(report), hide_index=True, key="compare-seeds")
         if len(report.seeds) == 1:

@@ -12,17 +12,9 @@ import streamlit as st
 
 from app import state
 from app.components.sortable_table import Cell, Header, Row, sortable_table
-from app.panels.compare_words import (
-    EQUAL,
-    FAMILIES,
-    INSIDE,
-    OUTSIDE,
-    SUBJECT,
-    place,
-    title,
-)
+from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, share, took
-from munkey_core.types import AuditReport, ModelFigures
+from munkey_core.types import EQUAL, INSIDE, OUTSIDE, AuditReport, ModelFigures
 
 MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}
 _NONE = "–"
@@ -65,7 +57,7 @@ def _gap(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
     if figures.avg_gap is None:
         is_oracle = figures.family == "oracle"
         return Cell(_NONE, ("is the reference" if is_oracle else "not retrained yet",))
-    bounds, where = figures.ci95["avg_gap"], place(report, figures)
+    bounds, where = figures.ci95["avg_gap"], report.place(figures)
     tag = _PLACES.get(where, "")
     if figures.avg_gap_cross_seeds is not None and where != EQUAL:
         tag = f"others {number(figures.avg_gap_cross_seeds)}" + (f": {tag}" if tag else "")
@@ -274,7 +266,7 @@ def as_csv(report: AuditReport, names: list[str]) -> str:
         for term in _TERMS:
             spread = f.spread.get(term) if len(report.seeds) > 1 else None
             line += [getattr(f, term), *f.ci95.get(term, (None, None)), spread]
-        line += [f.avg_gap_cross_seeds, place(report, f), f.unlearn_seconds]
+        line += [f.avg_gap_cross_seeds, report.place(f), f.unlearn_seconds]
         for distance in (f.to_oracle_forget, f.to_oracle_test):
             line += [distance.agreement, distance.kl] if distance else [None, None]
         fqs = f.forgetting_quality

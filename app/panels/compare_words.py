@@ -10,11 +10,16 @@ from __future__ import annotations
 from app import state
 from app.panels.figures import number, times, took
 from app.panels.words import count
-from munkey_core.types import AuditReport, ModelFigures, NullBand
+from munkey_core.types import (
+    EQUAL,
+    INSIDE,
+    OUTSIDE,
+    AuditReport,
+    ModelFigures,
+)
 
 SUBJECT, SUBJECT_BEFORE = "MUNKEY after", "MUNKEY before"
 DONE_NOTHING = "plain"
-EQUAL, INSIDE, OUTSIDE, UNKNOWN = "equal", "inside", "outside", "unknown"
 FAMILIES = {
     "by-design": "by design",
     "post-hoc": "repaired afterwards (post-hoc)",
@@ -33,21 +38,6 @@ _LITTLE = 1.5  # The plain model off by less than so many null bands: there is l
 def title(name: str) -> str:
     """A row's name for people."""
     return _TITLES.get(name, name.removesuffix(" after"))
-
-
-def band_of(report: AuditReport, figures: ModelFigures) -> NullBand | None:
-    """The null band that a model's gap is held against."""
-    return report.null_bands.get(figures.oracle or "")
-
-
-def place(report: AuditReport, figures: ModelFigures) -> str:
-    """Where a model's gap lies: EQUAL to its oracle, INSIDE or OUTSIDE the null band, UNKNOWN."""
-    if figures.avg_gap == 0 and figures.exact:
-        return EQUAL
-    band = band_of(report, figures)
-    if band is None or figures.avg_gap_cross_seeds is None:
-        return UNKNOWN
-    return INSIDE if figures.avg_gap_cross_seeds <= band.high else OUTSIDE
 
 
 def contenders(report: AuditReport, family: str) -> dict[str, ModelFigures]:
@@ -71,7 +61,7 @@ def headline(report: AuditReport) -> str:
             "deletion is."
         )
     text = f"After deletion MUNKEY is off its retrained twin by **{_points(own)}** on average"
-    band, cross = band_of(report, own), own.avg_gap_cross_seeds
+    band, cross = report.band_of(own), own.avg_gap_cross_seeds
     if band is None or cross is None:
         return (
             f"{text}. With {count(len(report.seeds), 'seed')} nobody knows by how much two honest "
@@ -81,7 +71,7 @@ def headline(report: AuditReport) -> str:
         f", and off twins from other seeds by {number(cross)}. Two such twins differ by "
         f"{number(band.mean)} ({number(band.low)} to {number(band.high)}): "
     )
-    if place(report, own) == OUTSIDE:
+    if report.place(own) == OUTSIDE:
         return text + "**deletion is not the same as retraining here.**"
     return text + "**no one can tell deletion from retraining by these figures.**"
 
@@ -102,7 +92,7 @@ def repairs(report: AuditReport) -> str:
 
 
 def _verdict(report: AuditReport, own: ModelFigures, other: ModelFigures) -> str:
-    places = place(report, own), place(report, other)
+    places = report.place(own), report.place(other)
     closer = (own.avg_gap or 0.0) < (other.avg_gap or 0.0)
     alike = {EQUAL, INSIDE}
     if places[0] in alike and places[1] in alike:
@@ -128,7 +118,7 @@ def _verdict(report: AuditReport, own: ModelFigures, other: ModelFigures) -> str
 
 
 def _outside(report: AuditReport, other: ModelFigures) -> str:
-    band, cross = band_of(report, other), other.avg_gap_cross_seeds
+    band, cross = report.band_of(other), other.avg_gap_cross_seeds
     if band is None or cross is None:
         return "."
     return (
@@ -143,7 +133,7 @@ def little_to_repair(report: AuditReport) -> str:
     if idle is None or idle.avg_gap is None:
         return ""
     text = f"With nothing done at all the plain transformer is off by {_points(idle)}"
-    band, cross = band_of(report, idle), idle.avg_gap_cross_seeds
+    band, cross = report.band_of(idle), idle.avg_gap_cross_seeds
     if band is not None and cross is not None and cross <= _LITTLE * band.high:
         return (
             f"{text}, hardly more than honest retrainings differ (at most {number(band.high)}): it "
@@ -160,7 +150,10 @@ def not_ahead(report: AuditReport) -> list[str]:
     lines = [*_exact_ones(report, own), *_more_accurate(report, own), *_faster(report, own)]
     lines += _told_apart(report, own)
     lines.append(
-        "Deleting keys is not exact unlearning: the shared weights were trained while these "
+        "This is the exact mode: the shared weights saw public images only, so MUNKEY retrained "
+        "without these images is MUNKEY with their keys deleted, by construction."
+        if own.exact
+        else "Deleting keys is not exact unlearning: the shared weights were trained while these "
         "images were in the memory, and stay as they are."
     )
     return lines
@@ -194,7 +187,7 @@ def _exact_ones(report: AuditReport, own: ModelFigures) -> list[str]:
     for name, other in contenders(report, "by-design").items():
         if other.exact:
             text = f"**{_named(name)}** forgets exactly, by construction"
-        elif own.avg_gap is not None and _clearly_closer(report, other, own):
+        elif own.avg_gap is not None and report.clearly_closer(other, own):
             text = f"**{_named(name)}** is closer to its retrained twin ({_points(other)})"
         else:
             continue
@@ -203,16 +196,6 @@ def _exact_ones(report: AuditReport, own: ModelFigures) -> list[str]:
             f"MUNKEY on {_percent(own, 'test_accuracy')}."
         )
     return lines
-
-
-def _clearly_closer(report: AuditReport, one: ModelFigures, other: ModelFigures) -> bool:
-    """Whether one is closer to its oracle than the other, beyond bands and intervals."""
-    places = place(report, one), place(report, other)
-    if (one.avg_gap or 0.0) >= (other.avg_gap or 0.0):
-        return False
-    if OUTSIDE in places and places[0] in (EQUAL, INSIDE):
-        return True
-    return places[1] in (OUTSIDE, UNKNOWN) and _apart(one, other)
 
 
 def _more_accurate(report: AuditReport, own: ModelFigures) -> list[str]:

@@ -60,7 +60,7 @@ def pathways(session: Session) -> None:
 
 
 def _report(session: Session, report: PathwayReport) -> None:
-    st.html(f'<div class="mk mk-plainly">{sentence(report)}</div>')
+    st.html(f'<div class="mk mk-plainly">{sentence(report, session.studio.mode == "exact")}</div>')
     guessing = 100 / len(session.studio.classes)
     figure = pathway_chart(report.figures, current_palette(), guessing)
     st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="pathway-chart")
@@ -81,8 +81,9 @@ def _sampled(report: PathwayReport) -> str:
     return f" Of larger groups {most:,} images are drawn at random (seed 0)."
 
 
-def sentence(report: PathwayReport) -> str:
-    """What the chart says, as HTML; the leak with its interval where it can be measured."""
+def sentence(report: PathwayReport, exact: bool = False) -> str:
+    """What the chart says, as HTML; the leak with its interval where it can be measured. exact: in
+    an exact mode, whose network never saw these images."""
     figures = report.figures
     before, after, test = (figures.get(name) for name in ("forget before", "forget after", "test"))
     said = ""
@@ -100,12 +101,14 @@ def sentence(report: PathwayReport) -> str:
             f"{_share(test['image'])} of the test images. "
         )
         said += (
-            "The network itself still knows more of them "
+            "These images are easier than the average test image, as the network never saw them "
+            if certain and exact
+            else "The network itself still knows more of them "
             if certain
             else "That is no difference that this measurement can tell from zero "
         )
         said += f"(<b>{number(points, bounds)} points</b>, 95 % interval {interval(bounds)})."
-        if certain:
+        if certain and not exact:
             said += " Part of it may be that these images are easier; <i>Privacy</i> compares with "
             said += "models that never saw them."
     return said

@@ -12,8 +12,10 @@ def backbone_leak(session: Session) -> str:
 
     Of exactly the images that this session has forgotten, if that was ever audited; else of the
     bundle's main audit. The forget images of a measurement may be easier than test images, so what
-    counts is the excess over models that never saw them.
+    counts is the excess over models that never saw them. Empty in an exact mode: there is none.
     """
+    if session.studio.mode == "exact":
+        return ""
     found = session.remember("leak", lambda: _measured(session))
     if found is None or found.leak is None or found.leak.backbone is None:
         return ""

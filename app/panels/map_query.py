@@ -10,6 +10,7 @@ from app.components.prediction import Series, card, legend, percent
 from app.pages import link
 from app.panels.answers import neighbours, row
 from app.panels.ask import id_field, look_at, look_at_random, refusal
+from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
@@ -22,7 +23,7 @@ BEFORE = "before"
 def query_of(session: Session, space: str, method: str) -> Query | None:
     """The star and its lines; None without a query. Raises MunkeyError if it can't be placed."""
     id_ = state.get("query")
-    if not id_:
+    if not id_ or not has_pictures(session):
         return None
     studio = session.studio
     projection = projection_of(session, space, method)
@@ -119,7 +120,9 @@ def query_panel(session: Session) -> None:
         if state.get("query"):
             st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
     refusal(state.MAP_FIND)
-    if state.get("query"):
+    if state.get("query") and not has_pictures(session):
+        blind_cards(session, (state.get("query"),))
+    elif state.get("query"):
         try:
             _card(session, state.get("query"))
             link(

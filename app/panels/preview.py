@@ -9,8 +9,10 @@ from app.components.prediction import Series, card, percent
 from app.pages import link
 from app.panels import near
 from app.panels.answers import neighbours, row, share_of
+from app.panels.without_pictures import blind_cards
 from app.panels.words import whose
 from app.services import Session
+from munkey_core.errors import MunkeyError
 from munkey_core.types import Prediction
 
 _CARDS = 3
@@ -20,15 +22,28 @@ def preview(session: Session) -> None:
     """Cards of the images picked last, newest first."""
     basket = state.get("basket")
     shown = basket[::-1][:_CARDS]
-    prediction = session.remember(("predict", shown), lambda: session.studio.predict(shown))
+    prediction = _prediction(session, shown)
     if len(basket) > len(shown):
         st.caption(
             f"The last {len(shown)} of {len(basket):,} picked images, as the model sees them:"
         )
     near.warning(session, basket, deleted=False)
+    if prediction is None:
+        blind_cards(session, shown)
+        return
     cards = [_card(session, id_, prediction, i) for i, id_ in enumerate(shown)]
     st.html(f'<div class="mk-cards">{"".join(cards)}</div>')
     link("Why does it say that?", ":material/search_insights:", "explain", shown[0], "preview-why")
+
+
+def _prediction(session: Session, ids: tuple[str, ...]) -> Prediction | None:
+    """None where it takes pictures that are not here."""
+    if session.studio.pictures.state == "searching":
+        return None
+    try:
+        return session.remember(("predict", ids), lambda: session.studio.predict(ids))
+    except MunkeyError:
+        return None
 
 
 def _card(session: Session, id_: str, prediction: Prediction, i: int) -> str:

@@ -18,6 +18,7 @@ from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.panels.leak import backbone_leak
 from app.panels.retrain import retrain_panel
+from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import class_name, count, milliseconds, whose
 from app.services import Session
 from munkey_core.types import Change, SideEffects
@@ -33,7 +34,8 @@ def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
-    retrain_panel(session, session.studio.forgotten)
+    if has_pictures(session):  # without them nothing can be trained, as the page says already
+        retrain_panel(session, session.studio.forgotten)
     job.wait(_PATIENCE)
     watching = not job.finished
     part: Any = st.fragment(_show, run_every=_POLL if watching else None)
@@ -43,10 +45,27 @@ def result(session: Session, job: Consequences) -> None:
 def _show(session: Session, job: Consequences, watching: bool) -> None:
     if watching and job.finished:
         st.rerun()  # Draws the page once more, without the timer.
+    if job.error and not job.changes and not has_pictures(session):
+        _known_without(session, job)
+        return
     if job.predicted or (job.stopped and job.changes):
         changed = sorted(job.changes, key=lambda change: change.shift)
         _deleted_images(session, changed, job.deletion.generation)
     _side_effects(session, job)
+    _what_remains(session)
+
+
+def _known_without(session: Session, job: Consequences) -> None:
+    """The deleted images and who answers for them now, where nothing new can be predicted."""
+    ids = job.deletion.ids
+    if len(ids) > _ALL_AS_CARDS:
+        st.caption(f"The first {_CARDS_OF_MANY} of {len(ids):,} deleted images:")
+        ids = ids[:_CARDS_OF_MANY]
+    blind_cards(session, ids)
+    st.caption(
+        "Which of the other images get another answer now can't be told without the pictures. "
+        "Ready-made sets have stored reports: see Privacy and Compare."
+    )
     _what_remains(session)
 
 
@@ -263,6 +282,15 @@ def _paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
 
 def _what_remains(session: Session) -> None:
     """Deleting keys is not the whole of forgetting, and the page says so beside every result."""
+    if session.studio.mode == "exact":
+        st.caption(
+            "**What remains:** nothing, in this memory. The network was trained on public images "
+            "only, and each image was written into the memory alone: what is left is, byte for "
+            "byte, what there would be had these images never been written. So *retrained without "
+            "it* is *key deleted*. A model that never saw these images still recognises many of "
+            "them, so don't expect every answer to turn."
+        )
+        return
     st.caption(
         "**What remains:** the network's shared weights were trained while these images were in "
         f"the memory, and deleting keys does not change them. {backbone_leak(session)} A model "

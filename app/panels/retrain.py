@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import state
-from app.panels.words import count, duration
+from app.panels.asker import me, present
+from app.panels.job_words import where
+from app.panels.words import duration
 from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.types import JobStatus
@@ -54,18 +54,6 @@ _WORDS = {
         "The map could not be made",
         "The making of the map was cancelled.",
     ),
-}
-_STAGES = {
-    "starting": "Starting",
-    "encoding": "Encoding all images",
-    "training": "Training",
-    "predicting": "Asking the retrained model",
-    "neighbours of keys": "Finding each key's neighbours",
-    "preparing map of keys": "Preparing the map of keys",
-    "map of keys": "Laying out the map of keys",
-    "neighbours of tokens": "Finding each token's neighbours",
-    "preparing map of tokens": "Preparing the map of tokens",
-    "map of tokens": "Laying out the map of tokens",
 }
 
 
@@ -121,7 +109,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
         key=f"job-start-{kind}",
     ):
         try:
-            session.studio.start_job(kind, ids, _me())
+            session.studio.start_job(kind, ids, me())
         except MunkeyError as error:
             st.error(state.plain(str(error)))
         else:
@@ -131,9 +119,9 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
 def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:
     somebody_else = not status.mine
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, status.fraction), text=_where(status), width="stretch")
+        st.progress(min(1.0, status.fraction), text=where(status), width="stretch")
         if not somebody_else and st.button("Cancel", key=f"job-cancel-{status.kind}"):
-            session.studio.cancel_job(status.kind, ids, _me(), _present)
+            session.studio.cancel_job(status.kind, ids, me(), present)
             st.rerun()
     st.caption(
         "Somebody else on this server asked for it; its result will show up here, too."
@@ -142,31 +130,5 @@ def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:
     )
 
 
-def _where(status: JobStatus) -> str:
-    if status.state == "queued":
-        return f"Waiting for {count(status.ahead, 'other job')} to end"
-    progress = status.progress
-    if progress is None:
-        return "Starting"
-    text = _STAGES.get(progress.stage, state.plain(progress.stage))
-    if progress.remaining_seconds is None:
-        return f"{text}, for {duration(progress.elapsed_seconds)} so far"
-    return f"{text}, about {duration(progress.remaining_seconds)} left"
-
-
-# -- who asks ------------------------------------------------------------------------------------
-
-
 def _status(session: Session, ids: Sequence[str], kind: str) -> JobStatus | None:
-    return session.studio.job(kind, ids, _me(), _present)
-
-
-def _me() -> str:
-    """This browser tab's session; a reload is a new one."""
-    context = get_script_run_ctx()
-    return context.session_id if context else ""
-
-
-def _present(asker: str) -> bool:
-    """Whether a session still has its browser: who has left or reloaded keeps no job alive."""
-    return not runtime.exists() or runtime.get_instance().is_active_session(asker)
+    return session.studio.job(kind, ids, me(), present)

@@ -10,6 +10,7 @@ from app.panels.compare_details import details
 from app.panels.compare_table import table
 from app.panels.compare_words import basis, headline, little_to_repair, not_ahead, repairs, speed
 from app.panels.forget_set import ForgetSet, forget_set
+from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
 from app.services import Session
 from munkey_core.errors import MunkeyError
@@ -32,6 +33,7 @@ def show() -> None:
         return
     if report is None:
         _nothing_yet(session, chosen)
+        recipes_tried(session.studio.experiments)
         return
     _in_words(report)
     if not any(figures.family == "post-hoc" for figures in report.models.values()):
@@ -41,6 +43,7 @@ def show() -> None:
     st.markdown("**Every method, every figure**")
     table(report)
     details(session, report)
+    recipes_tried(session.studio.experiments)
 
 
 def _in_words(report: AuditReport) -> None:

@@ -22,6 +22,7 @@ from app.panels.explain_subject import (
     seen,
     take_clicks,
 )
+from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
@@ -38,6 +39,9 @@ def show() -> None:
     st.title("Why does the model say that?", anchor=False)
     st.markdown("Which memories and which pixels made the answer, **before and after deletion**.")
     image = seen(session)
+    if image is not None and image.label is not None and not has_pictures(session):
+        _without_picture(session, image)
+        return
     try:
         _page(session, image)
     except MunkeyError as error:
@@ -61,7 +65,22 @@ def _page(session: Session, image: Seen | None) -> None:
         exemplars(session, image, target)
         pixels(session, image, target)
         influence(session, image)
-    pathways(session)
+    if has_pictures(session):
+        pathways(session)
+
+
+def _without_picture(session: Session, image: Seen) -> None:
+    """Who answers is known by the key; why takes the pixels."""
+    left, right = st.columns([5, 6], gap="medium")
+    with right:
+        chooser(session, image)
+        st.info(
+            "Which pixels speak for an answer, and how much each memory adds to it, takes the "
+            "picture, and this model came without. A picture of your own can be explained."
+        )
+    with left:
+        blind_cards(session, (image.name,))
+        _links(session, image)
 
 
 def _subject(session: Session, image: Seen, answers: str) -> None:

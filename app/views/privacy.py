@@ -13,6 +13,8 @@ from app.components.pager import pager, pages
 from app.panels import attacks as words
 from app.panels.forget_set import ForgetSet, choose
 from app.panels.retrain import RETRAIN, retrain_panel
+from app.panels.trace import trace_panel
+from app.panels.without_pictures import cannot_be_known
 from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
@@ -52,11 +54,14 @@ def show() -> None:
     asked = work(session, _ATTACKS, (subject.ids, studio.job_done(RETRAIN, subject.ids)))
     if asked.job is None:
         start(asked, _ATTACKS, run)
+    if cannot_be_known(session, asked.job):
+        return
     report = result(asked, _ATTACKS, run, _STAGES)
     if report is not None:
         with right:
             attack = _attack(session, report)
         _report(session, subject, report, attack)
+        trace_panel(session, subject)
     _exposed(session)
 
 
@@ -82,7 +87,7 @@ def _report(session: Session, subject: ForgetSet, report: PrivacyReport, attack:
     if band:
         st.markdown(band)
     _table(report, attack)
-    _leak(report)
+    _leak(session, report)
 
 
 def _who(subject: ForgetSet) -> str:
@@ -176,10 +181,10 @@ def _table(report: PrivacyReport, attack: str) -> None:
     st.caption(words.references(report))
 
 
-def _leak(report: PrivacyReport) -> None:
+def _leak(session: Session, report: PrivacyReport) -> None:
     st.markdown("**Where the trace lies**")
     if report.leak is not None:
-        st.markdown(words.leak_sentences(report.leak))
+        st.markdown(words.leak_sentences(report.leak, session.studio.mode == "exact"))
     else:
         st.caption(f"Not measured: {state.plain(report.leak_error)}.")
 

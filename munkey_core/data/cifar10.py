@@ -6,6 +6,7 @@ same ids in the same order: `train-cat-0012` is the 13th cat of the original tra
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 import zlib
@@ -56,12 +57,11 @@ def load(path: Path | None = None) -> ImageDataset:
     Raises DataError if there is no such data, or an archive holds anything else.
     """
     if path is None:
-        path = _find() or _download(data_home() / "cifar10")
+        path = find() or _download(data_home() / "cifar10")
     if path.is_file():
         return _from_files(_tar_members(path), path)
-    for batches in (path, path / _BATCHES):
-        if is_batches(batches):
-            return _from_batches(batches.parent)
+    if has_batches(path):
+        return _from_batches(path.parent if is_batches(path) else path)
     if path.is_dir():
         return _from_files(_folder_members(path), path)
     raise DataError(f"CIFAR-10: {path} does not exist; wanted {_WANTED}")
@@ -72,6 +72,61 @@ def is_batches(folder: Path) -> bool:
     return folder.name == _BATCHES and folder.is_dir()
 
 
+def find() -> Path | None:
+    """Where CIFAR-10 lies by default, if it does: see :func:`load`. Nothing is downloaded."""
+    folder, archive = data_home() / "cifar10", data_home() / "cifar10_jpeg.tar.xz"
+    if is_batches(folder / _BATCHES) or (folder / "train").is_dir():
+        return folder
+    return archive if archive.is_file() else None
+
+
+def download() -> Path:
+    """Download it with torchvision into `$MUNKEY_DATA/cifar10`, which is returned.
+
+    Raises DataError if that fails, as it does offline.
+    """
+    return _download(data_home() / "cifar10")
+
+
+def has_batches(folder: Path) -> bool:
+    """Whether `load` would read torchvision's batches here, and no files of single images."""
+    return is_batches(folder) or is_batches(folder / _BATCHES)
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Ids and paths of the images that lie in a folder as `train/<class>/<nnnn>.jpg` and
+    `test/<class>/<nnnn>.jpg`; nothing is opened. Links and files of other names are passed over."""
+    found: dict[str, Path] = {}
+    for part in ("train", "test"):
+        for kind in CLASSES:
+            if not (folder / part / kind).is_dir():
+                continue
+            with os.scandir(folder / part / kind) as entries:
+                for entry in entries:
+                    name = f"{part}/{kind}/{entry.name}"
+                    if _MEMBER.fullmatch(name) and entry.is_file(follow_symlinks=False):
+                        found[_id_of(name)] = Path(entry.path)
+    return found
+
+
+def archived(path: Path) -> dict[str, bytes]:
+    """Ids and contents of the image files of a tar archive, none of them decoded: about 1 kB each.
+
+    Raises DataError if it can't be read, or holds anything else.
+    """
+    return {_id_of(name): content for name, content in _tar_members(path)}
+
+
+def _id_of(name: str) -> str:
+    """The id that the name of a file, `train/cat/0012.jpg`, stands for."""
+    part, label, position = _row(name)
+    return _id(part, CLASSES[label], position)
+
+
+def _id(part: str, kind: str, position: int) -> str:
+    return f"{part}-{kind}-{position:04d}"
+
+
 def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How many earlier labels are the same: int64 (n,) to int64 (n,), so 5 5 2 5 gives 0 1 0 2."""
     order = np.argsort(labels, kind="stable")
@@ -79,13 +134,6 @@ def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     positions = np.empty(len(labels), dtype=np.int64)
     positions[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered, side="left")
     return positions
-
-
-def _find() -> Path | None:
-    folder, archive = data_home() / "cifar10", data_home() / "cifar10_jpeg.tar.xz"
-    if is_batches(folder / _BATCHES) or (folder / "train").is_dir():
-        return folder
-    return archive if archive.is_file() else None
 
 
 def _download(root: Path) -> Path:
@@ -196,7 +244,7 @@ def _dataset(
         attribution=ATTRIBUTION,
         classes=CLASSES,
         ids=tuple(
-            f"{'test' if is_test[i] else 'train'}-{CLASSES[labels[i]]}-{positions[i]:04d}"
+            _id("test" if is_test[i] else "train", CLASSES[labels[i]], int(positions[i]))
             for i in order
         ),
         images=images[order],

@@ -97,6 +97,22 @@ def load(folder: Path | None = None) -> ImageDataset:
     )
 
 
+def find() -> Path | None:
+    """The folder of the four files by default, if it is there; nothing is downloaded."""
+    homes = (data_home() / "fashion_mnist", _DEBIAN)
+    return next((home for home in homes if _files_in(home)), None)
+
+
+def download() -> Path:
+    """Download it with torchvision into `$MUNKEY_DATA/fashion_mnist`, which is returned.
+
+    Raises DataError if that fails, as it does offline.
+    """
+    home = data_home() / "fashion_mnist"
+    _download(home)
+    return home
+
+
 def _find(folder: Path | None) -> list[Path]:
     """The paths of the four files, in the order of `_NAMES`."""
     if folder is not None:

@@ -1,11 +1,14 @@
 """A folder of one's own images: one sub-folder a class, and perhaps an owners.csv.
 
-Also understood: `train/<class>/…`, `test/<class>/…` and `val/<class>/…` (which joins train).
+Also understood: `train/<class>/…`, `test/<class>/…` and `val/<class>/…` (which joins train), and
+a folder that holds nothing but such a folder, as archives often do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -15,16 +18,21 @@ from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from munkey_core.data.base import ImageDataset
-from munkey_core.data.images import check_size, decode_image, printable
+from munkey_core.data.images import FORMATS, SUFFIXES, check_size, decode_image, printable
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.machine import free_memory, readable_bytes
 
-DEFAULT_SIZE = 64
+MAX_SIDE = 128  # of images whose size nobody asked for
+MIN_SIDE = 16
 
 _OWNERS = "owners.csv"
 _TRAIN, _TEST, _VALIDATION = "train", "test", ("val", "valid", "validation")
 _WANTED = "one sub-folder a class with images in it, for two classes or more"
+_WRAPPERS = 3  # folders around the folder at most
+_LOOKED_AT = 64  # images whose size is looked at
 
 
 @dataclass(frozen=True)
@@ -43,34 +51,41 @@ class _Found:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def load(folder: Path, image_size: int = DEFAULT_SIZE) -> ImageDataset:
-    """Load a folder of images; images uint8 (n, image_size, image_size, 3).
+def load(folder: Path, image_size: int | None = None) -> ImageDataset:
+    """Load a folder of images; images uint8 (n, image_size, image_size, 3), or without the last
+    axis if all of them are grey. image_size: None takes the median of their shorter sides, but 16
+    at least and 128 at most.
 
     An id is the file's path inside the folder, percent-encoded: `cats/img%201.jpg`. Files come in
     the order of their paths; hidden ones are passed over. Unreadable files and links that lead out
     of the folder are left out and listed in `skipped`. `owners.csv` in the folder (columns `file`
     and `owner`, paths as they are on disk) names owners; files it doesn't list have the owner "".
 
-    Raises DataError if there are not two classes with a readable image each, or owners.csv is
-    wrong (with the line).
+    Raises DataError if there are not two classes with a readable image each, owners.csv is wrong
+    (with the line), or the images don't fit into the memory.
     """
-    check_size(image_size)
+    if image_size is not None:
+        check_size(image_size)
     if not folder.is_dir():
         raise DataError(f"{folder}: wanted a folder with {_WANTED}, got no folder")
+    title = printable(folder.resolve().name)
+    folder = _unwrapped(folder)
     found = _walk(folder)
     has_parts = _has_parts(found.files)
     usable = _in_classes(found, depth=3 if has_parts else 2)
     known = {file.name for file in found.files} | {name for name, _ in found.skipped}
-    images, files = _decode(usable, image_size, found)
+    size = min(MAX_SIDE, max(MIN_SIDE, _median_side(usable))) if image_size is None else image_size
+    _check_memory(folder, len(usable), size)
+    images, files = _decode(usable, size, found)
     kinds = [file.name.split("/")[1 if has_parts else 0] for file in files]
     classes = sorted(set(kinds))
     if len(classes) < 2:
         raise DataError(f"{folder}: wanted {_WANTED}, got {_what_came(classes, found.skipped)}")
     return ImageDataset(
         name="image_folder",
-        title=printable(folder.resolve().name) or "Images",
+        title=title or "Images",
         licence="unknown",
-        attribution=f"Images of the folder {printable(folder.resolve().name)}",
+        attribution=f"Images of the folder {title}",
         classes=tuple(printable(kind) for kind in classes),
         ids=tuple(_id(file.name) for file in files),
         images=images,
@@ -80,6 +95,50 @@ def load(folder: Path, image_size: int = DEFAULT_SIZE) -> ImageDataset:
         may_ship_images=False,
         skipped=tuple(found.skipped),
     )
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Ids and paths of all files that `load` would try to read; nothing is opened."""
+    folder = _unwrapped(folder)
+    found = _walk(folder)
+    usable = _in_classes(found, depth=3 if _has_parts(found.files) else 2)
+    return {_id(file.name): file.path for file in usable}
+
+
+def looks_like_classes(folder: Path, unwrap: bool = True) -> bool:
+    """Whether a folder has the form that `load` wants, by the names of its first files only.
+
+    unwrap: whether the folder may hold nothing but such a folder.
+    """
+    with contextlib.suppress(OSError):
+        folder = _unwrapped(folder) if unwrap else folder
+        tops = _inside(folder)
+        if _TRAIN in {top.name for top in tops}:
+            tops += _inside(folder / _TRAIN)
+        return sum(top.is_dir() and _holds_image(top) for top in tops) >= 2
+    return False
+
+
+def _holds_image(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(
+            Path(entry.name).suffix.lower() in SUFFIXES for entry in itertools.islice(entries, 100)
+        )
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder itself, or the one in it that is all it holds and has folders of its own."""
+    for _ in range(_WRAPPERS):
+        try:
+            inside = _inside(folder)
+            if len(inside) != 1 or inside[0].is_symlink() or not inside[0].is_dir():
+                return folder
+            if not any(path.is_dir() for path in _inside(inside[0])):
+                return folder
+        except OSError:
+            return folder
+        folder = inside[0]
+    return folder
 
 
 def _walk(folder: Path) -> _Found:
@@ -99,6 +158,10 @@ def _walk(folder: Path) -> _Found:
                 found.files.append(_File(path, name))
     found.files.sort(key=lambda file: file.name)
     return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [folder / name for name in _visible([path.name for path in folder.iterdir()])]
 
 
 def _visible(names: list[str]) -> list[str]:
@@ -134,20 +197,46 @@ def _in_classes(found: _Found, depth: int) -> list[_File]:
     return usable
 
 
+def _median_side(files: list[_File]) -> int:
+    """The median of the images' shorter sides in pixels, as up to 64 of them say; 0 if none can be
+    read. No image is decoded."""
+    sides = []
+    for file in files[:: max(1, len(files) // _LOOKED_AT)]:
+        # Whatever is wrong with a file is said when it is decoded.
+        with contextlib.suppress(Exception), Image.open(file.path, formats=FORMATS) as image:
+            sides.append(min(image.size))
+    return int(np.median(sides)) if sides else 0
+
+
+def _check_memory(folder: Path, count: int, size: int) -> None:
+    wanted, free = count * size * size * 3, free_memory()
+    if free is not None and wanted > free:
+        raise DataError(
+            f"{folder}: {count:,} images of {size} × {size} pixels take {readable_bytes(wanted)} "
+            f"of memory, {readable_bytes(free)} are free: use fewer, or a recipe with a smaller "
+            "image_size"
+        )
+
+
 def _decode(
     files: list[_File], size: int, found: _Found
 ) -> tuple[npt.NDArray[np.uint8], list[_File]]:
-    """The readable ones: images uint8 (n, size, size, 3) and their files."""
+    """The readable ones: images uint8 (n, size, size, 3), (n, size, size) if all are grey, and
+    their files."""
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
     kept: list[_File] = []
+    grey = True
     for file in files:
         try:
-            images[len(kept)] = decode_image(file.path, size)
+            image = decode_image(file.path, size)
+            images[len(kept)] = image
+            grey = grey and bool((image == image[..., :1]).all())
             kept.append(file)
         except BadInputError as error:
             reason = str(error).removeprefix(f"{printable(file.path.name)}: ")
             found.skipped.append((printable(file.name), reason))
-    return images[: len(kept)], kept
+    images = images[: len(kept)]
+    return (images[..., 0].copy() if grey and kept else images), kept
 
 
 def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] | None:

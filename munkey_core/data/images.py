@@ -16,7 +16,11 @@ MAX_PIXELS = 40_000_000
 MAX_SIZE = 4096
 
 # A closed list, because Pillow also opens formats that start other programs (EPS: Ghostscript).
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
 _WANTED = "wanted a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM image"
 
 
@@ -37,7 +41,7 @@ def decode_image(
     if isinstance(source, Path) and not source.is_file():
         raise BadInputError(f"{name}: {_WANTED}, got no regular file")
     try:
-        with Image.open(_stream(source), formats=_FORMATS) as opened:
+        with Image.open(_stream(source), formats=FORMATS) as opened:
             _check_pixels(opened, max_pixels, name)
             upright = ImageOps.exif_transpose(opened)
             square = _square(_eight_bit(upright, name), size)

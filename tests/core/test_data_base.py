@@ -85,6 +85,8 @@ def test_digits():
 
 def test_image_size_resizes_any_source():
     small = load_dataset("digits")
+    assert load_dataset("digits", image_size=16, enlarge=False).images.shape[1:] == (8, 8)
+    assert load_dataset("digits", image_size=4, enlarge=False).images.shape[1:] == (4, 4)
     large = load_dataset("digits", image_size=16)
     assert large.images.shape == (1797, 16, 16)
     assert large.ids == small.ids
@@ -96,8 +98,8 @@ def test_image_size_resizes_any_source():
 def test_paths_lead_to_their_source(tmp_path):
     for kind in ("cat", "dog"):
         (tmp_path / kind).mkdir()
-        Image.new("RGB", (9, 9)).save(tmp_path / kind / "1.png")
-    assert load_dataset(str(tmp_path)).images.shape == (2, 64, 64, 3)
+        Image.new("RGB", (9, 9), "red").save(tmp_path / kind / "1.png")
+    assert load_dataset(str(tmp_path)).images.shape == (2, 16, 16, 3)
     assert load_dataset(str(tmp_path), image_size=12).images.shape == (2, 12, 12, 3)
     for name in ("x.npz", "x.tar.xz"):
         (tmp_path / name).write_bytes(b"no")

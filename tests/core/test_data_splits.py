@@ -4,14 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from munkey_core.config import OwnersConfig, SplitConfig
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.seeding import permutation
-from munkey_core.data.splits import Splits, default_split, make_splits
+from munkey_core.data.splits import (
+    OwnedOutside,
+    Splits,
+    default_split,
+    make_splits,
+    owned_outside,
+)
 from munkey_core.errors import BadInputError
 
 PARTS = tuple(field.name for field in dataclasses.fields(Splits))
@@ -56,6 +62,7 @@ def datasets(draw):
     return toy(labels + labels[:held_out], is_test)
 
 
+@settings(deadline=None)
 @given(datasets(), st.integers(0, 10))
 def test_parts_are_disjoint_sorted_and_of_the_right_size(dataset, seed):
     config = dataclasses.replace(default_split(dataset), seed=seed)
@@ -72,6 +79,7 @@ def test_parts_are_disjoint_sorted_and_of_the_right_size(dataset, seed):
         assert not dataset.is_test[np.concatenate(parts[:-1])].any()
 
 
+@settings(deadline=None)
 @given(datasets(), st.integers(0, 10))
 def test_the_seed_alone_decides(dataset, seed):
     config = dataclasses.replace(default_split(dataset), seed=seed)
@@ -149,6 +157,7 @@ def test_the_permutation_never_changes():
         permutation(3, -1)
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 3000), count=st.integers(1, 300), exponent=st.floats(0.1, 3))
 def test_every_image_has_an_owner_and_every_owner_an_image(n, count, exponent):
     config = OwnersConfig(count=count, exponent=exponent)
@@ -168,3 +177,115 @@ def test_owner_counts_follow_zipf():
     assert owners != simulate_owners(10_000, OwnersConfig(seed=1))
     with pytest.raises(BadInputError, match="0 or more, got -1"):
         simulate_owners(-1, OwnersConfig())
+
+
+# -- small classes -----------------------------------------------------------------------------
+
+
+def counts_of(dataset, splits, part):
+    labels = dataset.labels[getattr(splits, part)]
+    return np.bincount(labels, minlength=len(dataset.classes)).tolist()
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_every_class_of_ten_is_known_tested_and_anchored(pretrained):
+    dataset = toy(np.arange(400) % 40)
+    config = default_split(dataset, pretrained)
+    splits = make_splits(dataset, config)
+    for part in ("private", "test", "anchor"):
+        assert min(counts_of(dataset, splits, part)) >= 1
+    assert config.train_total + config.test == 400
+    assert (config.public_encoder == 0) == pretrained
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 80), min_size=2, max_size=30).filter(lambda s: sum(s) >= 60),
+    pretrained=st.booleans(),
+)
+def test_small_classes_get_what_they_have_first_a_key_then_a_test(sizes, pretrained):
+    dataset = toy(np.repeat(np.arange(len(sizes)), sizes))
+    config = default_split(dataset, pretrained)
+    splits = make_splits(dataset, config)
+    private, test = (counts_of(dataset, splits, part) for part in ("private", "test"))
+    # Only where there are fewer images than classes can a class go without.
+    if config.private >= len(sizes):
+        assert min(private) >= 1
+    if config.test >= sum(size >= 2 for size in sizes):
+        assert all(count >= 1 for size, count in zip(sizes, test, strict=True) if size >= 2)
+    parts = np.concatenate([getattr(splits, part) for part in PARTS])
+    assert len(np.unique(parts)) == len(parts)
+
+
+def test_without_at_least_the_draw_is_what_it_always_was():
+    """Bundles that ship name a seed: their images must stay where they are."""
+    dataset = toy([0] * 50 + [1] * 30 + [2] * 20)
+    splits = make_splits(dataset, SplitConfig(30, 12, 6, 10, 27, 15))
+    for name, wanted in zip(PARTS, (30, 12, 6, 10, 27, 15), strict=True):
+        shares = np.bincount(dataset.labels[getattr(splits, name)], minlength=3) / wanted
+        assert np.abs(shares - [0.5, 0.3, 0.2]).max() < 1 / wanted
+
+
+# -- real owners -------------------------------------------------------------------------------
+
+
+def owned(labels, owners, is_test=None):
+    return dataclasses.replace(toy(labels, is_test), owners=tuple(owners))
+
+
+def public_owners(dataset, splits):
+    rows = np.concatenate([splits.encoder, splits.anchor, splits.calibration, splits.validation])
+    return {dataset.owners[i] for i in rows.tolist()} - {""}
+
+
+def test_images_without_an_owner_are_taken_first():
+    owners = [f"o{i % 9}" if i % 2 else "" for i in range(400)]
+    dataset = owned(np.arange(400) // 2 % 4, owners)
+    splits = make_splits(dataset, default_split(dataset, pretrained=True))
+    assert owned_outside(dataset, splits) == OwnedOutside(0, 0, 0, 0, 0)
+    assert counts_of(dataset, splits, "private") != [0] * 4
+
+
+def test_then_whole_owners_leave_and_nobody_is_divided():
+    dataset = owned(np.arange(400) % 4, [f"o{i // 4 % 40:02d}" for i in range(400)])
+    splits = make_splits(dataset, default_split(dataset, pretrained=True))
+    outside = owned_outside(dataset, splits)
+    assert outside.divided_owners <= 1  # the last one, of whom only a part is wanted
+    assert outside.public_owners < 40
+    private = {dataset.owners[i] for i in splits.private.tolist()}
+    assert len(public_owners(dataset, splits) & private) == outside.divided_owners
+    assert len(splits.private) > 150
+
+
+def test_where_each_class_is_one_person_owners_are_divided_and_counted():
+    """Faces: without a person's public images the model would not know the person at all."""
+    dataset = owned(np.arange(400) % 40, [f"o{i % 40:02d}" for i in range(400)])
+    splits = make_splits(dataset, default_split(dataset, pretrained=True))
+    outside = owned_outside(dataset, splits)
+    assert min(counts_of(dataset, splits, "private")) >= 1
+    assert min(counts_of(dataset, splits, "test")) >= 1
+    public = sum(len(getattr(splits, p)) for p in PARTS if p not in ("private", "test"))
+    assert (outside.public_images, outside.divided_images) == (public, public)
+    assert outside.test_images == len(splits.test)
+
+
+@settings(deadline=None)
+@given(
+    n=st.integers(80, 240),
+    classes=st.integers(2, 6),
+    names=st.lists(st.integers(-3, 12), min_size=240, max_size=240),
+    held_out=st.booleans(),
+    pretrained=st.booleans(),
+)
+def test_whatever_the_owners_the_split_is_a_split(n, classes, names, held_out, pretrained):
+    labels = np.arange(n) % classes
+    owners = [f"o{name}" if name >= 0 else "" for name in names[:n]]
+    dataset = owned(labels, owners, np.arange(n) % 5 == 0 if held_out else None)
+    config = default_split(dataset, pretrained)
+    splits = make_splits(dataset, config)
+    parts = np.concatenate([getattr(splits, part) for part in PARTS])
+    assert len(np.unique(parts)) == len(parts)
+    assert [len(getattr(splits, p)) for p in PARTS] == sizes_of(config)
+    assert owned_outside(dataset, splits) is not None
+    again = make_splits(dataset, config)
+    assert all(np.array_equal(getattr(splits, p), getattr(again, p)) for p in PARTS)

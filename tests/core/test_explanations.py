@@ -191,7 +191,7 @@ def test_without_images_only_ones_own_can_be_explained(tmp_path):
         lambda: list(studio.explain.compute_influence()),
         lambda: list(studio.explain.pathways([])),
     ):
-        with pytest.raises(BundleError, match="carries no images"):
+        with pytest.raises(BundleError, match="came without its pictures"):
             ask()
 
 

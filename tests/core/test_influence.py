@@ -226,4 +226,4 @@ def test_the_command_refuses_a_negative_number_and_a_bundle_without_images(
     shutil.rmtree(folder)
     write_bundle(tiny.random_bundle(thumbnails=False), folder)
     assert main(["influence", str(folder)]) == 2
-    assert "carries no images" in capsys.readouterr().err
+    assert "came without its pictures" in capsys.readouterr().err

@@ -25,6 +25,8 @@ from munkey_core.jobs import (
     expected_stages,
     job_command,
     make_job,
+    making_folder,
+    training_job,
 )
 from munkey_core.retraining import MUNKEY, Run
 from munkey_core.runs import Runs
@@ -422,7 +424,7 @@ def test_compare_is_the_same_machinery_with_another_command(digits_bundle):
     wish = make_job(COMPARE, digits_bundle, digits_bundle.bank.ids[:2])
     command = job_command(wish, Path("ids.csv"))
     assert command[3:5] == ["munkey_core.cli", "compare"]
-    assert command[6:] == ["--forget", "@ids.csv", "--json"]
+    assert command[6:] == ["--forget", "@ids.csv", "--mode", "joint", "--json"]
 
 
 def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
@@ -433,7 +435,7 @@ def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
     assert wish.ids == ()
     assert wish == make_job(PROJECT, digits_bundle, ())
     assert job_command(wish, Path("ids.csv"))[4:] == [
-        "project", str(digits_bundle.folder), "--seed", "0", "--json"
+        "project", str(digits_bundle.folder), "--seed", "0", "--mode", "joint", "--json"
     ]  # fmt: skip
     with pytest.raises(BadInputError, match="whole memory, got 1 ids"):
         make_job(PROJECT, digits_bundle, digits_bundle.bank.ids[:1])
@@ -533,3 +535,32 @@ def test_real_maps_are_fitted_by_a_process_of_their_own(
     measured = [stage for stage, _ in expected_stages(bundle, PROJECT)]
     assert measured[0] == "starting"
     assert set(measured) <= {stage for stage, _ in guess}
+
+
+# -- training on a person's own images ---------------------------------------------------------
+
+
+def test_a_training_is_the_command_that_makes_its_bundle(tmp_path):
+    one = training_job("/data/my pets", tmp_path / "pets")
+    command = job_command(one, Path("unused"))
+    wanted = ["train", "--data", "/data/my pets", "--out", str(tmp_path / "pets"), "--json"]
+    assert command[-len(wanted) :] == wanted
+    # Its bundle alone says which training it is.
+    assert one == training_job("/data/other", tmp_path / "pets")
+    assert one != training_job("/data/my pets", tmp_path / "cats")
+
+
+def test_a_cancelled_training_leaves_nothing_and_is_queued_like_others(queue_of, tmp_path):
+    queue = queue_of("import sys, time; open(sys.argv[1] + '/ran', 'a').close(); time.sleep(600)")
+    one, two = (training_job("data", tmp_path / name) for name in ("one", "two"))
+    (making_folder(one.folder) / "one.training").mkdir(parents=True)
+    queue.submit(one, "me", expected=(("training", 100.0),))
+    queue.submit(two, "you")
+    until((tmp_path / "ran").is_file)
+    assert 1 <= queue.status(one).progress.remaining_seconds <= 100
+    assert (queue.status(two).state, queue.status(two).ahead) == ("queued", 1)
+    assert queue.asked(two) == two
+    queue.cancel(one, "me")
+    assert queue.wait(one, WAIT)
+    assert not making_folder(one.folder).exists()
+    assert queue.asked(one) is None

@@ -1,6 +1,7 @@
 """Retrained models' answers: computed once, carried by the bundle, found again, never stale."""
 
 import contextlib
+import dataclasses
 import shutil
 
 import numpy as np
@@ -10,14 +11,20 @@ import torch
 
 from munkey_core.bank import BankView
 from munkey_core.bundle import read_bundle, read_manifest, seal, write_bundle
-from munkey_core.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
+from munkey_core.canonical import (
+    CANONICAL,
+    canonical_name,
+    canonical_sets,
+    forget_set,
+    forget_set_digest,
+)
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.evidence import Evidence
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.runs import Runs, clear_runs, runs_folder
 from munkey_core.shipping import ship_oracles
-from munkey_core.types import Progress
+from munkey_core.types import PRIVATE, Progress
 
 CPU = torch.device("cpu")
 
@@ -188,6 +195,35 @@ def test_canonical_sets_name_private_images_once(digits_bundle):
     scores = dict(zip(digits_bundle.bank.ids, digits_bundle.scores["memorisation"], strict=True))
     rest = [scores[i] for i in digits_bundle.bank.ids if i not in found["hard-1pct"]]
     assert min(scores[i] for i in found["hard-1pct"]) >= max(rest)
+
+
+@pytest.mark.parametrize(
+    ("private", "missing"),
+    [
+        (12, {"random-1pct", "random-5pct", "hard-1pct"}),
+        (60, {"random-1pct", "hard-1pct"}),
+        (200, set()),
+    ],
+)
+def test_one_image_is_not_called_one_percent_of_a_small_memory(private, missing):
+    bundle = tiny.random_bundle(private=private, thumbnails=False)
+    found = canonical_sets(bundle)
+    named = {"random-1pct", "random-5pct", "random-10pct", "hard-1pct", "one-class", "one-owner"}
+    assert set(found) - {"near-duplicates"} == named - missing
+    assert len(found["random-10pct"]) == max(1, round(private / 10))
+    assert forget_set("random-1pct", bundle)  # by its name it can be had all the same
+
+
+def test_no_canonical_set_is_empty_or_the_whole_memory():
+    bundle = tiny.random_bundle(private=12, thumbnails=False)
+    labels = [0 if r.split == PRIVATE else r.label for r in bundle.records]
+    records = tuple(
+        dataclasses.replace(record, label=label, owner="ann" if record.owner else "")
+        for record, label in zip(bundle.records, labels, strict=True)
+    )
+    found = canonical_sets(dataclasses.replace(bundle, records=records))
+    assert "one-owner" not in found  # all of it is hers: nothing would be left to retain
+    assert "one-class" not in found
 
 
 def test_near_duplicate_pairs_lose_one_of_each():

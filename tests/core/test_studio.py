@@ -246,7 +246,7 @@ def test_an_uploaded_image_of_any_kind_takes_the_bundle_s_format(studio):
 
 def test_a_bundle_without_images_says_so(tmp_path):
     write_bundle(tiny.random_bundle(thumbnails=False), tmp_path / "bare")
-    with pytest.raises(BundleError, match="bare carries no images: they were left out"):
+    with pytest.raises(BundleError, match="bare came without its pictures"):
         Studio.open(str(tmp_path / "bare")).picture("img-00")
 
 

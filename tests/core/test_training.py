@@ -10,7 +10,7 @@ import torch
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
 from munkey_core.retrieval import other_neighbours
-from munkey_core.training import JointTraining, TrainingData, resolve_device
+from munkey_core.training import JointTraining, TrainingData, joint_data, resolve_device
 
 CPU = torch.device("cpu")
 PATCHES = ModelConfig(tokens="patches", dim=16, layers=1, heads=2, patch_size=4)
@@ -173,6 +173,37 @@ def test_anchors_teach_the_image_pathway_and_never_a_token():
     assert not same_bits(finished(with_anchors), finished(without))
 
 
+def test_an_anchor_s_slot_may_hold_a_neighbour_s_token_which_is_then_trained_too():
+    data = random_data(n=8, anchors=10)
+    # Every anchor's only neighbour is image 7.
+    data = dataclasses.replace(data, anchor_neighbours=torch.full((10, 1), 7))
+    settings = {"batch_size": 1, "anchor_batch": 10, "token_learning_rate": 1e-2}
+    run = training(data=data, anchor_neighbour_rate=0.5, **settings)
+    drawn = run.tokens
+    next(run.run())
+    moved = (run.tokens != drawn).any(dim=1)
+    assert bool(moved[7])
+    assert int(moved.sum()) <= 2  # the batch's one image, and image 7
+    near, empty = run._anchor_slots(torch.arange(10), torch.Generator().manual_seed(0))
+    assert torch.equal(near, run._tokens[7].expand(10, -1))
+    assert 0 < int(empty.sum()) < 10
+
+
+def test_the_neighbours_of_anchors_are_entries_and_never_the_anchor_itself():
+    entries, anchors = tiny.random_queries(9), tiny.random_queries(5, seed=4)
+    config = TrainConfig(anchor_neighbour_rate=0.5)
+    labels = torch.zeros(9, dtype=torch.int64)
+    data = joint_data(entries, labels, anchors, labels[:5], 3, config)
+    for row, key in zip(data.anchor_neighbours.tolist(), anchors.keys, strict=True):
+        order = sorted(range(9), key=lambda i: -float(entries.keys[i] @ key))
+        assert row == order[:4]
+    same = joint_data(entries, labels, entries, labels, 3, config).anchor_neighbours
+    assert torch.equal(same, other_neighbours(entries.keys))
+    assert (
+        joint_data(entries, labels, anchors, labels[:5], 3, TrainConfig()).anchor_neighbours is None
+    )
+
+
 def test_the_null_memory_learns_only_where_the_slot_is_empty():
     unused = training(anchor_batch=0, p_mem=0.0)
     drawn = unused.model.null_memory.detach().clone()
@@ -223,6 +254,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path):
 def test_neighbours_are_needed_where_they_are_used():
     with pytest.raises(TrainingError, match="needs the private images' neighbours"):
         training(neighbour_rate=0.1)
+    with pytest.raises(TrainingError, match="needs the anchors' neighbours"):
+        training(anchor_neighbour_rate=0.1)
 
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:0", ""])

@@ -1,0 +1,206 @@
+"""`munkey write` and `munkey verify`: an exact memory is made, and tried."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from munkey_core.commands.base import IDS_HELP, answer, command, watch
+from munkey_core.errors import BadInputError, MunkeyError
+
+
+def add(commands: Any) -> None:
+    """Add the commands of this file."""
+    write = command(
+        commands,
+        "write",
+        _write,
+        "add an exact mode to a bundle; if it has one, write all rows again and compare",
+    )
+    write.add_argument("bundle")
+    write.add_argument("--device", default="auto", help="of θ's training: auto, cpu or cuda")
+
+    verify = command(
+        commands, "verify", _verify, "check a bundle's files, or that its exact mode is exact"
+    )
+    verify.add_argument("bundle")
+    verify.add_argument(
+        "--exact",
+        action="store_true",
+        help="delete rows, write all others from scratch, compare every byte; needs --without",
+    )
+    verify.add_argument(
+        "--without", action="append", default=[], metavar="IDS", help=IDS_HELP + "; may be repeated"
+    )
+    verify.add_argument(
+        "--save", action="store_true", help="note the outcome in the bundle, if nothing differs"
+    )
+
+
+def _write(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import EXACT, EXACT_MODE, find_bundle, read_bundle
+
+    folder = find_bundle(arguments.bundle)
+    bundle = read_bundle(folder)
+    if EXACT_MODE in bundle.modes:
+        return _again(arguments, folder)
+    table = _add_exact(folder, arguments.device)
+    made = read_bundle(folder).in_mode(EXACT_MODE)
+    size = (folder / EXACT).stat().st_size
+    ensemble = asdict(made.manifest.ensemble)
+    seconds = table["provenance"]["seconds"]
+    return answer(
+        arguments,
+        {
+            "bundle": str(folder),
+            "written": len(made.bank),
+            "file_bytes": size,
+            "ensemble": ensemble,
+            "seconds": seconds,
+        },
+        [
+            f"{folder} now has an exact mode: {len(made.bank):,} rows written, {size:,} bytes",
+            f"θ trained on public images only, in {seconds['training']:.0f} s; rows written in "
+            f"{seconds['writing']:.0f} s",
+            f"K = {ensemble['k']}, tau = {ensemble['tau']}, anchor = {ensemble['anchor']}, chosen "
+            "on public images",
+        ],
+    )
+
+
+def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
+    """Make the exact mode of a bundle that has none; what its manifest then says of it."""
+    import time
+
+    from munkey_core.build import provenance
+    from munkey_core.bundle import RECIPE, read_bundle
+    from munkey_core.config import WriteConfig, load_recipe
+    from munkey_core.exact import Made, encode_splits, make_exact, save_exact
+    from munkey_core.runs import last_of
+    from munkey_core.training import resolve_device
+
+    bundle = read_bundle(folder)
+    device = resolve_device(device_name)
+    recipe = folder / RECIPE
+    settings = load_recipe(recipe).write if recipe.is_file() else WriteConfig()
+    start = time.perf_counter()
+
+    def steps() -> Any:
+        parts = yield from encode_splits(bundle)
+        encoding = time.perf_counter() - start
+        made = yield from last_of(
+            make_exact(
+                bundle.encoder,
+                bundle.manifest.model,
+                bundle.manifest.train_config(),
+                settings,
+                parts,
+                len(bundle.manifest.classes),
+                device,
+            ),
+            Made,
+        )
+        yield made, {"encoding": encoding, **made.seconds}
+
+    found = watch(steps())
+    if not isinstance(found, tuple):
+        raise MunkeyError("the exact mode could not be made")
+    made, seconds = found
+    table = {**made.table, "provenance": provenance(device, seconds)}
+    save_exact(folder, made.mode, table)
+    return table
+
+
+def _again(arguments: argparse.Namespace, folder: Path) -> int:
+    from torch import Tensor
+
+    from munkey_core.bundle import EXACT_MODE, read_bundle
+    from munkey_core.exact import labelled, write_again
+    from munkey_core.types import PRIVATE
+    from munkey_core.verification import bytes_differing
+
+    bundle = read_bundle(folder)
+    bundle.require_pictures("writing needs the images")
+    stored = bundle.in_mode(EXACT_MODE).bank.tokens
+    tokens = watch(write_again(bundle, labelled(bundle, PRIVATE)))
+    if not isinstance(tokens, Tensor):
+        raise MunkeyError("the rows could not be written")
+    rows = int((tokens != stored).any(dim=1).sum())
+    document = {
+        "bundle": str(folder),
+        "written": len(stored),
+        "rows_differing": rows,
+        "bytes": 2 * stored.numel(),
+        "bytes_differing": bytes_differing(tokens, stored),
+    }
+    answer(
+        arguments,
+        document,
+        [
+            f"{len(stored):,} rows written again: {document['bytes_differing']:,} of "
+            f"{document['bytes']:,} bytes differ, in {rows:,} rows; nothing was saved",
+            *([_OTHER_MACHINE] if rows else []),
+        ],
+    )
+    return 1 if rows else 0
+
+
+_OTHER_MACHINE = (
+    "rows are the same bytes on one kind of processor and one version of PyTorch; on another they "
+    "can differ in a last bit"
+)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from munkey_core.bundle import EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.verification import damaged_files, rows_without_their_digest
+
+    if arguments.exact != bool(arguments.without):
+        raise BadInputError("--exact and --without go together: which rows are to be deleted?")
+    folder = find_bundle(arguments.bundle)
+    files, problems = damaged_files(folder)
+    document: dict[str, Any] = {"bundle": str(folder), "files": files, "damaged": problems}
+    if problems:
+        lines = [f"{name}: {reason}" for name, reason in problems.items()]
+        answer(arguments, document, [*lines, f"{len(problems)} of {files} files are damaged"])
+        return 1
+    bundle = read_bundle(folder)  # shapes, dtypes, values
+    lines = [f"all {files} files are as the manifest says"]
+    if EXACT_MODE in bundle.modes:
+        document["rows"] = len(bundle.bank)
+        document["rows_without_their_digest"] = rows_without_their_digest(bundle)
+        lines.append(
+            f"rows of the exact mode with another digest: {document['rows_without_their_digest']} "
+            f"of {len(bundle.bank):,}"
+        )
+    if arguments.exact:
+        return _verify_exact(arguments, folder, document, lines)
+    answer(arguments, document, lines)
+    return 1 if document.get("rows_without_their_digest") else 0
+
+
+def _verify_exact(
+    arguments: argparse.Namespace, folder: Path, document: dict[str, Any], lines: list[str]
+) -> int:
+    from munkey_core.bundle import read_bundle
+    from munkey_core.exact import save_verified
+    from munkey_core.verification import ExactVerification, check_lines
+
+    checks = watch(ExactVerification(read_bundle(folder), arguments.without).run())
+    if not isinstance(checks, tuple):
+        raise MunkeyError("the exact mode could not be verified")
+    exact = all(check.exact for check in checks) and not document["rows_without_their_digest"]
+    if arguments.save and exact:
+        save_verified(folder, checks)
+    document["exact"] = exact
+    document["checks"] = [{**asdict(check), "exact": check.exact} for check in checks]
+    lines += [line for check in checks for line in check_lines(check)]
+    lines.append(
+        "deleted = never written, to the last bit"
+        if exact
+        else f"NOT exact: see the counts above ({_OTHER_MACHINE})"
+    )
+    answer(arguments, document, lines)
+    return 0 if exact else 1

@@ -1,0 +1,115 @@
+"""What a slow encoder made of a bundle's images, kept in the cache: one file a split.
+
+A pretrained encoder takes minutes for the images of a whole bundle on a CPU, and every retraining
+reads them all. Like the images themselves this is data of the people in them: `clear` removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from munkey_core.encoder import Encoded, FrozenEncoder
+from munkey_core.types import Progress
+
+_BLOCK = 512
+
+
+class KeptFeatures:
+    """Encoded images of one bundle by id; several sessions share one.
+
+    folder: of the cache, named by encoder and images; it need not be there. ids: those of each
+    split, in bundle order. Files are read when they are first asked for, by mapping them into
+    memory; one that is damaged or doesn't fit counts as none.
+    """
+
+    def __init__(
+        self, folder: Path, ids: Mapping[str, Sequence[str]], encoder: FrozenEncoder
+    ) -> None:
+        self.folder = folder
+        self._ids = {split: tuple(members) for split, members in ids.items() if members}
+        self._shapes = ((encoder.key_dim,), (encoder.n_tokens, encoder.channels))
+        self._read: dict[str, Encoded] = {}
+        self._place = {
+            id_: (split, row)
+            for split, members in self._ids.items()
+            for row, id_ in enumerate(members)
+        }
+
+    def of(self, ids: Sequence[str]) -> Encoded | None:
+        """Images by id, in that order; None if one of them isn't kept, or there are none."""
+        if not ids or any(id_ not in self._place for id_ in ids):
+            return None
+        places = [self._place[id_] for id_ in ids]
+        splits: dict[str, Encoded] = {}
+        for split in {split for split, _ in places}:
+            part = self._split(split)
+            if part is None:
+                return None
+            splits[split] = part
+        if len(splits) == 1:
+            return next(iter(splits.values()))[torch.tensor([row for _, row in places])]
+        return Encoded(
+            torch.stack([splits[split].keys[row] for split, row in places]),
+            torch.stack([splits[split].features[row] for split, row in places]),
+        )
+
+    @property
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """Ids of each split that is not kept."""
+        return {split: ids for split, ids in self._ids.items() if self._split(split) is None}
+
+    def prepare(self, encode: Callable[[Sequence[str]], Encoded]) -> Iterator[Progress]:
+        """Keep all that is missing, made by `encode`; yields progress, nothing if there is nothing
+        to do. A split is kept whole or not at all."""
+        todo = self.missing
+        total, done, start = sum(map(len, todo.values())), 0, time.perf_counter()
+        for split, ids in todo.items():
+            parts = []
+            for first in range(0, len(ids), _BLOCK):
+                parts.append(encode(ids[first : first + _BLOCK]))
+                done += len(parts[-1])
+                elapsed = time.perf_counter() - start
+                left = elapsed / done * (total - done)
+                yield Progress("encoding", done, total, elapsed, left)
+            self._keep(split, parts)
+
+    def clear(self) -> int:
+        """Remove every file; returns how many there were."""
+        self._read.clear()
+        count = sum(1 for path in self.folder.glob("*")) if self.folder.is_dir() else 0
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return count
+
+    def _keep(self, split: str, parts: Sequence[Encoded]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Two processes may encode the same: each writes a file of its own, and the last one stays.
+        partial = self.folder / f"{split}.{os.getpid()}.writing"
+        keys = torch.cat([part.keys for part in parts])
+        features = torch.cat([part.features for part in parts])
+        save_file({"keys": keys.contiguous(), "features": features.contiguous()}, partial)
+        partial.replace(self._path(split))
+
+    def _path(self, split: str) -> Path:
+        return self.folder / f"{split}.safetensors"
+
+    def _split(self, split: str) -> Encoded | None:
+        if split in self._read:
+            return self._read[split]
+        try:
+            stored = load_file(self._path(split)) if self._path(split).is_file() else {}
+        except (SafetensorError, OSError):
+            return None
+        n = len(self._ids[split])
+        wanted = dict(zip(("keys", "features"), ((n, *s) for s in self._shapes), strict=True))
+        if {name: tuple(tensor.shape) for name, tensor in stored.items()} != wanted:
+            return None
+        self._read[split] = Encoded(stored["keys"], stored["features"])
+        return self._read[split]

@@ -1,0 +1,443 @@
+"""Other recipes on a bundle's own images: what each gains in accuracy and keeps as a trace (ours).
+
+Every step in which the image pathway answers alone for a private image teaches θ that image, where
+no deletion reaches it (METHOD.md §2). So a recipe is judged by two figures at once: test accuracy,
+and the backbone leak, A_img(private) − A_img(test).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import tomllib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from munkey_core.bank import BankView, MemoryBank
+from munkey_core.bundle import CARD, EXPERIMENTS, Bundle, read_bundle, seal
+from munkey_core.calibration import choose_ensemble
+from munkey_core.canonical import forget_set, forget_set_digest
+from munkey_core.card import write_card
+from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
+from munkey_core.effects import NeighbourTable
+from munkey_core.encoder import concatenate
+from munkey_core.errors import BadInputError, TrainingError
+from munkey_core.experiments import (
+    NAME_LIMIT,
+    PLAIN_NAME,
+    PLAIN_RECIPE,
+    SHIPPED,
+    SHIPPED_NAME,
+    VARIANT,
+    WHY_LIMIT,
+    experiments_text,
+    read_trial,
+)
+from munkey_core.leak import accuracy_difference
+from munkey_core.membership.metrics import auroc
+from munkey_core.outputs import Outputs, Verdicts, split_verdicts, verdicts
+from munkey_core.predictor import Predictor
+from munkey_core.retraining import MUNKEY, PLAIN, Run
+from munkey_core.runs import Runs, last_of, runs_folder, source_digest, staged
+from munkey_core.shipped import all_labels
+from munkey_core.training import JointTraining, joint_data, resolve_device
+from munkey_core.types import (
+    ANCHOR,
+    CALIBRATION,
+    PRIVATE,
+    TEST,
+    Experiments,
+    IntArray,
+    Progress,
+    RecipeTried,
+    StateFigures,
+    Trial,
+)
+
+MAX_SEEDS = 20
+DEFAULT_FORGET = "random-10pct"
+
+_MAX_VARIANTS = 50
+_FILE_LIMIT = 1_000_000
+_BLOCK = 1024
+_SHORT = 500  # characters of a reason that are kept
+# A seed is the trials' own; what the encoder gave the network can't be changed by its recipe.
+_NOT_TRAIN, _NOT_MODEL = ("seed",), ("tokens", "patch_size")
+
+Settings = TypeVar("Settings", TrainConfig, ModelConfig)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe to be tried: the bundle's own, but for these settings of `TrainConfig` and
+    `ModelConfig`. why: what it is tried for."""
+
+    name: str
+    why: str = ""
+    train: dict[str, float] = field(default_factory=dict)
+    model: dict[str, float] = field(default_factory=dict)
+
+
+def load_variants(path: Path) -> tuple[Variant, ...]:
+    """Read a file of variants: `[[variant]]` tables with `name`, `why`, and the tables `train` and
+    `model`. Raises BadInputError naming the file and what is wrong in it."""
+    try:
+        if path.stat().st_size > _FILE_LIMIT:
+            raise BadInputError(f"recipes {path}: larger than {_FILE_LIMIT:,} bytes")
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"recipes {path}: can't be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInputError(f"recipes {path}: not valid TOML ({error})") from error
+    tables = values.get("variant")
+    if set(values) != {"variant"} or not isinstance(tables, list):
+        raise BadInputError(f"recipes {path.name}: must hold [[variant]] tables and nothing else")
+    if not 1 <= len(tables) <= _MAX_VARIANTS:
+        raise BadInputError(
+            f"recipes {path.name}: 1 to {_MAX_VARIANTS} variants, got {len(tables)}"
+        )
+    variants: dict[str, Variant] = {}
+    for number, table in enumerate(tables, 1):
+        where = f"recipes {path.name}, variant {number}"
+        if not isinstance(table, dict) or "name" not in table:
+            raise BadInputError(f"{where}: must be a table with a name")
+        variant = from_dict(Variant, table, where)
+        _check_variant(variant, where)
+        if variant.name in variants:
+            raise BadInputError(f"{where}: the name {variant.name!r} is taken")
+        variants[variant.name] = variant
+    return tuple(variants.values())
+
+
+def _check_variant(variant: Variant, where: str) -> None:
+    if not variant.name.strip() or len(variant.name) > NAME_LIMIT or not variant.name.isprintable():
+        raise BadInputError(f"{where}: name must be 1 to {NAME_LIMIT} printable characters")
+    if variant.name in (SHIPPED_NAME, PLAIN_NAME):
+        raise BadInputError(f"{where}: {variant.name!r} is measured anyway; choose another name")
+    if len(variant.why) > WHY_LIMIT or not (variant.why.isprintable() or not variant.why):
+        raise BadInputError(f"{where}: why must be one line of at most {WHY_LIMIT} characters")
+
+
+class Frontier:
+    """Trains and measures variants of a bundle's recipe.
+
+    seeds: trainings of each, from the bundle's own seed on. forget: a canonical set, or another as
+    on the command line. What is finished is kept in the cache, one file a training, and a training
+    that was interrupted goes on after its last epoch.
+    Raises BadInputError for a bad number of seeds, forget set or variant, BundleError for a bundle
+    without images or without calibration images.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        variants: Sequence[Variant],
+        seeds: int = 1,
+        forget: str = DEFAULT_FORGET,
+        device: str = "auto",
+    ) -> None:
+        if not 1 <= seeds <= MAX_SEEDS:
+            raise BadInputError(f"--seeds must be between 1 and {MAX_SEEDS}, got {seeds}")
+        self.bundle = bundle
+        self.runs = Runs(bundle, resolve_device(device))
+        self.seeds = tuple(range(self.runs.seed, self.runs.seed + seeds))
+        self.forget = forget.strip()
+        self.ids = tuple(sorted(forget_set(forget, bundle)))
+        self._forget = np.zeros(len(bundle.bank), dtype=np.bool_)
+        self._forget[bundle.bank.rows(self.ids).numpy()] = True
+        if self._forget.all() or not self._forget.any():
+            raise BadInputError("the forget set must name images and leave at least one to retain")
+        if not bundle.records_of(CALIBRATION):
+            raise BadInputError("this bundle has no calibration images to choose τ, s₀ and K on")
+        self._recipes = [self._recipe(variant) for variant in variants]
+
+    def run(self) -> Iterator[Progress | Experiments]:
+        """Yield progress, at last what was measured. A training that fails is named there, and
+        the others go on."""
+        tried: list[RecipeTried] = []
+        recipes: list[_Recipe | None] = [None, *self._recipes]
+        for number, recipe in enumerate(recipes):
+            trials: list[Trial] = []
+            failed: dict[str, str] = {}
+            variant = Variant(SHIPPED_NAME) if recipe is None else recipe.variant
+            for seed in self.seeds:
+                name = f"recipe {number} of {len(self._recipes)}, {variant.name}, seed {seed}"
+                steps = self._shipped(seed) if recipe is None else self._variant(recipe, seed)
+                try:
+                    trials.append((yield from last_of(staged(name, steps), Trial)))
+                except TrainingError as error:
+                    failed[str(seed)] = str(error)[:_SHORT]
+            kind = SHIPPED if recipe is None else VARIANT
+            tried.append(
+                RecipeTried(
+                    variant.name,
+                    kind,
+                    variant.why,
+                    variant.train,
+                    variant.model,
+                    tuple(trials),
+                    failed,
+                )
+            )
+        plain = []
+        for seed in self.seeds:
+            steps = staged(f"{PLAIN_NAME}, seed {seed}", self._plain(seed))
+            plain.append((yield from last_of(steps, Trial)))
+        tried.append(RecipeTried(PLAIN_NAME, PLAIN_RECIPE, "", {}, {}, tuple(plain)))
+        yield Experiments(
+            bundle=self.bundle.manifest.name,
+            forget=self.forget,
+            set_digest=forget_set_digest(self.ids),
+            n_forget=len(self.ids),
+            n_private=len(self.bundle.bank),
+            n_test=len(self._test_labels),
+            seeds=self.seeds,
+            device=str(self.runs.device),
+            recipes=tuple(tried),
+        )
+
+    # -- one training ----------------------------------------------------------------------------
+
+    def _shipped(self, seed: int) -> Iterator[Progress | Trial]:
+        """The bundle's own recipe, as all its other figures have it: its τ, s_0 and K."""
+        run = Run(MUNKEY, (), seed)
+        before = yield from last_of(self.runs.outputs(run), Outputs)
+        after = yield from last_of(self.runs.after(run, self.ids), Outputs)
+        seconds = before.seconds or float(
+            self.bundle.manifest.provenance["seconds"].get("training", 0.0)
+        )
+        ensemble = self.bundle.manifest.ensemble
+        yield self._measure(seed, replace(before, seconds=seconds), after, ensemble)
+
+    def _plain(self, seed: int) -> Iterator[Progress | Trial]:
+        outputs = yield from last_of(self.runs.outputs(Run(PLAIN, (), seed)), Outputs)
+        image = [
+            verdicts(outputs.private, self._private_labels),
+            verdicts(outputs.test, self._test_labels),
+        ]
+        alone = Outputs(outputs.private, outputs.test, outputs.seconds, *image)
+        yield self._measure(seed, alone, None, None)
+
+    def _variant(self, recipe: _Recipe, seed: int) -> Iterator[Progress | Trial]:
+        config = replace(recipe.train, seed=seed)
+        path = self._path(config, recipe.model)
+        known = _read(path)
+        if known is None:
+            known = yield from self._train(config, recipe.model, path)
+            _write(path, known)
+        yield known
+
+    def _train(
+        self, config: TrainConfig, model_config: ModelConfig, path: Path
+    ) -> Generator[Progress, None, Trial]:
+        retraining = self.runs.retraining
+        yield from retraining.encode()
+        encoded, labels = retraining.encoded, retraining.labels
+        data = joint_data(
+            concatenate(encoded[PRIVATE], encoded[CALIBRATION]),
+            torch.cat([labels[PRIVATE], labels[CALIBRATION]]),
+            encoded[ANCHOR],
+            labels[ANCHOR],
+            len(self.bundle.manifest.classes),
+            config,
+        )
+        checkpoint = path.with_suffix(".ckpt")
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        start, begun = time.perf_counter(), checkpoint.exists()
+        training = JointTraining(model_config, config, data, self.runs.device, checkpoint)
+        try:
+            yield from training.run()
+        except TrainingError:
+            checkpoint.unlink(missing_ok=True)
+            if not begun:
+                raise
+            # What was left may be of images encoded elsewhere, bits apart: from the start, then.
+            training = JointTraining(model_config, config, data, self.runs.device, checkpoint)
+            yield from training.run()
+        seconds = time.perf_counter() - start
+        predictor, bank = self._calibrated(training)
+        before, after = yield from self._answers(predictor, bank, seconds)
+        checkpoint.unlink(missing_ok=True)
+        return self._measure(config.seed, before, after, predictor.config)
+
+    def _calibrated(self, training: JointTraining) -> tuple[Predictor, MemoryBank]:
+        """τ, s_0 and K as `Build` chooses them, but on the calibration images alone: the
+        validation images are not in a bundle. The bank then holds private entries only."""
+        retraining, bundle = self.runs.retraining, self.bundle
+        model, tokens = training.model.cpu().float(), training.tokens
+        private, calibration = (retraining.encoded[split] for split in (PRIVATE, CALIBRATION))
+        private_ids, calibration_ids = (retraining.ids[split] for split in (PRIVATE, CALIBRATION))
+        ensemble, _ = choose_ensemble(
+            Predictor(bundle.encoder, model, EnsembleConfig()),
+            MemoryBank(
+                [*private_ids, *calibration_ids],
+                torch.cat([private.keys, calibration.keys]),
+                tokens,
+            ),
+            calibration_ids,
+            calibration,
+            retraining.labels[CALIBRATION],
+            calibration[:0],
+            retraining.labels[CALIBRATION][:0],
+        )
+        bank = MemoryBank(private_ids, private.keys.clone(), tokens[: len(private_ids)].clone())
+        return Predictor(bundle.encoder, model, ensemble), bank
+
+    def _answers(
+        self, predictor: Predictor, bank: MemoryBank, seconds: float
+    ) -> Generator[Progress, None, tuple[Outputs, Outputs]]:
+        """What the model says about every image with the forget set's keys, and without them.
+        Only images that lose a neighbour are predicted again: no other answer can change."""
+        retraining = self.runs.retraining
+        queries = concatenate(retraining.encoded[PRIVATE], retraining.encoded[TEST])
+        labels, n = all_labels(self.bundle), len(bank)
+        view = BankView(bank)
+        found = []
+        for first in range(0, len(queries), _BLOCK):
+            yield Progress("predicting", first, len(queries), 0.0)
+            found.append(predictor.predict(queries[first : first + _BLOCK], view).probabilities)
+        before = np.concatenate(found)
+        image = verdicts(predictor.image_only(queries.features), labels)
+        after = before.copy()
+        view.forget(self.ids)
+        test_keys = retraining.encoded[TEST].keys
+        table = NeighbourTable(bank, test_keys, predictor.config.k)
+        touched = table.touched_by(bank.rows(self.ids))
+        for part in touched.split(_BLOCK):
+            yield Progress("after deletion", 0, len(touched), 0.0)
+            after[part.numpy()] = predictor.predict(queries[part], view).probabilities
+        pathway = image[:n], image[n:]
+        return (
+            Outputs(before[:n], before[n:], seconds, *pathway),
+            Outputs(after[:n], after[n:], seconds, *pathway),
+        )
+
+    # -- figures -----------------------------------------------------------------------------------
+
+    def _measure(
+        self, seed: int, before: Outputs, after: Outputs | None, ensemble: EnsembleConfig | None
+    ) -> Trial:
+        image = before.image_private, before.image_test
+        private, test = (_shares(one) for one in image)
+        leak, ci95 = accuracy_difference(private, test)
+        return Trial(
+            seed=seed,
+            before=self._state(before),
+            after=None if after is None else self._state(after),
+            image_private=100 * float(private.mean()),
+            image_test=100 * float(test.mean()),
+            leak=leak,
+            leak_ci95=ci95,
+            seconds=before.seconds,
+            k=None if ensemble is None else ensemble.k,
+            tau=None if ensemble is None else ensemble.tau,
+            anchor=None if ensemble is None else ensemble.anchor,
+        )
+
+    def _state(self, outputs: Outputs) -> StateFigures:
+        forget, retain, test = split_verdicts(
+            outputs, self._private_labels, self._test_labels, self._forget
+        )
+        right = [100 * float(part.correct.mean()) for part in (test, retain, forget)]
+        return StateFigures(right[0], right[1], right[2], 100 * auroc(forget.truth, test.truth))
+
+    @cached_property
+    def _private_labels(self) -> IntArray:
+        return all_labels(self.bundle)[: len(self.bundle.bank)]
+
+    @cached_property
+    def _test_labels(self) -> IntArray:
+        return all_labels(self.bundle)[len(self.bundle.bank) :]
+
+    # -- recipes -----------------------------------------------------------------------------------
+
+    def _recipe(self, variant: Variant) -> _Recipe:
+        """Its settings, checked before the first training begins."""
+        own = self.bundle.manifest
+        where = f"variant {variant.name!r}"
+        train = _changed(own.train_config(), variant.train, _NOT_TRAIN, f"{where}.train")
+        model = _changed(own.model, variant.model, _NOT_MODEL, f"{where}.model")
+        if train.p_mem == 1:
+            raise BadInputError(
+                f"{where}.train: p_mem = 1 is the plain transformer: measured anyway"
+            )
+        if train == own.train_config() and model == own.model:
+            raise BadInputError(f"{where}: changes nothing; the shipped recipe is measured anyway")
+        return _Recipe(variant, train, model)
+
+    def _path(self, config: TrainConfig, model: ModelConfig) -> Path:
+        what = [asdict(config), asdict(model), forget_set_digest(self.ids)]
+        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        return runs_folder(self.bundle) / f"experiment-{digest[:24]}.json"
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A variant with its whole settings."""
+
+    variant: Variant
+    train: TrainConfig
+    model: ModelConfig
+
+
+def save_experiments(folder: Path, experiments: Experiments, source: str) -> None:
+    """Write experiments.json and the card of a bundle, and seal it anew.
+
+    source: `source_digest` of the bundle that they were made on. Raises BadInputError if the
+    bundle's model or images are others since.
+    """
+    bundle = read_bundle(folder)
+    if source_digest(bundle) != source:
+        raise BadInputError(
+            f"bundle {folder.name} has changed since the experiments began; run them again"
+        )
+    card = write_card(replace(bundle, experiments=experiments), bundle.metrics)
+    (folder / EXPERIMENTS).write_text(experiments_text(experiments), encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+    seal(folder, bundle.manifest)
+
+
+def _changed(
+    own: Settings, changes: Mapping[str, Any], fixed: Sequence[str], where: str
+) -> Settings:
+    for name in changes:
+        if name in fixed:
+            raise BadInputError(f"{where}: {name} is not for a recipe to change")
+    known = {f.name for f in fields(own)} - set(fixed)
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        names = ", ".join(sorted(known))
+        raise BadInputError(f"{where}: no setting {unknown[0]!r}; known: {names}")
+    return from_dict(type(own), {**asdict(own), **changes}, where)
+
+
+def _shares(image: Verdicts | None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if image is None:
+        raise BadInputError("the image pathway of this model was not evaluated")
+    return image.correct.astype(np.float64)
+
+
+def _read(path: Path) -> Trial | None:
+    """A trial of the cache; a damaged file counts as none."""
+    try:
+        return read_trial(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, LookupError, TypeError, ValueError, AttributeError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _write(path: Path, trial: Trial) -> None:
+    # Two processes may train the same: each writes a file of its own, and the last one stays.
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    partial.write_text(json.dumps(asdict(trial)), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,235 @@
+"""A person's own images, from a folder or an upload to a bundle: the door for the app.
+
+    source = keep_upload("faces.zip", stream)      # or one of list_sources()
+    for step in offer(source, "faces"): ...         # Progress, at the end one TrainingOffer
+    start_training(found, asker)                    # a background job of kind "train"
+    training_status("faces", asker, present)        # until bundle_ready("faces")
+
+`munkey train` does the same in one command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+import torch
+
+from munkey_core import jobs
+from munkey_core.bundle import find_bundles, own_folder, read_manifest
+from munkey_core.cache import cache_folder
+from munkey_core.data import load_dataset
+from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
+from munkey_core.data.image_folder import looks_like_classes
+from munkey_core.errors import BadInputError, BundleError, DataError
+from munkey_core.machine import free_disk, readable_bytes
+from munkey_core.planning import make_offer, make_plan
+from munkey_core.projection import umap_installed
+from munkey_core.recipes import default_recipe
+from munkey_core.types import JobStatus, Progress, TrainingOffer
+
+__all__ = [
+    "bundle_ready",
+    "cancel_training",
+    "data_folders",
+    "keep_upload",
+    "list_sources",
+    "offer",
+    "own_folder",
+    "start_training",
+    "training_status",
+]
+
+READING = "reading"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_FILES = (".npz", ".zip")
+_BLOCK = 1 << 20
+_STEM = 40
+_starting = Lock()  # a name is looked up and taken in one go
+
+
+def data_folders() -> tuple[Path, ...]:
+    """The folders whose images may be chosen in the app: those of $MUNKEY_DATA_FOLDERS
+    (os.pathsep between several) that exist, and the folder of uploads."""
+    named = [Path(p) for p in os.environ.get("MUNKEY_DATA_FOLDERS", "").split(os.pathsep) if p]
+    return tuple(folder.resolve() for folder in [*named, _uploads()] if folder.is_dir())
+
+
+def list_sources() -> tuple[str, ...]:
+    """Paths of what lies in the data folders and can be trained on: folders of images, .npz files
+    and .zip archives, by name. A data folder that is a folder of images itself is one source.
+    Only their form is looked at, no image is opened."""
+    found: list[Path] = []
+    for folder in data_folders():
+        if looks_like_classes(folder, unwrap=False):
+            found.append(folder)
+            continue
+        for path in sorted(folder.iterdir(), key=lambda path: path.name):
+            if path.name.startswith(".") or not path.resolve().is_relative_to(folder):
+                continue
+            if (path.is_file() and path.suffix.lower() in _FILES) or (
+                path.is_dir() and looks_like_classes(path)
+            ):
+                found.append(path)
+    return tuple(str(path) for path in found)
+
+
+def keep_upload(name: str, data: BinaryIO) -> str:
+    """Check an uploaded .zip or .npz, keep it in the folder of uploads and return its source.
+
+    name: the file's name as the browser tells it. data: read from where it stands. A .zip is
+    unpacked. The same bytes under the same name are kept once; nothing is replaced. Raises
+    DataError naming what is wrong with the archive, BadInputError for another kind of file.
+    """
+    shown = Path(name.replace("\\", "/")).name
+    kind = Path(shown).suffix.lower()
+    if kind not in _FILES:
+        raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
+    limits = archive_limits()
+    with tempfile.TemporaryFile(dir=_uploads()) as copy:
+        digest = _copy(data, copy, limits.total_bytes, shown)
+        kept = _uploads() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
+        if kept.exists():
+            return str(kept)
+        copy.seek(0)
+        if kind == ".zip":
+            unpack_zip(copy, kept, limits, shown)
+            return str(kept)
+        try:
+            with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
+                checked_members(arrays, limits, shown)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
+        copy.seek(0)
+        with tempfile.NamedTemporaryFile(dir=_uploads(), prefix=".", delete=False) as partial:
+            while block := copy.read(_BLOCK):
+                partial.write(block)
+        Path(partial.name).replace(kept)
+    return str(kept)
+
+
+def offer(source: str, name: str) -> Iterator[Progress | TrainingOffer]:
+    """Read the images, plan the parts, time a few steps; the last thing yielded is the offer.
+
+    source: one of `list_sources`, or what `keep_upload` returned. name: of the bundle to be:
+    letters, digits, `-`, `_`; at most 40. Takes seconds to a minute, with PyTorch, in the calling
+    thread. Raises BadInputError if the name can't be one or is taken, or the source is none of
+    those that may be chosen; DataError if the data can't be used at all.
+    """
+    _check_free(name)
+    _check_allowed(source)
+    yield Progress(READING, 0, 1, 0.0)
+    dataset = load_dataset(source)
+    yield Progress(READING, 1, 1, 0.0)
+    recipe = default_recipe(dataset, name)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    out = own_folder() / name
+    for step in make_plan(dataset, recipe, out, device, maps=umap_installed(), references=None):
+        if isinstance(step, Progress):
+            yield step
+        else:
+            yield make_offer(dataset, recipe, step, source, name)
+
+
+def start_training(offer: TrainingOffer, asker: str) -> None:
+    """Ask for the training in the background; queued like every other job.
+
+    Raises BadInputError if the offer has a `problem`, its name has been taken since, or this
+    asker has too many jobs waiting.
+    """
+    if offer.problem:
+        raise BadInputError(offer.problem)
+    _check_allowed(offer.source)
+    job = jobs.training_job(offer.source, _place(offer.name))
+    with _starting:
+        asked = jobs.machine_queue().asked(job)
+        if asked is None or asked.source != offer.source:
+            _check_free(offer.name)
+        jobs.machine_queue().submit(
+            job, asker, found=lambda: bundle_ready(offer.name), expected=offer.stages
+        )
+
+
+def training_status(
+    name: str, asker: str = "", present: Callable[[str], bool] = lambda asker: True
+) -> JobStatus | None:
+    """Where the training of bundle `name` stands; None if nobody has asked for it lately. One that
+    nobody who is `present` wants any more becomes this asker's, who has come back."""
+    job = jobs.training_job("", _place(name))
+    queue = jobs.machine_queue()
+    if asker:
+        queue.adopt(job, asker, present)
+    return queue.status(job, asker, present)
+
+
+def cancel_training(
+    name: str, asker: str, present: Callable[[str], bool] = lambda asker: True
+) -> None:
+    """Take back one's wish for a training; when nobody else wants it, it is stopped and what it
+    had begun is removed."""
+    jobs.machine_queue().cancel(jobs.training_job("", _place(name)), asker, present)
+
+
+def bundle_ready(name: str) -> bool:
+    """Whether the bundle is there, in `own_folder`, and its manifest is sound."""
+    try:
+        read_manifest(_place(name))
+    except BundleError:
+        return False
+    return True
+
+
+def _place(name: str) -> Path:
+    """Where a bundle of this name will lie. Raises BadInputError for what can't be its name."""
+    if not _NAME.fullmatch(name):
+        raise BadInputError(
+            "a bundle's name must be of letters, digits, - and _, at most 40, and begin with a "
+            f"letter or digit, got {name!r}"
+        )
+    return own_folder() / name
+
+
+def _check_free(name: str) -> None:
+    place = _place(name)
+    if place.exists() or name in {path.name for path in find_bundles()}:
+        raise BadInputError(f"there is a bundle {name!r} already: choose another name")
+    if jobs.machine_queue().asked(jobs.training_job("", place)) is not None:
+        raise BadInputError(f"a bundle {name!r} is being trained already: choose another name")
+
+
+def _check_allowed(source: str) -> None:
+    """The app trains on what the server's owner has named, and on nothing else of the machine."""
+    if source not in list_sources():
+        raise BadInputError(
+            f"{source!r} is none of the images that may be chosen here: upload them, or have their "
+            "folder named in $MUNKEY_DATA_FOLDERS"
+        )
+
+
+def _uploads() -> Path:
+    folder = cache_folder() / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _copy(data: BinaryIO, copy: BinaryIO, most: int, name: str) -> str:
+    """Copy a stream of at most so many bytes; returns its SHA-256 (hex)."""
+    digest, size, free = hashlib.sha256(), 0, free_disk(_uploads())
+    while block := data.read(_BLOCK):
+        size += len(block)
+        if size > most:
+            raise DataError(f"{name}: wanted at most {most:,} bytes ($MUNKEY_ZIP_BYTES), got more")
+        if size > free:
+            raise DataError(f"{name}: only {readable_bytes(free)} of disk are free")
+        digest.update(block)
+        copy.write(block)
+    return digest.hexdigest()

@@ -1,0 +1,58 @@
+"""What one mode of a bundle keeps of a forget set, as far as is known without any training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from munkey_core.audit import AFTER, BEFORE, ORACLE
+from munkey_core.canonical import canonical_name, forget_set_digest
+from munkey_core.errors import BadInputError
+from munkey_core.evidence import Evidence
+from munkey_core.leak import leak_split
+from munkey_core.outputs import Outputs
+from munkey_core.runs import last_of
+from munkey_core.table import Entry, Table
+from munkey_core.types import AuditReport, Progress
+
+
+def trace(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | AuditReport]:
+    """Yield progress, then an audit with the rows of MUNKEY alone: before deletion, after it, and
+    retrained where such a model is known (in an exact mode it is the model after deletion).
+
+    Raises BadInputError for a set that is empty or leaves nothing, UnknownIdError, or BundleError
+    if there are no pictures to predict.
+    """
+    start = time.perf_counter()
+    ids = tuple(sorted(set(ids)))
+    table = Table(evidence, ids)
+    before = yield from last_of(evidence.before(), Outputs)
+    after = yield from last_of(evidence.after(ids), Outputs)
+    oracle = evidence.retrained(ids)
+    held = ORACLE if oracle is not None else None
+    rows = [
+        Entry(BEFORE, "original", [before], held),
+        Entry(AFTER, "by-design", [after], held, [after.seconds], exact=evidence.exact),
+    ]
+    if oracle is not None:
+        rows.append(Entry(ORACLE, "oracle", [oracle], None, [oracle.seconds]))
+    try:
+        leak = leak_split(table, [before], [after], [oracle] if oracle is not None else None)
+    except BadInputError:
+        leak = None
+    bundle = evidence.bundle
+    yield AuditReport(
+        bundle=bundle.manifest.name,
+        digest=bundle.digest,
+        forget=canonical_name(ids, bundle) or f"{len(ids):,} images",
+        set_digest=forget_set_digest(ids),
+        n_forget=len(ids),
+        n_retain=len(bundle.bank) - len(ids),
+        n_test=len(table.test_labels),
+        seeds=(evidence.runs.seed,),
+        models=table.figures(rows),
+        null_bands={},
+        leak=leak,
+        device=str(evidence.runs.device),
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,188 @@
+"""Checks of what a bundle promises: its files' checksums, and that its exact mode is exact.
+
+An exact memory without some rows must be the memory that would be there had those images never
+been written. Here that is tried: the rows are deleted, all other images are encoded and written
+again in another order and in other batches, and what comes out is compared byte by byte.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from munkey_core.bank import BankView, MemoryBank
+from munkey_core.bundle import (
+    EXACT,
+    EXACT_MODE,
+    Bundle,
+    read_manifest,
+    read_tensors,
+    row_digests,
+    sha256,
+)
+from munkey_core.canonical import CANONICAL, canonical_name, forget_set
+from munkey_core.data.seeding import permutation
+from munkey_core.errors import BadInputError
+from munkey_core.exact import Labelled, labelled, write_again
+from munkey_core.predictor import Predictor
+from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
+
+_SEED = 61_000  # of the other order
+
+
+def damaged_files(folder: Path) -> tuple[int, dict[str, str]]:
+    """How many files a manifest names, and what is wrong with some, by name. Raises BundleError
+    for a manifest that can't be read."""
+    manifest, _ = read_manifest(folder)
+    problems = {}
+    for name, wanted in sorted(manifest.files.items()):
+        path = folder / name
+        if path.is_symlink() or not path.is_file() or ".." in Path(name).parts:
+            problems[name] = "missing, or not a plain file"
+        elif sha256(path) != wanted:
+            problems[name] = "its SHA-256 is not the manifest's"
+    return len(manifest.files), problems
+
+
+def rows_without_their_digest(bundle: Bundle) -> int:
+    """How many rows of an exact mode beside a joint one differ from their stored digest."""
+    if bundle.folder is None or EXACT not in bundle.manifest.files:
+        return 0
+    stored = read_tensors(bundle.folder / EXACT, "digests")["digests"]
+    return int((row_digests(bundle.in_mode(EXACT_MODE).bank) != stored).any(dim=1).sum())
+
+
+class ExactVerification:
+    """Verifies forget sets of one bundle. What they share is encoded once.
+
+    forget: as on the command line. Raises BadInputError for a set that is empty, unknown or leaves
+    nothing, BundleError for a bundle without an exact mode or without pictures.
+    """
+
+    def __init__(self, bundle: Bundle, forget: Sequence[str]) -> None:
+        self.bundle = bundle.in_mode(EXACT_MODE)
+        self.bundle.require_pictures("verifying needs the images")
+        self.sets = {_name(spec, self.bundle): _checked(spec, self.bundle) for spec in forget}
+
+    def run(self) -> Iterator[Progress | tuple[ExactCheck, ...]]:
+        """Yield progress, then one check for each set."""
+        yield Progress("encoding", 0, 2, 0.0)
+        everybody = labelled(self.bundle, PRIVATE)
+        yield Progress("encoding", 1, 2, 0.0)
+        test = labelled(self.bundle, TEST)
+        yield Progress("encoding", 2, 2, 0.0)
+        checks = []
+        for name, ids in self.sets.items():
+            checks.append((yield from self._check(name, ids, everybody, test)))
+        yield tuple(checks)
+
+    def _check(
+        self, name: str, ids: tuple[str, ...], everybody: Labelled, test: Labelled
+    ) -> Generator[Progress, None, ExactCheck]:
+        start = time.perf_counter()
+        bank, gone = self.bundle.bank, set(ids)
+        kept = [id_ for id_ in bank.ids if id_ not in gone]
+        rows = bank.rows(kept)
+        view = BankView(bank)
+        view.forget(ids)
+
+        # As if those images had never been there: nothing below reads a row or an image of theirs.
+        order = permutation(len(kept), _SEED)
+        yield Progress(f"{name}: encoding", 0, 1, 0.0)
+        anew = labelled(self.bundle, PRIVATE, [kept[i] for i in order])
+        tokens = torch.empty(0)
+        for step in write_again(self.bundle, anew):
+            if isinstance(step, Tensor):
+                tokens = step
+            else:
+                yield Progress(
+                    f"{name}: {step.stage}",
+                    step.done,
+                    step.total,
+                    step.elapsed_seconds,
+                    step.remaining_seconds,
+                )
+        back = torch.empty(len(kept), dtype=torch.int64)
+        back[torch.tensor(order.tolist())] = torch.arange(len(kept))
+        # Keys are what the encoder made of each image when the bundle was built. Made again they
+        # can differ in the last bit on another processor, so they are compared among themselves.
+        rewritten = MemoryBank(kept, bank.keys[rows].clone(), tokens[back])
+        erased = bank.without(ids)
+        digests = (row_digests(erased) != row_digests(rewritten)).any(dim=1)
+
+        predictor = Predictor(self.bundle.encoder, self.bundle.model, self.bundle.manifest.ensemble)
+        with_deletion, without = [], []
+        asked = (test.images, everybody.images[rows])
+        for done, queries in enumerate(asked):
+            yield Progress(f"{name}: predicting", done, len(asked), 0.0)
+            with_deletion.append(predictor.predict(queries, view).probabilities)
+            without.append(predictor.predict(queries, BankView(rewritten)).probabilities)
+        before, after = np.concatenate(with_deletion), np.concatenate(without)
+        return ExactCheck(
+            forget=name,
+            n_forget=len(ids),
+            rows=len(kept),
+            rows_differing=int(digests.sum()),
+            token_bytes=2 * rewritten.tokens.numel(),
+            token_bytes_differing=_bytes(erased.tokens.half(), rewritten.tokens.half()),
+            key_bytes=4 * rewritten.keys.numel(),
+            key_bytes_differing=_bytes(everybody.images.keys[rows], anew.images.keys[back]),
+            answers=len(before),
+            answers_differing=int((_raw(before) != _raw(after)).any(axis=1).sum()),
+            bits=32 * before.size,
+            bits_differing=int(np.unpackbits(_raw(before) ^ _raw(after)).sum()),
+            seconds=time.perf_counter() - start,
+        )
+
+
+def check_lines(check: ExactCheck) -> list[str]:
+    """A check for a terminal."""
+    return [
+        f"{check.forget}: {check.n_forget:,} images deleted, {check.rows:,} written again in "
+        f"{check.seconds:.0f} s",
+        f"  rows that differ: {check.rows_differing:,} of {check.rows:,}; token bytes "
+        f"{check.token_bytes_differing:,} of {check.token_bytes:,}; key bytes "
+        f"{check.key_bytes_differing:,} of {check.key_bytes:,}",
+        f"  answers that differ: {check.answers_differing:,} of {check.answers:,} images, "
+        f"{check.bits_differing:,} of {check.bits:,} bits",
+    ]
+
+
+def bytes_differing(tokens: Tensor, others: Tensor) -> int:
+    """Bytes in which two sets of tokens differ, in half precision, as a bank keeps them."""
+    return _bytes(tokens.half(), others.half())
+
+
+def _bytes(one: Tensor, other: Tensor) -> int:
+    return int((_raw(one.numpy()) != _raw(other.numpy())).sum())
+
+
+def _raw(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """(n, …) → (n, bytes)."""
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+
+
+def _name(spec: str, bundle: Bundle) -> str:
+    spec = spec.strip()
+    if spec in CANONICAL:
+        return spec
+    ids = forget_set(spec, bundle)
+    return canonical_name(ids, bundle) or f"{len(set(ids)):,} images"
+
+
+def _checked(spec: str, bundle: Bundle) -> tuple[str, ...]:
+    ids = tuple(sorted(set(forget_set(spec, bundle))))
+    bundle.bank.rows(ids)  # raises for one that has no key
+    if not 0 < len(ids) < len(bundle.bank):
+        raise BadInputError(
+            f"verifying needs at least one image to delete and one to keep, got {len(ids):,} of "
+            f"{len(bundle.bank):,} to delete"
+        )
+    return ids
