@@ -600,9 +600,7 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     )
 
 
-def _read_exact(
-    folder: Path, manifest: Manifest, joint: ExemplarTransformer, n: int
-) -> ExactMode:
+def _read_exact(folder: Path, manifest: Manifest, joint: ExemplarTransformer, n: int) -> ExactMode:
     """The exact mode beside a joint one. joint: the model of that one, of the same shape."""
     if EXACT not in manifest.files or not manifest.exact:
         raise BundleError(f"{EXACT} and the table `exact` of {MANIFEST} must both be there")

@@ -187,8 +187,8 @@ class Studio:
 
     @property
     def mode(self) -> str:
-        """"joint": θ and the tokens were trained together, and θ may keep a trace of what is
-        deleted. "exact": θ was trained on public images only and each row was written alone, so
+        """Joint: θ and the tokens were trained together, and θ may keep a trace of what is
+        deleted. Exact: θ was trained on public images only and each row was written alone, so
         what is deleted is gone without a trace."""
         return self._shared.bundle.mode
 

@@ -104,7 +104,10 @@ def test_a_bundle_without_images_says_so(tmp_path, capsys):
     bundle = dataclasses.replace(tiny.random_bundle(private=12, test=30), thumbnails=None)
     write_bundle(bundle, tmp_path / "bare")
     assert main(["retrain", str(tmp_path / "bare"), "--without", "img-02"]) == 2
-    assert "retraining needs the images: bundle bare came without its pictures" in capsys.readouterr().err
+    assert (
+        "retraining needs the images: bundle bare came without its pictures"
+        in capsys.readouterr().err
+    )
 
 
 def test_as_a_job_it_tells_progress_as_json_lines_and_ends_with_its_parent(digits_folder):
