@@ -16,6 +16,7 @@ from streamlit.web import cli as streamlit_cli
 # Imported before the server is up, so that the first visitor doesn't wait for PyTorch.
 import munkey_core.studio  # noqa: F401
 from app.theme import streamlit_options
+from munkey_core.studio import limits
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
         "server.port": str(arguments.port),
         "server.headless": "true" if arguments.headless else "false",
         "server.fileWatcherType": "none",
+        "server.maxUploadSize": str(limits.upload_megabytes()),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",
     }

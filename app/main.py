@@ -58,7 +58,7 @@ def _no_model(reason: str) -> None:
         "`munkey bundles` lists the models that are found here. `MUNKEY_BUNDLES` names the folder "
         "to look in, `MUNKEY_BUNDLE` the model to open."
     )
-    if not state.hidden("menu"):
+    if not (state.hidden("menu") or state.demo()):
         st.markdown("Or make one: **Your own images** in the menu above trains it.")
 
 

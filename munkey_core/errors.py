@@ -35,3 +35,7 @@ class AttackError(MunkeyError):
 
 class ProjectionError(MunkeyError):
     """A map of the memory has not been made yet, or belongs to another memory."""
+
+
+class ReadOnlyError(MunkeyError):
+    """Something was asked for that a read-only demonstration doesn't do."""

@@ -29,6 +29,7 @@ from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
+from munkey_core.limits import demo, refuse_in_demo
 from munkey_core.machine import free_disk, readable_bytes
 from munkey_core.planning import make_offer, make_plan
 from munkey_core.projection import umap_installed
@@ -66,8 +67,10 @@ def data_folders() -> tuple[Path, ...]:
 def list_sources() -> tuple[str, ...]:
     """Paths of what lies in the data folders and can be trained on: folders of images, .npz files
     and .zip archives, by name. A data folder that is a folder of images itself is one source.
-    Only their form is looked at, no image is opened."""
+    Only their form is looked at, no image is opened. None in a demonstration."""
     found: list[Path] = []
+    if demo():
+        return ()
     for folder in data_folders():
         if looks_like_classes(folder, unwrap=False):
             found.append(folder)
@@ -87,8 +90,10 @@ def keep_upload(name: str, data: BinaryIO) -> str:
 
     name: the file's name as the browser tells it. data: read from where it stands. A .zip is
     unpacked. The same bytes under the same name are kept once; nothing is replaced. Raises
-    DataError naming what is wrong with the archive, BadInputError for another kind of file.
+    DataError naming what is wrong with the archive, BadInputError for another kind of file,
+    ReadOnlyError in a demonstration.
     """
+    refuse_in_demo("uploading images")
     shown = Path(name.replace("\\", "/")).name
     kind = Path(shown).suffix.lower()
     if kind not in _FILES:
@@ -123,8 +128,10 @@ def offer(source: str, name: str) -> Iterator[Progress | TrainingOffer]:
     source: one of `list_sources`, or what `keep_upload` returned. name: of the bundle to be:
     letters, digits, `-`, `_`; at most 40. Takes seconds to a minute, with PyTorch, in the calling
     thread. Raises BadInputError if the name can't be one or is taken, or the source is none of
-    those that may be chosen; DataError if the data can't be used at all.
+    those that may be chosen; DataError if the data can't be used at all; ReadOnlyError in a
+    demonstration.
     """
+    refuse_in_demo("training on images of your own")
     _check_free(name)
     _check_allowed(source)
     yield Progress(READING, 0, 1, 0.0)
@@ -144,8 +151,9 @@ def start_training(offer: TrainingOffer, asker: str) -> None:
     """Ask for the training in the background; queued like every other job.
 
     Raises BadInputError if the offer has a `problem`, its name has been taken since, or this
-    asker has too many jobs waiting.
+    asker has too many jobs waiting; ReadOnlyError in a demonstration.
     """
+    refuse_in_demo("training on images of your own")
     if offer.problem:
         raise BadInputError(offer.problem)
     _check_allowed(offer.source)

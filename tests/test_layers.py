@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
-    ["types", "config", "cache", "machine"],
+    ["types", "config", "cache", "machine", "limits"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
     [
         "encoder",
