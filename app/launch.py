@@ -35,6 +35,7 @@ def main() -> None:
         "server.maxUploadSize": str(limits.upload_megabytes()),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",  # the server's log has them; they name its folders
     }
     script = Path(__file__).with_name("main.py")
     sys.argv = ["streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]

@@ -47,7 +47,10 @@ def main() -> None:
     sidebar(session)
     models.find_pictures(session.studio)
     banner(session)
-    page.run()
+    try:
+        page.run()
+    except MunkeyError as error:  # of a file that is only read when a page asks for it
+        st.error(f"This can't be shown: {state.plain(str(error))}")
     plotly_library_soon()
 
 

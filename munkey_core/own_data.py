@@ -29,7 +29,7 @@ from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
-from munkey_core.limits import demo, refuse_in_demo
+from munkey_core.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.machine import free_disk, readable_bytes
 from munkey_core.planning import make_offer, make_plan
 from munkey_core.projection import umap_installed
@@ -99,19 +99,19 @@ def keep_upload(name: str, data: BinaryIO) -> str:
     if kind not in _FILES:
         raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
-    limits = archive_limits()
+    archive = archive_limits()
     with tempfile.TemporaryFile(dir=_uploads()) as copy:
-        digest = _copy(data, copy, limits.total_bytes, shown)
+        digest = _copy(data, copy, shown)
         kept = _uploads() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
         if kept.exists():
             return str(kept)
         copy.seek(0)
         if kind == ".zip":
-            unpack_zip(copy, kept, limits, shown)
+            unpack_zip(copy, kept, archive, shown)
             return str(kept)
         try:
             with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
-                checked_members(arrays, limits, shown)
+                checked_members(arrays, archive, shown)
         except zipfile.BadZipFile as error:
             raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
         copy.seek(0)
@@ -229,13 +229,14 @@ def _uploads() -> Path:
     return folder.resolve()
 
 
-def _copy(data: BinaryIO, copy: BinaryIO, most: int, name: str) -> str:
-    """Copy a stream of at most so many bytes; returns its SHA-256 (hex)."""
+def _copy(data: BinaryIO, copy: BinaryIO, name: str) -> str:
+    """Copy a stream of no more bytes than may be; returns its SHA-256 (hex)."""
     digest, size, free = hashlib.sha256(), 0, free_disk(_uploads())
     while block := data.read(_BLOCK):
         size += len(block)
-        if size > most:
-            raise DataError(f"{name}: wanted at most {most:,} bytes ($MUNKEY_ZIP_BYTES), got more")
+        for limit in ("upload_bytes", "zip_bytes"):
+            if size > getattr(limits(), limit):
+                raise DataError(f"{name}: wanted {at_most(limit, 'bytes')}, got more")
         if size > free:
             raise DataError(f"{name}: only {readable_bytes(free)} of disk are free")
         digest.update(block)

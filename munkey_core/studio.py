@@ -47,7 +47,7 @@ from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall
-from munkey_core.reports import best_measured, find_report
+from munkey_core.reports import best_measured, check_reports, find_report
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import Runs
 from munkey_core.traces import trace
@@ -85,6 +85,7 @@ class SharedModel:
     """What all sessions of one bundle share, read-only once loaded."""
 
     def __init__(self, bundle: Bundle) -> None:
+        check_reports(bundle)
         self.bundle = bundle
         self.predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
         self.private = bundle.records_of(PRIVATE)

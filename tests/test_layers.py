@@ -17,6 +17,8 @@ ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
     ["types", "config", "cache", "machine", "limits"],
+    ["foreign"],
+    ["typed", "tensor_files"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
     [
         "encoder",
