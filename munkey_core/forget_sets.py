@@ -56,11 +56,21 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
 def read_id_csv(path: Path) -> tuple[str, ...]:
     """Ids of a CSV file: its column `id`, or without such a header its first column."""
     try:
-        if path.stat().st_size > _MAX_CSV_BYTES:
-            raise BadInputError(f"{path} is larger than {_MAX_CSV_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_MAX_CSV_BYTES + 1)
+    except (OSError, ValueError) as error:  # no such file, or no path at all
+        raise BadInputError(f"{path} is not a readable UTF-8 CSV file of ids ({error})") from error
+    return parse_id_csv(data, str(path))
+
+
+def parse_id_csv(data: bytes, path: str) -> tuple[str, ...]:
+    """The same of the bytes of a file. path: what to call it. Raises BadInputError."""
+    if len(data) > _MAX_CSV_BYTES:
+        raise BadInputError(f"{path} is larger than {_MAX_CSV_BYTES:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
         rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
-    except (OSError, ValueError, csv.Error) as error:  # not UTF-8, or no path at all
+    except (ValueError, csv.Error) as error:  # not UTF-8
         raise BadInputError(f"{path} is not a readable UTF-8 CSV file of ids ({error})") from error
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = header.index("id") if "id" in header else 0

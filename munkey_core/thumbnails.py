@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
@@ -86,7 +86,9 @@ class Thumbnails:
         Pixels are checked when they are first asked for, with the same error.
         """
         try:
-            tensors = {name: t.numpy() for name, t in load_file(folder / THUMBNAILS).items()}
+            # Copies: a mapped file's images would become black once it is overwritten.
+            stored = load_file(folder / THUMBNAILS)
+            tensors = {name: tensor.clone().numpy() for name, tensor in stored.items()}
         except (OSError, SafetensorError, TypeError) as error:
             raise BundleError(f"{THUMBNAILS} is not readable ({error})") from error
         if "png" in tensors:
@@ -123,6 +125,10 @@ class Thumbnails:
         return cls(ids, shape, transform, blob, offsets, counts)
 
     def write(self, folder: Path) -> None:
+        (folder / THUMBNAILS).write_bytes(self.pack())
+
+    def pack(self) -> bytes:
+        """The file's bytes."""
         tensors: dict[str, npt.NDArray[Any]] = {
             "blob": self._blob,
             "offsets": self._offsets,
@@ -131,7 +137,7 @@ class Thumbnails:
             "transform": np.frombuffer(self._transform.encode("ascii"), np.uint8),
         }
         copies = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
-        save_file(copies, folder / THUMBNAILS)
+        return save(copies)
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._positions

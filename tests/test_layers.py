@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
-    ["types", "config", "cache", "machine"],
+    ["types", "config", "cache", "machine", "durable"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
     [
         "encoder",
@@ -27,6 +27,8 @@ ROWS = [
         "resampling",
         "packing",
         "writing",
+        "ledger",
+        "versions",
     ],
     ["thumbnails", "picture_places", "features"],
     ["pictures"],
@@ -38,8 +40,8 @@ ROWS = [
     ["shipped"],
     ["runs"],
     ["evidence"],
-    ["shipping", "table", "oracles", "recall"],
-    ["leak"],
+    ["shipping", "table", "oracles", "recall", "receipts"],
+    ["leak", "erasure"],
     ["privacy", "frontier"],
     ["audit"],
     ["reports", "comparison", "image_table", "traces"],
