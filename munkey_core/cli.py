@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from munkey_core.commands import exact, images, results, train
+from munkey_core.commands import erase, exact, images, results, train
 from munkey_core.commands.base import IDS_HELP, MODE_HELP, Parser, answer, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     forget.add_argument("bundle")
     forget.add_argument("ids", metavar="IDS", help=IDS_HELP)
 
+    erase.add(commands)
     train.add(commands)
 
     audit = command(
@@ -503,6 +504,7 @@ def _project(arguments: argparse.Namespace) -> int:
         one = known or watch(maps.fit(space, seed))
         if not isinstance(one, FittedMap):
             raise MunkeyError("the map could not be fitted")
+        bundle.settle(maps.path(space, seed))
         fitted[space] = one
         found[space] = {
             "seed": one.seed,

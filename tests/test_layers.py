@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
-    ["types", "config", "cache", "machine", "limits"],
+    ["types", "config", "cache", "machine", "limits", "durable"],
     ["foreign"],
     ["typed", "tensor_files"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
@@ -29,6 +29,8 @@ ROWS = [
         "resampling",
         "packing",
         "writing",
+        "ledger",
+        "versions",
     ],
     ["thumbnails", "picture_places", "features"],
     ["pictures"],
@@ -40,8 +42,8 @@ ROWS = [
     ["shipped"],
     ["runs"],
     ["evidence"],
-    ["shipping", "table", "oracles", "recall"],
-    ["leak"],
+    ["shipping", "table", "oracles", "recall", "receipts"],
+    ["leak", "erasure"],
     ["privacy", "frontier"],
     ["audit"],
     ["reports", "comparison", "image_table", "traces"],
