@@ -19,8 +19,9 @@ from app.components.plotly_library import plotly_library_soon  # noqa: E402
 from app.components.style import use_picture_size, use_style  # noqa: E402
 from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
+from app.panels.changed import bundle_changed  # noqa: E402
 from app.panels.without_pictures import banner  # noqa: E402
-from munkey_core.errors import MunkeyError  # noqa: E402
+from munkey_core.errors import BundleChangedError, MunkeyError  # noqa: E402
 
 
 def main() -> None:
@@ -30,6 +31,9 @@ def main() -> None:
     use_style()
     try:
         session = services.enter(page.url_path)
+    except BundleChangedError:
+        bundle_changed()
+        return
     except MunkeyError as error:
         if page.url_path == "own":  # which needs no model: it makes one
             state.write_url(())
@@ -41,14 +45,16 @@ def main() -> None:
         st.rerun()  # The link, which is read only now, says otherwise than the last run's.
     state.write_url(session.groups)
     if state.messages():
-        lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
+        lines = "  \n".join([f"**{state.about_messages()}**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")
     use_picture_size(session.studio.picture_source.image_size)
-    sidebar(session)
-    models.find_pictures(session.studio)
-    banner(session)
     try:
+        sidebar(session)
+        models.find_pictures(session.studio)
+        banner(session)
         page.run()
+    except BundleChangedError:  # while this run was on its way
+        bundle_changed()
     except MunkeyError as error:  # of a file that is only read when a page asks for it
         st.error(f"This can't be shown: {state.plain(str(error))}")
     plotly_library_soon()

@@ -17,6 +17,7 @@ _PAGES = {
     "explain": ("explain", "Explain"),
     "privacy": ("privacy", "Privacy"),
     "compare": ("compare", "Compare"),
+    "desk": ("desk", "Request desk"),
     "own": ("own_data", "Your own images"),
     "about": ("about", "About this model"),
 }

@@ -62,6 +62,7 @@ CONTROLS = {
     "filters": "filters and draws",
     "own": "own images: the upload of one, and the training on many",
     "delete": "deleting keys",
+    "erase": "erasing for good",
     "history": "undo and the list of deletions",
     "jobs": "retraining and comparing",
     "settings": "choices of charts, attacks and methods",
@@ -69,6 +70,13 @@ CONTROLS = {
 # What a read-only demonstration leaves out; the library refuses it, too.
 _NOT_IN_A_DEMO = ("own", "jobs")
 PREDICTED = -1  # value of "target": the class that the model answers
+WHO = {
+    "owner": "An owner",
+    "ids": "Ids",
+    "csv": "A CSV file",
+    "basket": "My basket",
+    "forgotten": "Deleted in this session",
+}
 SHOW = {
     "memorised": "Most memorised first",
     "exposed": "Most exposed to the attack first",
@@ -105,6 +113,18 @@ OWN_UPLOADS = "munkey-own-uploads"  # how many archives were taken; a new upload
 OWN_OFFER = "munkey-own-offer"  # (source, Background) of what is known about the chosen images
 OWN_NAME = "munkey-own-name"  # the field for the new model's name
 OWN_NAMED = "munkey-own-named"  # (source, name) that a person gave
+ERASING = "munkey-erasing"  # erasing.Erasing: what this session is erasing, until it is taken in
+ERASED = "munkey-erased"  # erasing.Done of this session, by the receipt's hash
+ERASE_FAILED = "munkey-erase-failed"  # why the newest erasure came to no receipt
+ERASE_WRONG = "munkey-erase-wrong"  # what was typed instead of the count
+DESK_OWNER = "munkey-desk-owner"  # the Request desk's chooser of an owner
+DESK_IDS = "munkey-desk-ids"  # its field for ids
+DESK_CSV = "munkey-desk-csv"  # its uploader of a CSV file; + how many were taken
+DESK_COUNT = "munkey-desk-count"  # the count that confirms
+DESK_REFERENCE = "munkey-desk-reference"
+DESK_NEAR = "munkey-desk-near"  # the gallery of near-copies, whose click adds one to the request
+DESK_RECEIPT = "munkey-desk-receipt"  # the chooser of an earlier receipt
+DESK_LEDGER = "munkey-desk-ledger"  # page of the ledger
 REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
@@ -118,6 +138,8 @@ _TOUCHED = "munkey-url:touched"
 _TURNED = "munkey-url:turned"  # whether this run came to another page than the last one
 _BARE = "munkey-url:bare"  # there until the browser has put the query behind the page's address
 _MESSAGES = "munkey-messages"
+_ABOUT = "munkey-messages-about"
+_ABOUT_LINK = "This link was not followed to the letter."
 # A click made before the browser has shown the newest URL still brings an older one along.
 _LATE_SECONDS = 3.0
 _FOREIGN = re.compile(r"embed(_options)?|utm_\w+|fbclid|gclid")
@@ -241,11 +263,15 @@ PROPERTIES = (
     Property("family", (), _some(FAMILIES), " ".join),
     Property("data", "", _text(200)),
     Property("training", "", _model),
+    Property("who", "", _choice(WHO)),
+    Property("asks", "", _text(200)),
+    Property("receipt", 0, _integer(0, 2**31 - 1)),
+    Property("request", (), _ids, " ".join),
     Property("basket", (), _ids, " ".join),
     Property("forgotten", (), _groups, _dump_groups),
 )
 _BY_NAME = {prop.name: prop for prop in PROPERTIES}
-_LONG = ("forgotten", "basket")
+_LONG = ("forgotten", "basket", "request")
 
 
 # -- values ------------------------------------------------------------------------------------
@@ -287,7 +313,7 @@ def change(name: str, value: Any) -> None:
 def touch() -> None:
     """Note that a person did something in this run, so the URL follows the state."""
     st.session_state[_TOUCHED] = True
-    st.session_state[_MESSAGES] = []
+    clear_messages()
 
 
 def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
@@ -317,6 +343,17 @@ def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
 def say(message: str) -> None:
     """Add a line to the one message about the link, shown until the person's next step."""
     st.session_state.setdefault(_MESSAGES, []).append(message)
+
+
+def clear_messages(about: str = _ABOUT_LINK) -> None:
+    """Forget what was said. about: the line over what will be said next."""
+    st.session_state[_MESSAGES] = []
+    st.session_state[_ABOUT] = about
+
+
+def about_messages() -> str:
+    """What the messages are about, in a sentence."""
+    return str(st.session_state.get(_ABOUT, _ABOUT_LINK))
 
 
 def messages() -> tuple[str, ...]:
@@ -355,7 +392,7 @@ def url_is_news(page: str) -> bool:
 
 def read_url() -> None:
     """Take every property from the URL; what is wrong gets a message and the default."""
-    st.session_state[_MESSAGES] = []
+    clear_messages()
     st.session_state[_READ] = True
     params = st.query_params.to_dict()
     for prop in PROPERTIES:

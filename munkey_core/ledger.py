@@ -158,17 +158,22 @@ class Ledger:
 
     def gone(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Those of `ids` that some receipt says were erased."""
-        receipts = self.receipts
-        if not receipts:
-            return ()
-        known = {salt: set[str]() for salt in {receipt.salt for receipt in receipts}}
-        for receipt in receipts:
-            known[receipt.salt].update(receipt.ids)
-        return tuple(
-            id_
-            for id_ in ids
-            if any(keyed_hash(salt, id_) in hashes for salt, hashes in known.items())
-        )
+        return tuple(self.numbers(ids))
+
+    def numbers(self, ids: Iterable[str]) -> dict[str, int]:
+        """Erased id → number of the newest receipt that says so; ids that none names are left
+        out."""
+        known: dict[str, dict[str, int]] = {}
+        for receipt in self.receipts:
+            of_salt = known.setdefault(receipt.salt, {})
+            of_salt.update(dict.fromkeys(receipt.ids, receipt.number))
+        found: dict[str, int] = {}
+        for id_ in ids if known else ():
+            for salt, numbers in known.items():
+                number = numbers.get(keyed_hash(salt, id_))
+                if number is not None:
+                    found[id_] = number
+        return found
 
 
 # -- receipts ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ import torch
 from munkey_core import effects, jobs
 from munkey_core import limits as limits  # the app's way to them
 from munkey_core import own_data as own_data
+from munkey_core import plain_words as plain_words
 from munkey_core.bank import BankView
 from munkey_core.bundle import (
     SPACES,
@@ -53,6 +54,7 @@ from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall
 from munkey_core.receipts import check_receipt, read_public_key
 from munkey_core.reports import best_measured, check_reports, find_report
+from munkey_core.request_report import file_names, request_report
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import Runs
 from munkey_core.traces import trace
@@ -80,6 +82,7 @@ from munkey_core.types import (
     Receipt,
     ReceiptCheck,
     Record,
+    RequestEvidence,
     SideEffects,
     check_generation,
 )
@@ -626,6 +629,11 @@ class Studio:
         """All that was erased from the bundle on disk, oldest first. Raises BundleError."""
         return Ledger.read(self._folder).entries
 
+    def receipt_numbers(self, ids: Iterable[str]) -> dict[str, int]:
+        """Of ids that were erased from the bundle on disk, the number of the receipt that says so.
+        Raises BundleError."""
+        return Ledger.read(self._folder).numbers(ids)
+
     def check_receipt(self, receipt: Receipt, public_key: Path | None = None) -> ReceiptCheck:
         """Hold a receipt against the bundle on disk. public_key: PEM file of the signer that is
         expected. Raises BadInputError for a file that is no key."""
@@ -642,6 +650,17 @@ class Studio:
     def receipt_text(receipt: Receipt) -> str:
         """A receipt as the text of its file, JSON."""
         return receipt_text(receipt)
+
+    @staticmethod
+    def request_report(receipt: Receipt, evidence: RequestEvidence | None = None) -> str:
+        """The report of a request as an HTML document that needs nothing else. evidence: what was
+        known before the erasure."""
+        return request_report(receipt, evidence)
+
+    @staticmethod
+    def receipt_file_names(receipt: Receipt) -> tuple[str, str]:
+        """What to call the files of a receipt and of its report."""
+        return file_names(receipt)
 
     @property
     def _folder(self) -> Path:

@@ -17,8 +17,8 @@ ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
     ["types", "config", "cache", "machine", "limits", "durable"],
-    ["foreign"],
-    ["typed", "tensor_files"],
+    ["foreign", "plain_words"],
+    ["typed", "tensor_files", "request_report"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
     [
         "encoder",
