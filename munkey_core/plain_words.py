@@ -1,4 +1,4 @@
-"""What a membership attack found, in sentences that need no term of the field.
+"""What a membership attack found, and where things lie, in words that need no term of the field.
 
 The Privacy page, the Request desk and the report of a request say the same thing in the same words.
 """
@@ -96,3 +96,27 @@ def backbone(leak: BackboneLeak) -> str:
         if bounds[0] <= 0 <= bounds[1]:
             text += ": none that this measurement can tell from zero"
     return text.replace(" -", " −")
+
+
+_PLACES = {
+    "bank.safetensors": "the memory",
+    "records.parquet": "the table of images",
+    "records.csv": "the table of images",
+    "scores.safetensors": "scores",
+    "thumbnails.safetensors": "the pictures",
+    "exact.safetensors": "the exact memory",
+    "projections.safetensors": "the maps",
+    "oracles/": "stored answers",
+    "metrics.json": "stored figures",
+    "experiments.json": "recipes tried",
+    "manifest.json": "the manifest",
+    "model.safetensors": "the network’s weights",
+}
+
+
+def place(name: str) -> str:
+    """What a place that a receipt names is, for people: "the memory (bank.safetensors)"."""
+    if name == "outside":
+        return "out of this program’s reach"
+    words = _PLACES.get(name)
+    return f"{words} ({name})" if words else name

@@ -13,7 +13,7 @@ from datetime import datetime
 from html import escape
 
 from munkey_core import plain_words
-from munkey_core.types import AnswersEvidence, PrivacyReport, Receipt, RequestEvidence
+from munkey_core.types import AnswersEvidence, PrivacyReport, Receipt, Remaining, RequestEvidence
 
 _STATES = {
     "before": "Before the erasure",
@@ -44,6 +44,7 @@ th { font-weight: 600; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr, li, .keep { break-inside: avoid; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.6mm 4mm; font-size: 9.2pt; }
+header dl { grid-template-columns: max-content 1fr max-content 1fr; }
 dt { color: #596373; }
 dd { margin: 0; overflow-wrap: anywhere; }
 code { font: 8.6pt/1.35 ui-monospace, "DejaVu Sans Mono", Consolas, monospace;
@@ -129,7 +130,8 @@ def _asked(receipt: Receipt, evidence: RequestEvidence | None) -> Iterator[str]:
         whose = _images(receipt.count)
     text = f"To erase {whose}."
     if evidence.gone:
-        text += f" {_images(evidence.gone)} more of the request had been erased before."
+        more = _count(evidence.gone, "more image")
+        text += f" {more} of the request had been erased before."
     if evidence.near_copies:
         stay = "stays" if evidence.near_copies == 1 else "stay"
         text += (
@@ -154,7 +156,7 @@ def _done(receipt: Receipt) -> Iterator[str]:
     )
     rows = [
         f"<tr><td>{escape(one.what[:1].upper() + one.what[1:])}</td>"
-        f"<td><code>{escape(one.place)}</code></td><td class='n'>{one.count:,}</td></tr>"
+        f"<td>{escape(plain_words.place(one.place))}</td><td class='n'>{one.count:,}</td></tr>"
         for one in receipt.purged
     ]
     yield (
@@ -195,7 +197,7 @@ def _table(evidence: RequestEvidence) -> str:
     answers, privacy = evidence.answers, evidence.privacy
     head = ["<th></th>"]
     if answers is not None:
-        head += ["<th class='n'>Recognised</th>", "<th class='n'>How sure of what it is</th>"]
+        head += ["<th class='n'>Recognised</th>", "<th class='n'>How sure of the right answer</th>"]
     if privacy is not None:
         head.append("<th class='n'>An attacker is right (95 % interval)</th>")
     rows = []
@@ -204,7 +206,7 @@ def _table(evidence: RequestEvidence) -> str:
         if any(cell != "–" for cell in cells):
             inner = "".join(f"<td class='n'>{cell}</td>" for cell in cells)
             rows.append(f"<tr><th>{label}</th>{inner}</tr>")
-    note = "Recognised: the most probable class is the right one. How sure: mean probability of it."
+    note = "Recognised: the most probable class is the right one. How sure: its mean probability."
     counted = " Both count these images themselves, so they have no interval." if answers else ""
     by = " By construction, the exact memory after deletion is the model trained again."
     exact = by if evidence.mode == "exact" else ""
@@ -251,16 +253,22 @@ def _attacker(evidence: RequestEvidence, report: PrivacyReport) -> Iterator[str]
 
 def _remains(receipt: Receipt, evidence: RequestEvidence | None) -> Iterator[str]:
     yield "<h2>What remains and could hold a trace</h2>"
-    items = [f"<li><b>{escape(one.where)}</b>: {escape(one.why)}</li>" for one in receipt.remains]
+    items = [_remaining(one) for one in receipt.remains]
     if "exact" in receipt.modes and "joint" in receipt.modes:
         items.insert(1, f"<li>{EXACT}</li>")
     yield f"<ul>{''.join(items)}</ul>"
     leak = evidence.privacy.leak if evidence is not None and evidence.privacy else None
     if leak is not None and leak.backbone is not None and evidence and evidence.mode == "joint":
         yield (
-            "<p>Measured on exactly these images, against the model trained again without them: "
+            "<p>Measured on exactly these images, against a model trained again without them. "
             f"{escape(plain_words.backbone(leak.backbone))}.</p>"
         )
+
+
+def _remaining(one: Remaining) -> str:
+    name = plain_words.place(one.where)
+    why = one.why if one.why.endswith(".") else f"{one.why}."
+    return f"<li><b>{escape(name[:1].upper() + name[1:])}:</b> {escape(why)}</li>"
 
 
 EXACT = (

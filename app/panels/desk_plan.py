@@ -17,26 +17,12 @@ from app.panels.result import paged
 from app.panels.words import class_name, count, whose
 from app.services import Session
 from munkey_core.errors import BundleError
+from munkey_core.studio import plain_words
 from munkey_core.types import ErasurePlan, Purged, Remaining
 
 _MOST_OWNERS = 6
 _MOST_IDS = 200
 _MOST_NEAR = 60
-_PLACES = {
-    "bank.safetensors": "the memory",
-    "records.parquet": "the table of images",
-    "records.csv": "the table of images",
-    "scores.safetensors": "scores",
-    "thumbnails.safetensors": "the pictures",
-    "exact.safetensors": "the exact memory",
-    "projections.safetensors": "the maps",
-    "oracles/": "stored answers",
-    "metrics.json": "stored figures",
-    "experiments.json": "recipes tried",
-    "manifest.json": "the manifest",
-    "model.safetensors": "the network’s weights",
-    "outside": "out of reach",
-}
 EXACT = (
     "In the **exact memory** nothing remains in the weights, by construction: they were trained on "
     "public images only, and each entry was written alone."
@@ -212,7 +198,7 @@ def purged_table(purged: Sequence[Purged]) -> str:
     """Places with counts (HTML)."""
     rows = "".join(
         f'<tr><th scope="row">{escape(one.what[:1].upper() + one.what[1:])}'
-        f"<small>{escape(_place(one.place))}</small></th><td>{one.count:,}</td></tr>"
+        f"<small>{escape(plain_words.place(one.place))}</small></th><td>{one.count:,}</td></tr>"
         for one in purged
     )
     return (
@@ -222,16 +208,11 @@ def purged_table(purged: Sequence[Purged]) -> str:
     )
 
 
-def _place(place: str) -> str:
-    words = _PLACES.get(place)
-    return f"{words} ({place})" if words else place
-
-
 def remains_list(remains: Sequence[Remaining], modes: Sequence[str]) -> str:
     """What could still hold a trace (Markdown); an exact mode beside a joint one is said, too."""
     items = []
     for one in remains:
-        name = _PLACES.get(one.where, one.where)
+        name = plain_words.place(one.where)
         items.append(f"- **{state.plain(name[:1].upper() + name[1:])}:** {state.plain(one.why)}")
     if {"joint", "exact"} <= set(modes):
         items.insert(1, f"- {EXACT}")

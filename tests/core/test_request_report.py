@@ -144,7 +144,7 @@ def test_it_tells_what_was_asked_done_and_measured():
     assert "25 November 2026, 04:12 UTC" in told
     assert "40 images and everything made of them were removed from this model for good" in told
     assert "all 40 images of one owner" in told
-    assert "2 images more of the request had been erased before" in told
+    assert "2 more images of the request had been erased before" in told
     assert "5 near-copies in the memory" in told
     assert "40 of 40" in told
     assert "31 of 40" in told
@@ -193,9 +193,9 @@ def test_every_text_from_outside_is_escaped():
 
 def test_a_strange_name_can_neither_leave_a_folder_nor_run_a_command():
     names = file_names(receipt(bundle="../../x; rm -rf ~ "))
-    assert names == ("receipt-x-rm-rf-3.json", "report-x-rm-rf-3.html")
+    assert names == ("receipt-x-rm--rf-3.json", "report-x-rm--rf-3.html")
     html = request_report(receipt(bundle="x; rm -rf ~"))
-    assert "munkey verify &#x27;x; rm -rf ~&#x27; --receipt receipt-x-rm-rf-3.json" in html
+    assert "munkey verify &#x27;x; rm -rf ~&#x27; --receipt receipt-x-rm--rf-3.json" in html
     assert file_names(receipt(bundle="//"))[0] == "receipt-bundle-3.json"
 
 
