@@ -68,6 +68,7 @@ QUERIES = "queries.safetensors"
 SCORES = "scores.safetensors"
 METRICS = "metrics.json"
 EXPERIMENTS = "experiments.json"
+RECIPES_TRIED = "experiments.toml"  # what experiments.json was measured of
 CARD = "CARD.md"
 RECIPE = "recipe.toml"
 NOTICE = "NOTICE"
@@ -76,7 +77,17 @@ EXACT = "exact.safetensors"
 SPACES = ("keys", "tokens")  # what there are maps of
 
 _REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
-_OPTIONAL = (THUMBNAILS, METRICS, EXPERIMENTS, CARD, RECIPE, NOTICE, PROJECTIONS, EXACT)
+_OPTIONAL = (
+    THUMBNAILS,
+    METRICS,
+    EXPERIMENTS,
+    RECIPES_TRIED,
+    CARD,
+    RECIPE,
+    NOTICE,
+    PROJECTIONS,
+    EXACT,
+)
 # Answers of retrained models, one file a canonical forget set.
 ORACLES = "oracles"
 # A memory trained together with θ, and one written with θ frozen (METHOD.md §7).

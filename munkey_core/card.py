@@ -58,7 +58,11 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "|---|---|---|",
         f"| private | {counts[PRIVATE]:,} | the memory bank |",
         f"| test | {counts[TEST]:,} | held out |",
-        f"| public: encoder | {counts['encoder']:,} | trains the frozen encoder |",
+        *(
+            [f"| public: encoder | {counts['encoder']:,} | trains the frozen encoder |"]
+            if counts["encoder"]
+            else []
+        ),
         f"| public: anchors | {counts[ANCHOR]:,} | labelled steps with an empty memory slot |",
         f"| public: calibration | {counts[CALIBRATION]:,} | had an entry during training only; "
         "chooses τ, s₀, K |",
@@ -80,15 +84,18 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         f"null anchor s₀ = {ensemble.anchor}.",
         "",
         "The memory bank, the two pathways, joint training and the K-exemplar ensemble are the "
-        "paper's. The similarity weights, the null anchor, the public anchor steps, the small "
-        "encoder and the choice of τ, s₀ and K on public images are this project's.",
+        "paper's. The similarity weights, the null anchor, the public anchor steps, the choice of "
+        "this encoder and that of τ, s₀ and K on public images are this project's.",
         "",
         "## What is guaranteed, and what is not",
         "",
         "- A deleted key is never retrieved again; the other entries and all weights keep their "
         "bytes.",
         *_promise(bundle),
-        "- The encoder never saw a private image.",
+        "- The encoder never saw a private image."
+        if counts["encoder"]
+        else "- The encoder was trained by its authors on ImageNet, not on this data set; "
+        "only its means and principal components were taken from the public anchors.",
         "- θ also learned from the labels of the public anchors, here and in every model that is "
         "retrained for comparison.",
         *(_exact(manifest.exact, counts, metrics) if manifest.exact else []),

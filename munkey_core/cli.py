@@ -122,7 +122,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     oracles.add_argument("bundle")
     oracles.add_argument(
-        "--seeds", type=int, default=3, help="for random-10pct; one for the other canonical sets"
+        "--seeds", type=int, default=3, help="of the originals, and for random-10pct"
+    )
+    oracles.add_argument(
+        "--other-seeds", type=int, default=1, help="for each of the other canonical sets"
     )
     oracles.add_argument("--references", type=int, default=8, help="of each family, an even number")
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -436,7 +439,15 @@ def _oracles(arguments: argparse.Namespace) -> int:
     from munkey_core.shipping import ship_oracles
 
     folder = find_bundle(arguments.bundle)
-    sets = watch(ship_oracles(folder, arguments.seeds, arguments.references, arguments.device))
+    sets = watch(
+        ship_oracles(
+            folder,
+            arguments.seeds,
+            arguments.references,
+            arguments.device,
+            other_seeds=arguments.other_seeds,
+        )
+    )
     size = sum(path.stat().st_size for path in folder.glob("oracles/*"))
     return answer(
         arguments,

@@ -53,7 +53,9 @@ def add(commands: Any) -> None:
     )
     experiments.add_argument("--device", default="auto", help="auto, cpu or cuda")
     experiments.add_argument(
-        "--save", action="store_true", help="into the bundle: experiments.json, CARD.md"
+        "--save",
+        action="store_true",
+        help="into the bundle: experiments.json, experiments.toml, CARD.md",
     )
 
 
@@ -110,12 +112,12 @@ def _experiments(arguments: argparse.Namespace) -> int:
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)
-    variants = load_variants(arguments.recipes)
+    variants, recipes = load_variants(arguments.recipes), arguments.recipes.read_text("utf-8")
     frontier = Frontier(bundle, variants, arguments.seeds, arguments.forget, arguments.device)
     found = watch(frontier.run())
     if not isinstance(found, Experiments):
         raise MunkeyError("the experiments ended without figures")
     if arguments.save:
-        save_experiments(folder, found, source_digest(bundle))
+        save_experiments(folder, found, source_digest(bundle), recipes)
     answer(arguments, found.to_dict(), experiment_lines(found))
     return 1 if any(recipe.failed for recipe in found.recipes) else 0
