@@ -72,7 +72,7 @@ def test_its_recipe_is_the_one_it_was_made_with(fashion):
     recipe = load_recipe(FOLDER / "recipe.toml")
     assert isinstance(recipe, Recipe)
     said = recipe.to_dict()
-    assert said["train"] == fashion.manifest.training
+    assert recipe.train == fashion.manifest.train_config()
     assert said["split"] == fashion.manifest.splits["config"]
     assert recipe.encoder == fashion.manifest.encoder
     assert recipe.model == fashion.manifest.model

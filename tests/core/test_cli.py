@@ -249,7 +249,8 @@ def test_oracles_are_put_into_the_bundle(munkey, home, tmp_path):
     copy = shutil.copytree(home / "bundles" / "tiny", tmp_path / "copy")
     code, document, _ = munkey("oracles", str(copy), "--seeds", "1", "--references", "2")
     assert code == 0
-    assert "random-5pct" in document["sets"]
+    assert document["sets"] == list(canonical_sets(read_bundle(copy)))
+    assert "random-10pct" in document["sets"]
     assert document["bytes"] == sum(p.stat().st_size for p in (copy / "oracles").iterdir())
     assert read_bundle(copy).manifest.files.keys() >= {"oracles/references.safetensors"}
 
