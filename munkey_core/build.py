@@ -37,6 +37,7 @@ from munkey_core.bundle import (
     Bundle,
     FittedMap,
     Manifest,
+    read_manifest,
     write_bundle,
 )
 from munkey_core.calibration import choose_ensemble
@@ -187,6 +188,7 @@ class Build:
         if bundle.thumbnails is not None and self.dataset.notice:
             texts[NOTICE] = self.dataset.notice
         write_bundle(bundle, self.out, texts)
+        self._keep_features(bundle, parts)
         shutil.rmtree(work)
         yield Progress("finishing", 2, 2, 0.0)
 
@@ -304,6 +306,15 @@ class Build:
             else:
                 yield step
         return _Chosen(model, bank, ensemble, calibration, scores)
+
+    def _keep_features(self, bundle: Bundle, parts: dict[str, Encoded]) -> None:
+        """Every retraining reads them, and a slow encoder takes minutes for them."""
+        if self.device.type != "cpu":
+            return  # the CPU that will ask for them computes other last bits
+        written, _ = read_manifest(self.out)
+        kept = replace(bundle, manifest=written).kept_features
+        if kept is not None:
+            kept.keep({split: parts[split] for split in (PRIVATE, TEST, ANCHOR, CALIBRATION)})
 
     def _exact(
         self, encoder: FrozenEncoder, splits: Splits, parts: dict[str, Encoded], checkpoint: Path

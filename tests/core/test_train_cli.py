@@ -12,6 +12,7 @@ from munkey_core import recipes
 from munkey_core.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
+from munkey_core.encoder import encode_inputs
 from munkey_core.evidence import Evidence
 from munkey_core.retraining import MUNKEY, PLAIN
 from munkey_core.runs import Runs
@@ -56,6 +57,11 @@ def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(m
     assert bundle.manifest.encoder.name == "efficientnet_lite0"
     assert bundle.manifest.splits["counts"]["encoder"] == 0
     assert "Files of the source that were skipped: 5" in bundle.card
+    # What was encoded for the training is kept for those that follow.
+    assert bundle.kept_features.missing == {}
+    ids = bundle.bank.ids[::-4]
+    anew = encode_inputs(bundle.encoder, bundle.pictures.array(ids), "features")
+    torch.testing.assert_close(bundle.encode(ids).features, anew.features, atol=1e-2, rtol=0)
     studio = Studio.open(str(out))
     forgotten = studio.forget(studio.private_ids()[:3])
     assert len(studio.changes(forgotten)) == 3
