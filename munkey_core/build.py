@@ -56,6 +56,7 @@ from munkey_core.encoder import (
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
+from munkey_core.machine import processor
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.projection import fit_maps
@@ -465,6 +466,7 @@ def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any
     on_gpu = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "versions": {
