@@ -418,6 +418,7 @@ class Build:
                 "title": data.title,
                 "licence": data.licence,
                 "attribution": data.attribution,
+                "differs": data.differs,
                 "classes": list(data.classes),
                 "image_size": int(data.images.shape[1]),
                 "grey": data.images.ndim == 3,

@@ -52,7 +52,8 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "## Data",
         "",
         f"{manifest.dataset['title']}, {len(manifest.classes)} classes. "
-        f"Licence: {manifest.dataset['licence']}. {manifest.dataset['attribution']}",
+        f"Licence: {manifest.dataset['licence']}. {manifest.dataset['attribution']}"
+        + _as_it_came(bundle),
         "",
         "| part | images | what for |",
         "|---|---|---|",
@@ -108,6 +109,19 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _as_it_came(bundle: Bundle) -> str:
+    """How its images differ from the published ones, and where they are if it carries none."""
+    manifest = bundle.manifest
+    differs = str(manifest.dataset.get("differs", ""))
+    text = f". For this bundle {differs}." if differs else ""
+    if bundle.thumbnails is None:
+        text += (
+            f"{'' if differs else '.'} The images are not in it: `munkey images {manifest.name}` "
+            "tells how to get them."
+        )
+    return text
 
 
 def _promise(bundle: Bundle) -> list[str]:

@@ -39,6 +39,9 @@ ATTRIBUTION = (
 )
 
 _SIZE = 32
+_LOSSY = (
+    "its images were read from JPEG copies, whose pixels are close to CIFAR-10's but not the same"
+)
 _BATCHES = "cifar-10-batches-py"
 _MEMBER = re.compile(rf"(train|test)/({'|'.join(CLASSES)})/(\d{{4}})\.(?:jpe?g|png)")
 _WANTED = f"train/<class>/<nnnn>.jpg and test/<class>/<nnnn>.jpg, or torchvision's {_BATCHES}"
@@ -165,11 +168,12 @@ def _from_batches(root: Path) -> ImageDataset:
 
 
 def _from_files(members: Iterator[tuple[str, bytes]], path: Path) -> ImageDataset:
-    images, rows, skipped = [], [], []
+    images, rows, names, skipped = [], [], [], []
     for name, content in members:
         try:
             images.append(decode_image(content, _SIZE))
             rows.append(_row(name))
+            names.append(name)
         except BadInputError as error:
             skipped.append((name, str(error)))
     if not images:
@@ -181,6 +185,7 @@ def _from_files(members: Iterator[tuple[str, bytes]], path: Path) -> ImageDatase
         positions=np.array(positions, dtype=np.int64),
         is_test=np.array(parts) == "test",
         skipped=skipped,
+        differs=_LOSSY if any(name.endswith(("jpg", "jpeg")) for name in names) else "",
     )
 
 
@@ -234,6 +239,7 @@ def _dataset(
     positions: npt.NDArray[np.int64],
     is_test: npt.NDArray[np.bool_],
     skipped: list[tuple[str, str]],
+    differs: str = "",
 ) -> ImageDataset:
     """Name the images and put them in one order, whichever layout they came from."""
     order = np.lexsort((positions, labels, is_test))
@@ -253,4 +259,5 @@ def _dataset(
         owners=None,
         may_ship_images=False,
         skipped=tuple(skipped),
+        differs=differs,
     )
