@@ -201,11 +201,18 @@ def _model(raw: str) -> str:
 
 
 def _ids(raw: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
+    return _not_too_many(tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split())))
+
+
+def _not_too_many(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(ids) > limits.limits().ids:
+        raise BadValueError(limits.at_most("ids", "ids"))
+    return ids
 
 
 def _groups(raw: str) -> Groups:
     """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
+    _not_too_many(tuple(spell_out(raw).replace(",", " ").split()))
     groups = [tuple(dict.fromkeys(part.split())) for part in spell_out(raw).split(",")]
     return tuple(group for group in groups if group)
 
