@@ -49,15 +49,16 @@ PRIVATE = tiny.random_bundle().records[:12]
 
 
 @contextlib.contextmanager
-def one_input(name, folder):
-    """Counts an input; passes a MunkeyError of one line, and nothing else."""
-    RUN[name] += 1
+def one_input(name, folder, again=False):
+    """Counts an input; passes a MunkeyError of one line, and nothing else. again: it is given to
+    another reader, and counts once."""
+    RUN[name] += not again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with watched(folder):
                 yield
-            ACCEPTED[name] += 1
+            ACCEPTED[name] += not again
         except MunkeyError as error:
             text = str(error)
             assert text.strip(), "a message says something"
@@ -104,9 +105,9 @@ def csv_of_ids(data):
         assert all(id_ and id_ == id_.strip() and "\0" not in id_ for id_ in ids)
     for name in ("owners.csv", "records.csv"):
         (folder / name).write_bytes(data)
-    with one_input("CSV", folder):
+    with one_input("CSV", folder, again=True):
         list(_owner_rows(folder / "owners.csv"))
-    with one_input("CSV", folder):
+    with one_input("CSV", folder, again=True):
         read_records(folder / "records.csv")
 
 
@@ -578,12 +579,12 @@ class Property:
 
 
 PROPERTIES = {
-    "CSV": Property(csv_of_ids, CSV_INPUT, 0.10),  # three readers each
-    "ids": Property(ids_of_a_command, IDS_INPUT, 0.16),
-    "URL": Property(url_state, url_query(), 0.18),
+    "CSV": Property(csv_of_ids, CSV_INPUT, 0.23),
+    "ids": Property(ids_of_a_command, IDS_INPUT, 0.20),
+    "URL": Property(url_state, url_query(), 0.16),
     "image": Property(picture, IMAGE_INPUT, 0.18),
-    "archive": Property(archive, zip_bytes(), 0.06),
-    "JSON": Property(json_text, JSON_INPUT, 0.07),
+    "archive": Property(archive, zip_bytes(), 0.05),
+    "JSON": Property(json_text, JSON_INPUT, 0.10),
     "report": Property(report, REPORT_INPUT, 0.05),
-    "bundle": Property(bundle, bundle_changes(), 0.10),
+    "bundle": Property(bundle, bundle_changes(), 0.03),
 }
