@@ -16,6 +16,7 @@ from streamlit.web import cli as streamlit_cli
 # Imported before the server is up, so that the first visitor doesn't wait for PyTorch.
 import munkey_core.studio  # noqa: F401
 from app.theme import streamlit_options
+from munkey_core.studio import limits
 
 
 def main() -> None:
@@ -31,8 +32,10 @@ def main() -> None:
         "server.port": str(arguments.port),
         "server.headless": "true" if arguments.headless else "false",
         "server.fileWatcherType": "none",
+        "server.maxUploadSize": str(limits.upload_megabytes()),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",  # the server's log has them; they name its folders
     }
     script = Path(__file__).with_name("main.py")
     sys.argv = ["streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]

@@ -47,7 +47,10 @@ def main() -> None:
     sidebar(session)
     models.find_pictures(session.studio)
     banner(session)
-    page.run()
+    try:
+        page.run()
+    except MunkeyError as error:  # of a file that is only read when a page asks for it
+        st.error(f"This can't be shown: {state.plain(str(error))}")
     plotly_library_soon()
 
 
@@ -58,7 +61,7 @@ def _no_model(reason: str) -> None:
         "`munkey bundles` lists the models that are found here. `MUNKEY_BUNDLES` names the folder "
         "to look in, `MUNKEY_BUNDLE` the model to open."
     )
-    if not state.hidden("menu"):
+    if not (state.hidden("menu") or state.demo()):
         st.markdown("Or make one: **Your own images** in the menu above trains it.")
 
 

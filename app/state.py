@@ -24,6 +24,7 @@ import streamlit as st
 
 from app.components.address import correct_address
 from app.links import UnknownDigestError, shorten, spell_out
+from munkey_core.studio import limits
 
 Groups = tuple[tuple[str, ...], ...]
 
@@ -65,6 +66,8 @@ CONTROLS = {
     "jobs": "retraining and comparing",
     "settings": "choices of charts, attacks and methods",
 }
+# What a read-only demonstration leaves out; the library refuses it, too.
+_NOT_IN_A_DEMO = ("own", "jobs")
 PREDICTED = -1  # value of "target": the class that the model answers
 SHOW = {
     "memorised": "Most memorised first",
@@ -198,11 +201,18 @@ def _model(raw: str) -> str:
 
 
 def _ids(raw: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
+    return _not_too_many(tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split())))
+
+
+def _not_too_many(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(ids) > limits.limits().ids:
+        raise BadValueError(limits.at_most("ids", "ids"))
+    return ids
 
 
 def _groups(raw: str) -> Groups:
     """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
+    _not_too_many(tuple(spell_out(raw).replace(",", " ").split()))
     groups = [tuple(dict.fromkeys(part.split())) for part in spell_out(raw).split(",")]
     return tuple(group for group in groups if group)
 
@@ -255,10 +265,15 @@ def get(name: str) -> Any:
 
 
 def hidden(control: str) -> bool:
-    """Whether the link hides a group of controls (a name of CONTROLS)."""
+    """Whether the link, or a demonstration, hides a group of controls (a name of CONTROLS)."""
     if control not in CONTROLS:
         raise KeyError(control)
-    return control in get("hide")
+    return control in get("hide") or (demo() and control in _NOT_IN_A_DEMO)
+
+
+def demo() -> bool:
+    """Whether this server is a read-only demonstration: nothing is erased, taken in or trained."""
+    return limits.demo()
 
 
 def default(name: str) -> Any:

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -40,10 +39,13 @@ from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.experiments import read_experiments
 from munkey_core.features import KeptFeatures
+from munkey_core.foreign import is_name, is_plain, parse_json, read_limited, shown
+from munkey_core.limits import at_most, limits
 from munkey_core.model import ExemplarTransformer
 from munkey_core.picture_places import PictureSource
 from munkey_core.pictures import Pictures, SourcePictures, no_pictures
 from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
+from munkey_core.tensor_files import read_tensors as read_tensors
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import (
     ANCHOR,
@@ -95,7 +97,13 @@ JOINT_MODE, EXACT_MODE = "joint", "exact"
 _EXACT_SCORES = ("memorisation", "truth_with", "truth_without")
 _EXACT_TABLE = ("training", "write", "ensemble", "calibration", "provenance")
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
-_MANIFEST_LIMIT = 8_000_000
+_MANIFEST_LIMIT = 8_000_000  # bytes
+_TEXT_LIMIT = 64_000_000
+_MAX_CLASSES = 10_000
+_MAX_SIDE = 4096  # pixels of a bundle's images
+_MAX_IMAGE_TOKENS = 65_536
+_MAX_SCORES = 64
+_UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,9 @@ class Manifest:
     def from_json(text: str) -> Manifest:
         """Raises BundleError for another format version or a missing, unknown or bad field."""
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{MANIFEST} is not valid JSON ({error})") from error
+            values = parse_json(text.encode("utf-8", "surrogatepass"), MANIFEST)
+        except BadInputError as error:
+            raise BundleError(str(error)) from error
         version = values.pop("format_version", None) if isinstance(values, dict) else None
         if version != FORMAT_VERSION:
             raise BundleError(
@@ -158,10 +166,15 @@ class Manifest:
         try:
             manifest = from_dict(Manifest, values, MANIFEST)
             classes = manifest.dataset["classes"]
-            _ = manifest.dataset["title"], manifest.dataset["licence"], manifest.files.items()
-            _ = int(manifest.dataset["image_size"]), bool(manifest.dataset["grey"])
+            _check_dataset(manifest.dataset)
+            _ = manifest.files.items(), str(manifest.provenance["device"])
             _ = [int(count) for count in manifest.splits["counts"].values()]
             _ = sum(float(seconds) for seconds in manifest.provenance["seconds"].values())
+            _ = int(manifest.training["seed"]), manifest.train_config()
+            if not 0 < manifest.near_duplicate <= 1:
+                raise BadInputError(
+                    f"near_duplicate must be above 0, at most 1, got {manifest.near_duplicate}"
+                )
             if manifest.mode not in (JOINT_MODE, EXACT_MODE):
                 raise BadInputError(f"training.mode must be joint or exact, got {manifest.mode!r}")
             if manifest.exact or manifest.mode == EXACT_MODE:
@@ -177,7 +190,26 @@ class Manifest:
             raise BundleError(f"{MANIFEST}: a field is missing or wrong ({error})") from error
         if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
             raise BundleError(f"{MANIFEST}: dataset.classes must be a list of names")
+        if not 2 <= len(classes) <= _MAX_CLASSES or not all(map(is_name, classes)):
+            raise BundleError(
+                f"{MANIFEST}: dataset.classes must be 2 to {_MAX_CLASSES:,} names of one line, at "
+                "most 200 characters each"
+            )
         return manifest
+
+
+def _check_dataset(table: dict[str, Any]) -> None:
+    """Raises BadInputError or LookupError unless it says what every page says of the images."""
+    for name in ("title", "licence"):
+        if not isinstance(table[name], str) or not is_name(table[name]):
+            raise BadInputError(
+                f"dataset.{name} must be a text of one line, got {shown(table[name])}"
+            )
+    side = table["image_size"]
+    if not isinstance(side, int) or not 1 <= side <= _MAX_SIDE:
+        raise BadInputError(f"dataset.image_size must be 1 to {_MAX_SIDE}, got {shown(side)}")
+    if not isinstance(table["grey"], bool):
+        raise BadInputError(f"dataset.grey must be true or false, got {shown(table['grey'])}")
 
 
 def _check_exact_table(table: dict[str, Any]) -> None:
@@ -502,14 +534,14 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """The manifest and its SHA-256, which is the bundle's digest. Files are not checked yet."""
     path = folder / MANIFEST
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
         raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}")
     if path.stat().st_size > _MANIFEST_LIMIT:
         raise BundleError(f"{path} is larger than {_MANIFEST_LIMIT:,} bytes")
     try:
-        data = path.read_bytes()
+        data = read_limited(path, _MANIFEST_LIMIT, MANIFEST)
         manifest = Manifest.from_json(data.decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, BadInputError) as error:
         raise BundleError(f"{path} can't be read ({error})") from error
     except BundleError as error:
         raise BundleError(f"bundle {folder.name}: {error}") from error
@@ -534,24 +566,41 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         if name not in manifest.files:
             raise BundleError(f"{MANIFEST} names no {name}")
     for name, wanted in manifest.files.items():
-        if name not in (*_REQUIRED, *_OPTIONAL, *records) and not _ORACLE_FILE.fullmatch(name):
-            raise BundleError(f"{MANIFEST} names {name!r}, which is no part of a bundle")
+        if name not in records and not _may_hold(name):
+            raise BundleError(f"{MANIFEST} names {shown(name)}, which is no part of a bundle")
         _check_file(folder, name, wanted)
+
+
+def _may_hold(name: str) -> bool:
+    """Whether a bundle may have a file of this name: it leads to no other folder."""
+    known = (*_REQUIRED, *_OPTIONAL, PARQUET, CSV)
+    return name in known or _ORACLE_FILE.fullmatch(name) is not None
 
 
 def _check_file(folder: Path, name: str, wanted: str) -> None:
     path = folder / name
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{name} is missing or not a plain file")
-    if sha256(path) != wanted:
+    try:
+        # A link, of the file or of the folder it lies in, could lead out of the bundle.
+        linked = path.is_symlink() or (path.parent.is_symlink() and path.parent != folder)
+        if linked or not path.is_file():
+            raise BundleError(f"{name} is missing or not a plain file")
+        size = path.stat().st_size
+        if size > limits().bundle_bytes:
+            raise BundleError(f"{name}: wanted {at_most('bundle_bytes', 'bytes')}, got {size:,}")
+        found = sha256(path)
+    except OSError as error:
+        raise BundleError(f"{name} can't be read ({error})") from error
+    if found != wanted:
         raise BundleError(f"{name} is damaged: its SHA-256 is not the manifest's")
 
 
 def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
+    if manifest.encoder.name == "conv":
+        _check_weights(450 * manifest.encoder.width**2, folder / ENCODER)
     encoder = FrozenEncoder(manifest.encoder)
     _load_into(encoder, folder / ENCODER, _own_state(encoder))
     n_classes = len(manifest.classes)
-    model = _build_model(manifest, encoder, n_classes)
+    model = _build_model(manifest, encoder, n_classes, folder / MODEL)
     _load_into(model, folder / MODEL, model.state_dict())
 
     raw = read_tensors(folder / BANK)
@@ -570,7 +619,11 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
 
     n_test = sum(record.split == TEST for record in records)
     test_keys = _expect(read_tensors(folder / QUERIES), QUERIES, "test_keys", (n_test, shape[1]))
+    if n_test and float((test_keys.norm(dim=1) - 1).abs().max()) > _UNIT_TOLERANCE:
+        raise BundleError(f"{QUERIES}: test_keys must have unit length")
     stored = read_tensors(folder / SCORES)
+    if len(stored) > _MAX_SCORES or not all(map(is_name, stored)):
+        raise BundleError(f"{SCORES}: wanted at most {_MAX_SCORES} scores, named in one line")
     scores = {name: _expect(stored, SCORES, name, (len(ids),)) for name in stored}
     exact = None
     if manifest.mode == EXACT_MODE:
@@ -599,7 +652,7 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         elsewhere=elsewhere,
         metrics=_read_metrics(folder, manifest),
         experiments=_read_experiments(folder, manifest),
-        card=(folder / CARD).read_text("utf-8") if CARD in manifest.files else "",
+        card=_read_card(folder) if CARD in manifest.files else "",
         digest=digest,
         folder=folder,
         projections=(
@@ -609,6 +662,17 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         ),
         exact=exact,
     )
+
+
+def _check_weights(least: int, path: Path) -> None:
+    """Whether a file can hold so many weights, a number below which the network has none. Asked
+    before it is built: settings alone must not fill the memory."""
+    size = path.stat().st_size
+    if 4 * least > size:
+        raise BundleError(
+            f"{path.name} holds {size:,} bytes, but the network that {MANIFEST} describes has at "
+            f"least {4 * least:,}"
+        )
 
 
 def _read_exact(folder: Path, manifest: Manifest, joint: ExemplarTransformer, n: int) -> ExactMode:
@@ -670,22 +734,24 @@ def read_projections(path: Path, n: int) -> dict[str, FittedMap]:
     return found
 
 
-def _build_model(manifest: Manifest, encoder: FrozenEncoder, n_classes: int) -> ExemplarTransformer:
-    if manifest.model.tokens == "features":
-        n_tokens = encoder.n_tokens
+def _build_model(
+    manifest: Manifest, encoder: FrozenEncoder, n_classes: int, path: Path
+) -> ExemplarTransformer:
+    """path: of its weights."""
+    config = manifest.model
+    if config.tokens == "features":
+        n_tokens, embedding = encoder.n_tokens, encoder.channels
     else:
-        n_tokens = (int(manifest.dataset["image_size"]) // manifest.model.patch_size) ** 2
-    return ExemplarTransformer(manifest.model, encoder.channels, n_tokens, n_classes)
-
-
-def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """Tensors of a safetensors file whose names begin with `prefix`. Raises BundleError."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BundleError(f"{path.name} is not a safetensors file ({error})") from error
+        n_tokens = (int(manifest.dataset["image_size"]) // config.patch_size) ** 2
+        embedding = config.patch_size**2 * (config.dim // 2)
+    if not 1 <= n_tokens <= _MAX_IMAGE_TOKENS:
+        raise BundleError(
+            f"{MANIFEST}: an image must be of 1 to {_MAX_IMAGE_TOKENS:,} tokens, got {n_tokens:,}"
+        )
+    block = 4 * config.dim + 2 * int(config.mlp_ratio * config.dim)
+    rows = config.layers * block + embedding + n_tokens + n_classes
+    _check_weights(rows * config.dim, path)
+    return ExemplarTransformer(config, encoder.channels, n_tokens, n_classes)
 
 
 def _expect(
@@ -731,23 +797,62 @@ def _read_ids(raw: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(text.split("\n")) if text else ()
 
 
+def _read_card(folder: Path) -> str:
+    text = _read_text(folder, CARD)
+    if not is_plain(text):
+        raise BundleError(f"{CARD} holds control characters")
+    return text
+
+
+def _read_text(folder: Path, name: str) -> str:
+    try:
+        return read_limited(folder / name, _TEXT_LIMIT, name).decode("utf-8")
+    except (OSError, UnicodeDecodeError, BadInputError) as error:
+        raise BundleError(f"{name} can't be read ({error})") from error
+
+
 def _read_metrics(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
     if METRICS not in manifest.files:
         return None
     try:
-        metrics: dict[str, Any] = json.loads((folder / METRICS).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{METRICS} is not valid JSON ({error})") from error
-    return metrics
+        metrics = parse_json(read_limited(folder / METRICS, _TEXT_LIMIT, METRICS), METRICS)
+    except (OSError, BadInputError) as error:
+        raise BundleError(f"{METRICS} can't be read ({error})") from error
+    for table in (metrics, metrics.get(EXACT_MODE) if isinstance(metrics, dict) else None):
+        _check_metrics(table or {})
+    return dict(metrics)
+
+
+def _check_metrics(metrics: Any) -> None:
+    """Tables of tables, as far as anybody looks into them without checking further."""
+    if not isinstance(metrics, dict):
+        raise BundleError(f"{METRICS} must be a table, got {shown(metrics)}")
+    for name in ("reports", "attacks"):
+        found = metrics.get(name) or {}
+        if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+            raise BundleError(f"{METRICS}: {name} must be a table of tables")
+    tuning = metrics.get("tuning") or {}
+    if not isinstance(tuning, dict):
+        raise BundleError(f"{METRICS}: tuning must be a table")
+    methods = tuning.get("methods", {})
+    if not isinstance(methods, dict) or not all(_is_tuned(one) for one in methods.values()):
+        raise BundleError(f"{METRICS}: tuning.methods must be tables with settings and search")
+    if methods and not isinstance(tuning.get("n_forget"), int):
+        raise BundleError(f"{METRICS}: tuning.n_forget must be a whole number")
+
+
+def _is_tuned(method: Any) -> bool:
+    """Whether this is what a tuning found for one method."""
+    if not isinstance(method, dict) or not isinstance(method.get("settings"), dict):
+        return False
+    trials = method.get("search", [])
+    return isinstance(trials, list) and all(isinstance(trial, dict) for trial in trials)
 
 
 def _read_experiments(folder: Path, manifest: Manifest) -> Experiments | None:
     if EXPERIMENTS not in manifest.files:
         return None
-    try:
-        return read_experiments((folder / EXPERIMENTS).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{EXPERIMENTS} can't be read ({error})") from error
+    return read_experiments(_read_text(folder, EXPERIMENTS))
 
 
 @dataclass(frozen=True)
@@ -848,5 +953,14 @@ def bundle_info(folder: Path) -> BundleInfo:
         test_images=int(counts.get(TEST, 0)),
         classes=manifest.classes,
         digest=digest,
-        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        bytes=_size(folder, manifest),
     )
+
+
+def _size(folder: Path, manifest: Manifest) -> int:
+    """Bytes of the files that the manifest names, as far as they are there."""
+    total = 0
+    for name in (MANIFEST, *filter(_may_hold, manifest.files)):
+        with contextlib.suppress(OSError):
+            total += (folder / name).lstat().st_size
+    return total

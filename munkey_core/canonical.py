@@ -17,6 +17,7 @@ _HARD_SHARE = 0.01
 MAIN_SET = "random-10pct"  # on which seeds are compared
 _SHARES = {"random-1pct": 0.01, "random-5pct": 0.05, "hard-1pct": _HARD_SHARE}
 _BLOCK = 1024
+_MOST_PAIRS = 2_000_000  # a memory of copies has half the square of its size
 
 
 def _one_class(bundle: Bundle) -> tuple[str, ...]:
@@ -58,6 +59,8 @@ def _near_duplicates(bundle: Bundle) -> tuple[str, ...]:
         for i, j in (similarity >= bundle.manifest.near_duplicate).nonzero().tolist():
             if first + i < j:
                 pairs.append((-float(similarity[i, j]), first + i, j))
+        if len(pairs) > _MOST_PAIRS:
+            raise BadInputError("near-duplicates: nearly all images are near-copies of each other")
     used: set[int] = set()
     forget = []
     for _, i, j in sorted(pairs):

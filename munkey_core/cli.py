@@ -64,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     app.add_argument("--port", type=int, default=8501)
     app.add_argument("--headless", action="store_true", help="do not open a browser")
+    app.add_argument(
+        "--demo",
+        action="store_true",
+        help="read-only, for public demonstrations: nothing is erased, uploaded or trained",
+    )
 
     command(commands, "bundles", _bundles, "list the bundles that can be opened")
 
@@ -186,7 +191,11 @@ def _stay_in_the_background() -> None:
 
 def _app(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle import find_bundle, read_manifest
+    from munkey_core.limits import DEMO, limits
 
+    limits()  # a wrong one is told now, not to the first visitor
+    if arguments.demo:
+        os.environ[DEMO] = "1"
     if not 1 <= arguments.port <= 65535:
         raise BadInputError(f"--port must be between 1 and 65535, got {arguments.port}")
     if arguments.bundle:

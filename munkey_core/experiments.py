@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from munkey_core.errors import BundleError
+from munkey_core.errors import BadInputError, BundleError
+from munkey_core.foreign import parse_json
 from munkey_core.types import Experiments, RecipeTried, StateFigures, Trial
 
 SHIPPED, VARIANT, PLAIN_RECIPE = "shipped", "variant", "plain"
@@ -25,7 +26,7 @@ def experiments_text(experiments: Experiments) -> str:
 def read_experiments(text: str) -> Experiments:
     """Raises BundleError for anything but what `experiments_text` writes."""
     try:
-        values = json.loads(text)
+        values = parse_json(text.encode(), "experiments.json")
         found = Experiments(
             bundle=_text(values["bundle"], "bundle"),
             forget=_text(values["forget"], "forget"),
@@ -38,7 +39,9 @@ def read_experiments(text: str) -> Experiments:
             recipes=tuple(_recipe(recipe) for recipe in values["recipes"]),
         )
         _check(found, set(values))
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except BadInputError as error:
+        raise BundleError(str(error)) from error
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(
             f"experiments.json: a field is missing or wrong ({type(error).__name__}: {error})"
         ) from error

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from munkey_core.encoder import Encoded, FrozenEncoder
+from munkey_core.limits import demo
 from munkey_core.types import Progress
 
 _BLOCK = 512
@@ -95,6 +96,8 @@ class KeptFeatures:
         return count
 
     def _keep(self, split: str, parts: Sequence[Encoded]) -> None:
+        if demo():  # no visitor of a demonstration makes a file
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         # Two processes may encode the same: each writes a file of its own, and the last one stays.
         partial = self.folder / f"{split}.{os.getpid()}.writing"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
+from munkey_core.foreign import parse_csv, read_csv, shown
+from munkey_core.limits import at_most, limits
 from munkey_core.types import Record
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
 _RANDOM = re.compile(r"random-([1-9]\d?)pct")
 # One seed for all bundles, so that a set's name means the same images everywhere it is quoted.
 _SEED = 2603
-_MAX_CSV_BYTES = 20_000_000
 
 
 def random_forget_set(ids: Sequence[str], percent: int) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
         owner = spec.removeprefix("owner:")
         ids = tuple(record.id for record in private if record.owner == owner)
         if not ids:
-            raise BadInputError(f"no private image belongs to an owner {owner!r}")
+            raise BadInputError(f"no private image belongs to an owner {shown(owner)}")
     elif match := _RANDOM.fullmatch(spec):
         ids = random_forget_set([record.id for record in private], int(match.group(1)))
     else:
@@ -50,24 +50,36 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
             "name at least one image: ids separated by commas, @file.csv, owner:NAME or one of "
             + ", ".join(RANDOM_SETS)
         )
+    if not spec.startswith(("owner:", "random-")):  # of what people list, not of what there is
+        check_count(ids)
     return tuple(dict.fromkeys(ids))
 
 
 def read_id_csv(path: Path) -> tuple[str, ...]:
     """Ids of a CSV file: its column `id`, or without such a header its first column."""
-    try:
-        if path.stat().st_size > _MAX_CSV_BYTES:
-            raise BadInputError(f"{path} is larger than {_MAX_CSV_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-        rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
-    except (OSError, ValueError, csv.Error) as error:  # not UTF-8, or no path at all
-        raise BadInputError(f"{path} is not a readable UTF-8 CSV file of ids ({error})") from error
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    return _ids_of(read_csv(path, str(path)), str(path))
+
+
+def parse_id_csv(data: bytes, name: str) -> tuple[str, ...]:
+    """The same of a file's bytes, such as an upload. name: for messages. Raises BadInputError."""
+    return _ids_of(parse_csv(data, name), name)
+
+
+def check_count(ids: Sequence[str]) -> None:
+    """Raises BadInputError for more ids than one request may name."""
+    if len(ids) > limits().ids:
+        raise BadInputError(f"wanted {at_most('ids', 'ids')} in one request, got {len(ids):,}")
+
+
+def _ids_of(rows: Sequence[tuple[int, list[str]]], name: str) -> tuple[str, ...]:
+    header = [cell.lower() for cell in rows[0][1]] if rows else []
     column = header.index("id") if "id" in header else 0
     body = rows[1:] if "id" in header else rows
     if not body:
-        raise BadInputError(f"{path} holds no ids")
-    for line, row in enumerate(body, start=1 + ("id" in header)):
-        if len(row) <= column or not row[column].strip():
-            raise BadInputError(f"{path}: line {line} has no id in column {column + 1}")
-    return tuple(row[column].strip() for row in body)
+        raise BadInputError(f"{name} holds no ids")
+    for line, row in body:
+        if len(row) <= column or not row[column]:
+            raise BadInputError(f"{name}: line {line} has no id in column {column + 1}")
+    ids = tuple(row[column] for _, row in body)
+    check_count(ids)
+    return ids

@@ -30,6 +30,7 @@ from typing import Any, Literal
 from munkey_core.bundle import SPACES, Bundle
 from munkey_core.cache import cache_folder
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
+from munkey_core.limits import limits, refuse_in_demo, variable
 from munkey_core.maps import maps_of
 from munkey_core.projection import SEED
 from munkey_core.projection import stages as map_stages
@@ -49,7 +50,6 @@ STARTING = "starting"
 
 _TERM_SECONDS = 3.0
 _REMEMBERED = 200  # finished jobs whose end is still told
-_MOST_WAITING = 4  # of one asker
 START_SECONDS = 8.0
 # What a map takes on two cores, until this machine has fitted one: to compare a pair of entries, to
 # import UMAP, to lay out an entry.
@@ -295,8 +295,10 @@ class JobQueue:
 
         found: whether the job's result is there, asked when it says that it is done.
         expected: its stages, for the time left. Raises BadInputError if this asker has too many
-        jobs waiting.
+        jobs waiting, ReadOnlyError in a demonstration.
         """
+        refuse_in_demo("training")
+        most = limits().jobs
         with self._lock:
             if self._closed:
                 raise BadInputError("this server is shutting down: no new job can start")
@@ -305,10 +307,10 @@ class JobQueue:
                 entry.askers.add(asker)
                 return
             waiting = [e for e in self._of("queued") if asker in e.askers]
-            if len(waiting) >= _MOST_WAITING:
+            if len(waiting) >= most:
                 raise BadInputError(
-                    f"{len(waiting)} of your jobs are waiting already: cancel one, or come back "
-                    "when one is done"
+                    f"{len(waiting)} of your jobs are waiting already (${variable('jobs')}): "
+                    "cancel one, or come back when one is done"
                 )
             self._entries.pop(job, None)
             self._entries[job] = _Entry(job, expected, found, {asker}, Clock(expected, 0.0))

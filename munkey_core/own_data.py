@@ -29,6 +29,7 @@ from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
+from munkey_core.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.machine import free_disk, readable_bytes
 from munkey_core.planning import make_offer, make_plan
 from munkey_core.projection import umap_installed
@@ -66,8 +67,10 @@ def data_folders() -> tuple[Path, ...]:
 def list_sources() -> tuple[str, ...]:
     """Paths of what lies in the data folders and can be trained on: folders of images, .npz files
     and .zip archives, by name. A data folder that is a folder of images itself is one source.
-    Only their form is looked at, no image is opened."""
+    Only their form is looked at, no image is opened. None in a demonstration."""
     found: list[Path] = []
+    if demo():
+        return ()
     for folder in data_folders():
         if looks_like_classes(folder, unwrap=False):
             found.append(folder)
@@ -87,26 +90,28 @@ def keep_upload(name: str, data: BinaryIO) -> str:
 
     name: the file's name as the browser tells it. data: read from where it stands. A .zip is
     unpacked. The same bytes under the same name are kept once; nothing is replaced. Raises
-    DataError naming what is wrong with the archive, BadInputError for another kind of file.
+    DataError naming what is wrong with the archive, BadInputError for another kind of file,
+    ReadOnlyError in a demonstration.
     """
+    refuse_in_demo("uploading images")
     shown = Path(name.replace("\\", "/")).name
     kind = Path(shown).suffix.lower()
     if kind not in _FILES:
         raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
-    limits = archive_limits()
+    archive = archive_limits()
     with tempfile.TemporaryFile(dir=_uploads()) as copy:
-        digest = _copy(data, copy, limits.total_bytes, shown)
+        digest = _copy(data, copy, shown)
         kept = _uploads() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
         if kept.exists():
             return str(kept)
         copy.seek(0)
         if kind == ".zip":
-            unpack_zip(copy, kept, limits, shown)
+            unpack_zip(copy, kept, archive, shown)
             return str(kept)
         try:
             with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
-                checked_members(arrays, limits, shown)
+                checked_members(arrays, archive, shown)
         except zipfile.BadZipFile as error:
             raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
         copy.seek(0)
@@ -123,8 +128,10 @@ def offer(source: str, name: str) -> Iterator[Progress | TrainingOffer]:
     source: one of `list_sources`, or what `keep_upload` returned. name: of the bundle to be:
     letters, digits, `-`, `_`; at most 40. Takes seconds to a minute, with PyTorch, in the calling
     thread. Raises BadInputError if the name can't be one or is taken, or the source is none of
-    those that may be chosen; DataError if the data can't be used at all.
+    those that may be chosen; DataError if the data can't be used at all; ReadOnlyError in a
+    demonstration.
     """
+    refuse_in_demo("training on images of your own")
     _check_free(name)
     _check_allowed(source)
     yield Progress(READING, 0, 1, 0.0)
@@ -144,8 +151,9 @@ def start_training(offer: TrainingOffer, asker: str) -> None:
     """Ask for the training in the background; queued like every other job.
 
     Raises BadInputError if the offer has a `problem`, its name has been taken since, or this
-    asker has too many jobs waiting.
+    asker has too many jobs waiting; ReadOnlyError in a demonstration.
     """
+    refuse_in_demo("training on images of your own")
     if offer.problem:
         raise BadInputError(offer.problem)
     _check_allowed(offer.source)
@@ -221,13 +229,14 @@ def _uploads() -> Path:
     return folder.resolve()
 
 
-def _copy(data: BinaryIO, copy: BinaryIO, most: int, name: str) -> str:
-    """Copy a stream of at most so many bytes; returns its SHA-256 (hex)."""
+def _copy(data: BinaryIO, copy: BinaryIO, name: str) -> str:
+    """Copy a stream of no more bytes than may be; returns its SHA-256 (hex)."""
     digest, size, free = hashlib.sha256(), 0, free_disk(_uploads())
     while block := data.read(_BLOCK):
         size += len(block)
-        if size > most:
-            raise DataError(f"{name}: wanted at most {most:,} bytes ($MUNKEY_ZIP_BYTES), got more")
+        for limit in ("upload_bytes", "zip_bytes"):
+            if size > getattr(limits(), limit):
+                raise DataError(f"{name}: wanted {at_most(limit, 'bytes')}, got more")
         if size > free:
             raise DataError(f"{name}: only {readable_bytes(free)} of disk are free")
         digest.update(block)

@@ -11,8 +11,10 @@ from typing import Any
 from munkey_core.bundle import CARD, METRICS, Bundle, read_bundle, seal
 from munkey_core.canonical import forget_set_digest
 from munkey_core.card import write_card
-from munkey_core.errors import BadInputError
+from munkey_core.errors import BadInputError, BundleError
+from munkey_core.foreign import parse_json, shown
 from munkey_core.runs import runs_folder
+from munkey_core.typed import check_types
 from munkey_core.types import (
     AuditReport,
     BackboneLeak,
@@ -31,7 +33,7 @@ def report_from_dict(values: dict[str, Any]) -> AuditReport:
         models = {name: _model(figures) for name, figures in values["models"].items()}
         bands = {name: NullBand(**band) for name, band in values["null_bands"].items()}
         leak = values["leak"]
-        return AuditReport(
+        report = AuditReport(
             **{
                 **values,
                 "seeds": tuple(values["seeds"]),
@@ -40,8 +42,20 @@ def report_from_dict(values: dict[str, Any]) -> AuditReport:
                 "leak": _leak(leak) if leak else None,
             }
         )
+        check_types(report, "report")
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise BadInputError(f"this is no audit report: {type(error).__name__} {error}") from error
+    return report
+
+
+def check_reports(bundle: Bundle) -> None:
+    """Whether every report that the bundle ships is one. Raises BundleError naming the first that
+    isn't: pages show them whenever somebody asks."""
+    for name, values in ((bundle.metrics or {}).get("reports") or {}).items():
+        try:
+            report_from_dict(values)
+        except BadInputError as error:
+            raise BundleError(f"{METRICS}: report {shown(name)}: {error}") from error
 
 
 def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
@@ -54,7 +68,7 @@ def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
     path = _cached(bundle, digest)
     if path.is_file():
         try:
-            found.append(report_from_dict(json.loads(path.read_text("utf-8"))))
+            found.append(report_from_dict(parse_json(path.read_bytes(), path.name)))
         except (OSError, ValueError, BadInputError):
             path.unlink(missing_ok=True)
     return max(found, key=lambda report: len(report.models), default=None)

@@ -28,6 +28,7 @@ from munkey_core.cache import cache_folder
 from munkey_core.canonical import forget_set_digest
 from munkey_core.effects import NeighbourTable
 from munkey_core.errors import BadInputError
+from munkey_core.limits import demo
 from munkey_core.model import ExemplarTransformer
 from munkey_core.outputs import Outputs, Verdicts
 from munkey_core.predictor import Predictor
@@ -298,6 +299,8 @@ def _read_outputs(path: Path) -> Outputs | None:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    if demo():  # no visitor of a demonstration makes a file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two processes may train the same: each writes a file of its own, and the last one stays.
     partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")

@@ -74,10 +74,14 @@ class Shipped:
         if not tensors:
             return None
         count = tensors.get(f"{family}.k")
-        if count is None or count.ndim or not 1 <= int(count) <= 1024:
-            raise BundleError(f"{REFERENCES}: k must be a number from 1 to 1,024")
+        whole = count is not None and not count.ndim and count.dtype == torch.int64
+        if count is None or not whole or not 1 <= int(count) <= 1024:
+            raise BundleError(f"{REFERENCES}: k must be a whole number from 1 to 1,024")
         k, n = int(count), len(self._labels)
-        truth = unpack_truth(tensors[f"{family}.truth"], k, n)
+        blob = tensors.get(f"{family}.truth")
+        if blob is None:
+            raise BundleError(f"{REFERENCES} has no tensor '{family}.truth'")
+        truth = unpack_truth(blob, k, n)
         return References(truth, np.stack([in_reference(i, n).numpy() for i in range(k)]))
 
     @cached_property

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from munkey_core import effects, jobs
-from munkey_core import own_data as own_data  # the app's way to it
+from munkey_core import limits as limits  # the app's way to them
+from munkey_core import own_data as own_data
 from munkey_core.bank import BankView
 from munkey_core.bundle import (
     SPACES,
@@ -46,7 +47,7 @@ from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall
-from munkey_core.reports import best_measured, find_report
+from munkey_core.reports import best_measured, check_reports, find_report
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import Runs
 from munkey_core.traces import trace
@@ -84,6 +85,7 @@ class SharedModel:
     """What all sessions of one bundle share, read-only once loaded."""
 
     def __init__(self, bundle: Bundle) -> None:
+        check_reports(bundle)
         self.bundle = bundle
         self.predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
         self.private = bundle.records_of(PRIVATE)
@@ -355,7 +357,7 @@ class Studio:
 
         asker: who wants it, any name that is this person's own. Raises BundleError for a bundle
         without images, BadInputError for a set that leaves nothing to train on or when this
-        person has too many jobs waiting, UnknownIdError.
+        person has too many jobs waiting, UnknownIdError, ReadOnlyError in a demonstration.
         """
         job = jobs.make_job(kind, self._shared.bundle, ids)
         jobs.machine_queue().submit(
@@ -422,8 +424,10 @@ class Studio:
         """Decode a person's own image into this bundle's format: uint8 (1, S, S, 3).
 
         invert: swap light and dark; None inverts where the data set's images lie on black and
-        this one's border is bright. Raises BadInputError for anything that is no image.
+        this one's border is bright. Raises BadInputError for anything that is no image or larger
+        than the limits, ReadOnlyError in a demonstration.
         """
+        limits.refuse_in_demo("using a picture of your own")
         dataset = self._shared.bundle.manifest.dataset
         pixels = decode_image(source, int(dataset["image_size"]), grey=bool(dataset["grey"]))
         if invert is None:

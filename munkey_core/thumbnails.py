@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.records import THUMBNAILS
+from munkey_core.tensor_files import read_tensors
 from munkey_core.types import ImageArray, IntArray
 
 _BLOCK_IMAGES = 256
@@ -86,8 +86,8 @@ class Thumbnails:
         Pixels are checked when they are first asked for, with the same error.
         """
         try:
-            tensors = {name: t.numpy() for name, t in load_file(folder / THUMBNAILS).items()}
-        except (OSError, SafetensorError, TypeError) as error:
+            tensors = {name: t.numpy() for name, t in read_tensors(folder / THUMBNAILS).items()}
+        except TypeError as error:
             raise BundleError(f"{THUMBNAILS} is not readable ({error})") from error
         if "png" in tensors:
             raise BundleError(

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
-    ["types", "config", "cache", "machine"],
+    ["types", "config", "cache", "machine", "limits"],
+    ["foreign"],
+    ["typed", "tensor_files"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones"],
     [
         "encoder",

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import models, services, state
 from app.components.copy_link import copy_link
+from app.components.demo_note import demo_note
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
 
@@ -20,6 +21,8 @@ def sidebar(session: Session) -> None:
         _basket(session)
         _history(session)
         copy_link()
+        if state.demo():
+            demo_note("Uploading, training and erasing")
 
 
 def _model(session: Session) -> None:

@@ -13,11 +13,11 @@ from app.components.gallery import GalleryEvent, Tile, gallery, take_event
 from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
 from app.panels.words import class_name, count
 from app.services import Session
-from munkey_core.errors import BadInputError
+from munkey_core.errors import MunkeyError
+from munkey_core.studio import limits
 from munkey_core.types import PRIVATE, TEST, ImageArray
 
 OWN = "own"  # beside the splits of a bundle: a person's own picture
-_LIMIT_MB = 10
 _CHOICES = 12
 
 
@@ -164,7 +164,7 @@ def _own(session: Session, chosen: Seen | None) -> None:
     with st.popover("Your own picture", icon=":material/add_photo_alternate:", width="stretch"):
         st.file_uploader(
             "A picture of one thing that belongs to one of the classes (PNG or JPEG)",
-            max_upload_size=_LIMIT_MB,
+            max_upload_size=limits.megabytes("picture_bytes"),
             key=state.EXPLAIN_FILE,
             on_change=_uploaded,
         )
@@ -180,7 +180,7 @@ def _uploaded() -> None:
     session = services.current()
     try:
         image = session.studio.read_image(file.getvalue())
-    except BadInputError as error:
+    except MunkeyError as error:
         reason = state.plain(str(error))
         refuse(state.EXPLAIN_FIND, f"This file can't be used: {reason}")
         return

@@ -10,10 +10,10 @@ from app import models, services, state
 from app.components.prediction import Series, card, legend
 from app.panels.answers import neighbours, row
 from app.services import Session
-from munkey_core.errors import BadInputError
+from munkey_core.errors import MunkeyError
+from munkey_core.studio import limits
 from munkey_core.types import FloatArray
 
-_LIMIT_MB = 10
 _INVERT = {"As needed": None, "Keep": False, "Swap light and dark": True}
 
 
@@ -24,7 +24,7 @@ def own_picture(session: Session) -> None:
         upload, options = st.columns([2, 1])
         file = upload.file_uploader(
             "A picture of one thing that belongs to one of the classes (PNG or JPEG)",
-            max_upload_size=_LIMIT_MB,
+            max_upload_size=limits.megabytes("picture_bytes"),
             key="own-file",
         )
         choice = options.radio("Light and dark", list(_INVERT), key="own-invert")
@@ -39,7 +39,7 @@ def own_picture(session: Session) -> None:
 def _answer(session: Session, data: bytes, invert: bool | None) -> None:
     try:
         image = session.studio.read_image(data, invert)
-    except BadInputError as error:
+    except MunkeyError as error:
         st.error(f"This file can't be used: {state.plain(str(error))}")
         return
     st.session_state[state.OWN_PICTURE] = (session.studio.digest, image)  # For Explain.

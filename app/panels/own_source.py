@@ -10,10 +10,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, trainings
 from app.background import Background
-from munkey_core.studio import own_data
+from munkey_core.studio import limits, own_data
 from munkey_core.types import Progress
 
-LIMIT_MB = 500
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
 _PATIENCE = 0.35
 _POLL = 0.5
@@ -91,7 +90,7 @@ def _upload() -> None:
     file = st.file_uploader(
         "Or upload an archive (.zip, or MedMNIST .npz)",
         type=_KINDS,
-        max_upload_size=LIMIT_MB,
+        max_upload_size=limits.megabytes("upload_bytes"),
         key=f"own-upload-{number}",
     )
     kept = st.session_state.get(state.OWN_UPLOAD)

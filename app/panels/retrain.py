@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from app import state
+from app.components.demo_note import demo_note
 from app.panels.asker import me, present
 from app.panels.job_words import where
 from app.panels.words import duration
@@ -28,6 +29,7 @@ _POLL = 1.0
 
 @dataclass(frozen=True)
 class _Words:
+    what: str
     missing: str  # + what is missing; {these} images
     start: str
     failed: str
@@ -36,18 +38,21 @@ class _Words:
 
 _WORDS = {
     RETRAIN: _Words(
+        "Retraining",
         "Not compared yet with a model that was **retrained** without {these}.",
         "Retrain now",
         "The retraining failed",
         "The retraining was cancelled.",
     ),
     COMPARE: _Words(
+        "Comparing methods",
         "The methods have not been compared yet on {these}.",
         "Compare now",
         "The comparison failed",
         "The comparison was cancelled.",
     ),
     PROJECT: _Words(
+        "Making a map",
         "The map that keeps similar images together (UMAP) has not been made yet for this model: "
         "what you see is a flat shadow of the memory (PCA).",
         "Make the map now",
@@ -66,6 +71,9 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     """
     if session.studio.job_done(kind, ids):
         return True
+    if state.demo():
+        demo_note(_WORDS[kind].what)
+        return False
     if state.hidden("jobs"):
         return False
     try:

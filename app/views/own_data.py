@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import components, state
+from app.components.demo_note import demo_note
 from app.panels.own_offer import facts, find_out
 from app.panels.own_source import choose, format_wanted
 from app.panels.own_start import start_card
@@ -20,6 +21,9 @@ def show() -> None:
     """Draw the page. It needs no model to be open."""
     st.html(_STYLE)
     st.title("Your own images", anchor=False)
+    if state.demo():
+        demo_note("Training on images of your own")
+        return
     if any(state.hidden(control) for control in _HIDING):
         st.info("The link that brought you here leaves this page out.")
         return

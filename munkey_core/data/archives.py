@@ -7,7 +7,6 @@ and what macOS and Windows add on their own.
 
 from __future__ import annotations
 
-import os
 import stat
 import tempfile
 import unicodedata
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.limits import Limits, limits
 from munkey_core.machine import free_disk, readable_bytes
 
 _RATIO_COUNTS_FROM = 100_000_000  # bytes; flat drawings pack well, and less does no harm
@@ -34,20 +34,15 @@ class ArchiveLimits:
     """What an archive may be: number of files, bytes unpacked (and packed), and bytes unpacked
     for each packed byte, which counts only above 100 MB."""
 
-    files: int = 50_000
-    total_bytes: int = 4_000_000_000
-    ratio: int = 200
+    files: int = Limits.zip_files
+    total_bytes: int = Limits.zip_bytes
+    ratio: int = Limits.zip_ratio
 
 
 def archive_limits() -> ArchiveLimits:
-    """The limits, from $MUNKEY_ZIP_FILES, $MUNKEY_ZIP_BYTES and $MUNKEY_ZIP_RATIO where they are
-    set. Raises BadInputError for anything but a whole number above 0."""
-    usual = ArchiveLimits()
-    return ArchiveLimits(
-        _number("MUNKEY_ZIP_FILES", usual.files),
-        _number("MUNKEY_ZIP_BYTES", usual.total_bytes),
-        _number("MUNKEY_ZIP_RATIO", usual.ratio),
-    )
+    """The limits in force, see `limits`. Raises BadInputError for one that can't be."""
+    now = limits()
+    return ArchiveLimits(now.zip_files, now.zip_bytes, now.zip_ratio)
 
 
 def unpack_zip(archive: Path | BinaryIO, folder: Path, limits: ArchiveLimits, name: str) -> int:
@@ -174,15 +169,6 @@ def _check_room(wanted: int, folder: Path, name: str) -> None:
             f"{name}: unpacked it takes {readable_bytes(wanted)} of disk, "
             f"{readable_bytes(free)} are free"
         )
-
-
-def _number(variable: str, usual: int) -> int:
-    text = os.environ.get(variable, "")
-    if not text:
-        return usual
-    if not text.isdecimal() or int(text) < 1:
-        raise BadInputError(f"${variable} must be a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _shown(path: str) -> str:

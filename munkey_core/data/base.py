@@ -13,6 +13,13 @@ from munkey_core.errors import DataError
 
 # An id goes unchanged into URLs, CSV cells and comma lists; `@` and `:` mean other things there.
 _ID = re.compile(r"[A-Za-z0-9._/~%-]+")
+MAX_ID = 4_000  # characters: a path of 1,000 bytes, percent-encoded
+ID_WANTED = f"made of letters, digits and ._/~%- only, at most {MAX_ID:,} of them"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be an image's id."""
+    return len(text) <= MAX_ID and _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +97,8 @@ class ImageDataset:
 
     def _check_ids(self) -> None:
         self._require(len(self.ids) == len(self), "ids", f"{len(self)} ids", len(self.ids))
-        odd = next((i for i in self.ids if not _ID.fullmatch(i)), None)
-        wanted = "made of letters, digits and ._/~%- only"
-        self._require(odd is None, "ids", wanted, repr(odd))
+        odd = next((i for i in self.ids if not is_id(i)), None)
+        self._require(odd is None, "ids", ID_WANTED, repr(odd))
         twice = [i for i, count in Counter(self.ids).items() if count > 1]
         self._require(not twice, "ids", "unique", f"{twice[:1]} more than once")
 

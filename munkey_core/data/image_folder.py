@@ -7,7 +7,6 @@ a folder that holds nothing but such a folder, as archives often do.
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
 import os
 import unicodedata
@@ -23,6 +22,8 @@ from PIL import Image
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import FORMATS, SUFFIXES, check_size, decode_image, printable
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.foreign import is_name, read_csv, shown
+from munkey_core.limits import at_most, limits
 from munkey_core.machine import free_memory, readable_bytes
 
 MAX_SIDE = 128  # of images whose size nobody asked for
@@ -75,6 +76,8 @@ def load(folder: Path, image_size: int | None = None) -> ImageDataset:
     usable = _in_classes(found, depth=3 if has_parts else 2)
     known = {file.name for file in found.files} | {name for name, _ in found.skipped}
     size = min(MAX_SIDE, max(MIN_SIDE, _median_side(usable))) if image_size is None else image_size
+    if len(usable) > limits().own_images:
+        raise DataError(f"{folder}: wanted {at_most('own_images', 'images')}, got {len(usable):,}")
     _check_memory(folder, len(usable), size)
     images, files = _decode(usable, size, found)
     kinds = [file.name.split("/")[1 if has_parts else 0] for file in files]
@@ -246,9 +249,14 @@ def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] 
     owners: dict[str, str] = {}
     for line, name, owner in _owner_rows(path):
         if name not in known:
-            raise DataError(f"{_OWNERS} line {line}: the folder has no file {name!r}")
+            raise DataError(f"{_OWNERS} line {line}: the folder has no file {shown(name)}")
         if not owner:
             raise DataError(f"{_OWNERS} line {line}: wanted an owner for {name!r}, got nothing")
+        if not is_name(owner):
+            raise DataError(
+                f"{_OWNERS} line {line}: wanted an owner's name of one line and at most 200 "
+                f"characters, got {shown(owner)}"
+            )
         if owners.setdefault(name, owner) != owner:
             raise DataError(f"{_OWNERS} line {line}: {name!r} has two owners")
     return tuple(owners.get(file.name, "") for file in files)
@@ -257,17 +265,16 @@ def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] 
 def _owner_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     """Line number, file and owner of each row."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            columns = [str(name).strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            if not {"file", "owner"} <= set(columns):
-                raise DataError(f"{_OWNERS} line 1: wanted columns file and owner, got {columns}")
-            for row in reader:
-                name = unicodedata.normalize("NFC", (row["file"] or "").strip())
-                yield reader.line_num, name, (row["owner"] or "").strip()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read as a UTF-8 CSV file ({error})") from error
+        rows = read_csv(path, _OWNERS)
+    except BadInputError as error:
+        raise DataError(str(error)) from error
+    columns = rows[0][1] if rows else []
+    if not {"file", "owner"} <= set(columns):
+        raise DataError(f"{_OWNERS} line 1: wanted columns file and owner, got {shown(columns)}")
+    file, owner = columns.index("file"), columns.index("owner")
+    for line, row in rows[1:]:
+        cells = [*row, *[""] * len(columns)]
+        yield line, unicodedata.normalize("NFC", cells[file]), cells[owner]
 
 
 def _name(path: Path, folder: Path) -> str:

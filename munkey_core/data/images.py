@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from munkey_core.errors import BadInputError
+from munkey_core.limits import at_most, limits, variable
 
-MAX_PIXELS = 40_000_000
 MAX_SIZE = 4096
 
 # A closed list, because Pillow also opens formats that start other programs (EPS: Ghostscript).
@@ -21,18 +24,22 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
+_LARGE = 4_000_000  # pixels
+_LOOKED_AT = 4096  # bytes of a file that is no image
+_one_large = Lock()  # decoding takes up to 16 bytes a pixel: never for many people at once
 _WANTED = "wanted a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM image"
 
 
 def decode_image(
-    source: bytes | Path, size: int, *, max_pixels: int = MAX_PIXELS, grey: bool = False
+    source: bytes | Path, size: int, *, max_pixels: int | None = None, grey: bool = False
 ) -> npt.NDArray[np.uint8]:
     """Read one image as uint8 (size, size, 3), values 0 to 255.
 
     The image is turned as its EXIF data says, laid on white where it is transparent, cut to its
     central square and resized with antialiasing. 16-bit grey is scaled to 8 bits; an animation
     gives its first frame. With `grey` the three channels are equal: the luminance.
-    An image with more than `max_pixels` pixels is refused before it is decoded.
+    An image with more than `max_pixels` pixels (usually $MUNKEY_MAX_PICTURE_PIXELS) is refused
+    before it is decoded, and a file larger than $MUNKEY_MAX_PICTURE_BYTES before it is read.
 
     Raises BadInputError with one line: the file, what is wanted and what came.
     """
@@ -40,17 +47,20 @@ def decode_image(
     name = printable(source.name) if isinstance(source, Path) else "image"
     if isinstance(source, Path) and not source.is_file():
         raise BadInputError(f"{name}: {_WANTED}, got no regular file")
+    most = limits().picture_pixels if max_pixels is None else max_pixels
     try:
+        _check_bytes(source, name)
         with Image.open(_stream(source), formats=FORMATS) as opened:
-            _check_pixels(opened, max_pixels, name)
-            upright = ImageOps.exif_transpose(opened)
-            square = _square(_eight_bit(upright, name), size)
+            _check_pixels(opened, most, name)
+            with _one_large if opened.width * opened.height > _LARGE else nullcontext():
+                upright = ImageOps.exif_transpose(opened)
+                square = _square(_eight_bit(upright, name), size)
     except BadInputError:
         raise
     except Image.DecompressionBombError as error:
-        raise BadInputError(f"{name}: {_WANTED} of at most {max_pixels:,} pixels") from error
+        raise BadInputError(f"{name}: {_WANTED} of at most {most:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise nearly anything when the bytes are bad
-        raise BadInputError(f"{name}: {_WANTED}, got {_what_came(error)}") from error
+        raise BadInputError(f"{name}: {_WANTED}, got {_what_came(error, source)}") from error
     return np.array(square.convert("L").convert("RGB") if grey else square, dtype=np.uint8)
 
 
@@ -98,11 +108,24 @@ def _stream(source: bytes | Path) -> io.BytesIO | Path:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
+def _stream_of(source: bytes | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _check_bytes(source: bytes | Path, name: str) -> None:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size > limits().picture_bytes:
+        raise BadInputError(f"{name}: wanted {at_most('picture_bytes', 'bytes')}, got {size:,}")
+
+
 def _check_pixels(image: Image.Image, max_pixels: int, name: str) -> None:
     pixels = image.width * image.height
     if pixels > max_pixels:
         got = f"got {image.width:,} x {image.height:,}"
-        raise BadInputError(f"{name}: {_WANTED} of at most {max_pixels:,} pixels, {got}")
+        raise BadInputError(
+            f"{name}: {_WANTED} of at most {max_pixels:,} pixels, {got}; "
+            f"${variable('picture_pixels')} sets the limit"
+        )
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:
@@ -129,8 +152,11 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     return ImageOps.fit(image, (size, size), method=Image.Resampling.BICUBIC)
 
 
-def _what_came(error: Exception) -> str:
+def _what_came(error: Exception, source: bytes | Path) -> str:
     if isinstance(error, UnidentifiedImageError):
+        with suppress(OSError), _stream_of(source) as stream:
+            if b"<svg" in stream.read(_LOOKED_AT).lower():
+                return "an SVG drawing, which has no pixels: export it as PNG"
         return "something else"
     if isinstance(error, MemoryError):
         return "one too large for the memory"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 from munkey_core.data.base import ImageDataset
 from munkey_core.errors import DataError
+from munkey_core.limits import at_most, limits
+from munkey_core.machine import free_memory, readable_bytes
 
 ATTRIBUTION = "MedMNIST v2; Yang et al., Scientific Data 10:41, 2023; see the subset's own licence"
 
@@ -32,6 +35,8 @@ def load(path: Path) -> ImageDataset:
     counts = [len(part) for part in images]
     if counts != [len(part) for part in labels]:
         raise DataError(f"{path}: wanted as many labels as images in each part")
+    if sum(counts) > limits().own_images:
+        raise DataError(f"{path}: wanted {at_most('own_images', 'images')}, got {sum(counts):,}")
     all_labels = np.concatenate(labels)
     return ImageDataset(
         name="medmnist",
@@ -55,6 +60,7 @@ def load(path: Path) -> ImageDataset:
 def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     names = [f"{part}_{kind}" for part in _PARTS for kind in ("images", "labels")]
     try:
+        _check_memory(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in names if name not in file]
             arrays = {name: file[name] for name in names if name in file}
@@ -63,6 +69,16 @@ def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     if missing:
         raise DataError(f"{path}: wanted the arrays {', '.join(names)}; missing {missing}")
     return arrays
+
+
+def _check_memory(path: Path) -> None:
+    with zipfile.ZipFile(path) as arrays:
+        wanted = 2 * sum(info.file_size for info in arrays.infolist())  # the parts are joined
+    free = free_memory()
+    if free is not None and wanted > free:
+        raise ValueError(
+            f"it takes {readable_bytes(wanted)} of memory, {readable_bytes(free)} are free"
+        )
 
 
 def _images(

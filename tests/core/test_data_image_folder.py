@@ -132,7 +132,10 @@ def test_owners_may_name_a_file_that_is_skipped(folder):
     ("content", "message"),
     [
         ("", r"line 1: wanted columns file and owner, got \[\]"),
-        ("file;owner\na;b\n", "line 1: wanted columns"),
+        ("file|owner\na|b\n", "line 1: wanted columns"),
+        ("file;owner\na;b\n", "line 2: the folder has no file 'a'"),
+        ("file,owner\ndogs/b.png,\u202eMax\n", "turn the direction"),
+        ('file,owner\ndogs/b.png,"a\nb"\n', "wanted an owner's name of one line"),
         ("file,owner\ndogs/b.png,Max\ndogs/c.png,Max\n", "line 3: the folder has no file 'dogs/c"),
         ("file,owner\n../secret.png,Max\n", "line 2: the folder has no file"),
         ("file,owner\ndogs/b.png\n", "line 2: wanted an owner"),

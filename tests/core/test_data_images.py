@@ -129,7 +129,7 @@ def fix_png_checksum(png):
     return png[:29] + zlib.crc32(png[12:29]).to_bytes(4, "big") + png[33:]
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_other_files_are_refused_with_what_is_wanted(content, tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_bytes(content)
@@ -178,3 +178,12 @@ def test_resizing_keeps_grey_grey_and_colour_colour():
     grey = np.full((3, 10, 20), 7, dtype=np.uint8)
     assert np.array_equal(resize_images(grey, 4), np.full((3, 4, 4), 7))
     assert resize_images(np.zeros((3, 10, 20, 3), np.uint8), 4).shape == (3, 4, 4, 3)
+
+
+@pytest.mark.parametrize("content", [b"<svg/>", b"<?xml version='1.0'?>\n<SVG width='9'></SVG>"])
+def test_a_drawing_is_refused_with_words_and_never_drawn(content, tmp_path):
+    path = tmp_path / "logo.png"
+    path.write_bytes(content)
+    for source in (path, content):
+        with pytest.raises(BadInputError, match="an SVG drawing, which has no pixels"):
+            decode_image(source, 8)

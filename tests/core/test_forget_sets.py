@@ -78,8 +78,8 @@ def test_a_csv_gives_its_id_column_or_its_first(tmp_path, text, wanted):
         (b"label,id\n", "holds no ids"),
         (b"label,id\n7\n", "line 2 has no id in column 2"),
         (b"a\n,b\n", "line 2 has no id in column 1"),
-        (b"\xff\xfe\x00", "not a readable UTF-8 CSV"),
-        (b'id\n"' + b"x" * 200_000 + b'"\n', "not a readable UTF-8 CSV"),
+        (b"\xff\xfe\x00", "wanted a CSV file in UTF-8, got other bytes"),
+        (b'id\n"' + b"x" * 200_000 + b'"\n', "line 2 is not a line of a CSV file"),
     ],
 )
 def test_a_csv_without_ids_is_refused_with_its_name(tmp_path, data, message):
@@ -93,7 +93,7 @@ def test_a_csv_without_ids_is_refused_with_its_name(tmp_path, data, message):
 @pytest.mark.parametrize("name", ["missing.csv", "", "a\0b", "x" * 5000])
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInputError, match="not a readable"):
+    with pytest.raises(BadInputError, match=r"wanted a CSV file|can't be read as a CSV"):
         select_ids(f"@{name}", RECORDS)
 
 
@@ -101,7 +101,7 @@ def test_a_huge_csv_is_refused_unread(tmp_path):
     file = tmp_path / "ids.csv"
     with file.open("wb") as stream:
         stream.truncate(20_000_001)
-    with pytest.raises(BadInputError, match="larger than 20,000,000 bytes"):
+    with pytest.raises(BadInputError, match=r"at most 20,000,000 bytes \(\$MUNKEY_MAX_CSV_BYTES\)"):
         read_id_csv(file)
 
 

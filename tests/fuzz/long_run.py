@@ -1,0 +1,89 @@
+"""Feed every reader with hostile input for as long as it takes, and count.
+
+    python tests/fuzz/long_run.py                        # 100,000 inputs and more
+    python tests/fuzz/long_run.py --inputs 5000 --only bundle,URL
+    python tests/fuzz/long_run.py --engine atheris --only CSV --seconds 60
+
+Ends with 1 at the first input that is neither understood nor refused in one line, and prints it.
+`--engine atheris` lets coverage choose the inputs, where `pip install atheris` works.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--only", default="", help="properties, separated by commas")
+    parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
+    parser.add_argument("--seconds", type=int, default=60, help="of each property, for atheris")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="munkey-fuzz-cache-") as cache:
+        os.environ["MUNKEY_CACHE"] = cache
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        return run(arguments)
+
+
+def run(arguments):
+    import torch
+    from fuzz_properties import ACCEPTED, PROPERTIES, RUN
+    from hypothesis import HealthCheck, Phase, given, seed, settings
+
+    torch.set_num_threads(1)
+    chosen = [name for name in arguments.only.split(",") if name] or list(PROPERTIES)
+    share = sum(PROPERTIES[name].share for name in chosen)
+    start = time.monotonic()
+    for name in chosen:
+        one, began = PROPERTIES[name], time.monotonic()
+        wanted = max(1, round(arguments.inputs * one.share / share))
+        # A large run is several of hypothesis's own: one of many examples slows down.
+        for part in range(-(-wanted // 2_000)):
+            count = min(2_000, wanted - 2_000 * part)
+            test = seed(arguments.seed + part)(
+                settings(
+                    max_examples=count,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                    phases=(Phase.generate, Phase.shrink),
+                )(given(one.inputs)(one.run))
+            )
+            if arguments.engine == "atheris":
+                return guided(test, arguments.seconds, name)
+            test()
+        took = time.monotonic() - began
+        print(
+            f"{name:8} {RUN[name]:8,} inputs, {ACCEPTED[name]:8,} understood, {took:7.1f} s",
+            flush=True,
+        )
+    total, took = sum(RUN.values()), time.monotonic() - start
+    print(f"all      {total:8,} inputs, none got through, {took:7.1f} s", flush=True)
+    return 0
+
+
+def guided(test, seconds, name):
+    """Let libFuzzer choose the bytes that hypothesis draws from."""
+    import atexit
+
+    import atheris
+    from fuzz_properties import RUN
+
+    atheris.instrument_all()
+    atexit.register(lambda: print(f"{name}: {RUN[name]:,} inputs chosen by coverage", flush=True))
+    options = [sys.argv[0], f"-max_total_time={seconds}", "-rss_limit_mb=4096", "-verbosity=1"]
+    atheris.Setup(options, test.hypothesis.fuzz_one_input)
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
