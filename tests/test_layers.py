@@ -17,7 +17,7 @@ ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
     ["types", "config", "cache", "machine"],
-    ["data", "model", "retrieval", "membership", "outputs", "backbones"],
+    ["data", "model", "retrieval", "membership", "outputs", "backbones", "progress"],
     [
         "encoder",
         "bank",
