@@ -19,7 +19,7 @@ ROWS = [
     ["types", "config", "cache", "machine", "limits"],
     ["foreign"],
     ["typed", "tensor_files"],
-    ["data", "model", "retrieval", "membership", "outputs", "backbones"],
+    ["data", "model", "retrieval", "membership", "outputs", "backbones", "progress"],
     [
         "encoder",
         "bank",

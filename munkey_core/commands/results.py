@@ -6,14 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, MODE_HELP, answer, command, watch
+from munkey_core.commands.base import IDS_HELP, MODE_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
 
 def add(commands: Any) -> None:
     """Add the commands of this file."""
     results = command(
-        commands, "results", _results, "write all figures that bundles carry into one page"
+        commands,
+        "results",
+        _results,
+        "write all figures that bundles carry into one page",
+        ["munkey results --check"],
     )
     results.add_argument(
         "bundles", nargs="*", metavar="BUNDLE", help="names or folders (default: those that ship)"
@@ -26,9 +30,13 @@ def add(commands: Any) -> None:
     )
 
     attacks = command(
-        commands, "attacks", _attacks, "every membership attack on all canonical forget sets"
+        commands,
+        "attacks",
+        _attacks,
+        "every membership attack on all canonical forget sets",
+        ["munkey attacks fashion"],
     )
-    attacks.add_argument("bundle")
+    bundle_argument(attacks)
     attacks.add_argument("--mode", default="", help=MODE_HELP)
     attacks.add_argument("--save", action="store_true", help="into the bundle: metrics.json")
 
@@ -37,8 +45,9 @@ def add(commands: Any) -> None:
         "experiments",
         _experiments,
         "train other recipes on a bundle's images: accuracy against trace",
+        ["munkey experiments fashion --recipes recipes.toml --forget random-10pct"],
     )
-    experiments.add_argument("bundle")
+    bundle_argument(experiments)
     experiments.add_argument(
         "--recipes",
         required=True,

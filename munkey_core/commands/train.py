@@ -19,7 +19,14 @@ _SHOWN = 20  # skipped files, of thousands perhaps
 
 def add(commands: Any) -> None:
     train = command(
-        commands, "train", _train, "train a model on your own images and write its bundle"
+        commands,
+        "train",
+        _train,
+        "train a model on your own images and write its bundle",
+        [
+            "munkey train --data photos --out my-bundle --dry-run",
+            "munkey train --data photos --out my-bundle",
+        ],
     )
     train.add_argument(
         "--data",
@@ -54,7 +61,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.build import Build
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
-    from munkey_core.making import make_bundle
+    from munkey_core.making import make_bundle, may_carry
     from munkey_core.planning import Plan, make_offer, make_plan
     from munkey_core.projection import umap_installed
     from munkey_core.recipes import default_recipe, with_seed
@@ -71,13 +78,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         recipe = with_seed(recipe, arguments.seed)
     as_written = arguments.config is not None and arguments.seed is None
-    own = dataset.name in ("image_folder", "medmnist")
     build = Build(
         dataset=dataset,
         recipe=recipe,
         out=arguments.out,
         device=device,
-        thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
+        thumbnails=not arguments.no_thumbnails and may_carry(dataset),
         recipe_text=arguments.config.read_text("utf-8") if as_written else "",
         maps=umap_installed(),
         mode=arguments.mode,

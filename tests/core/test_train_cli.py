@@ -13,11 +13,12 @@ from munkey_core.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
 from munkey_core.encoder import encode_inputs
+from munkey_core.errors import BundleError
 from munkey_core.evidence import Evidence
 from munkey_core.retraining import MUNKEY, PLAIN
 from munkey_core.runs import Runs
 from munkey_core.studio import Studio
-from munkey_core.types import PrivacyReport
+from munkey_core.types import PrivacyReport, Progress
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +158,24 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anything_is_written(
         assert (code, err.count("\n")) == (2, 1)
         assert reason in err
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+def test_a_notebook_gets_the_same_bundle_as_the_command_line(munkey, tmp_path):
+    folder = paint_folder(tmp_path / "grey", [40, 40], (16, 16))
+    code, _, err = munkey(
+        *("train", "--data", str(folder), "--out", str(tmp_path / "one" / "mine")),
+        *("--references", "0"),
+    )
+    assert code == 0, err
+    stages, studio = [], None
+    for step in Studio.train(folder, tmp_path / "two" / "mine", device="cpu"):
+        if isinstance(step, Progress):
+            stages.append(step.stage)
+        else:
+            studio = step
+    assert {"encoder", "training"} <= set(stages)
+    other = Studio.open(str(tmp_path / "one" / "mine"))
+    for name in ("bank.safetensors", "model.safetensors", "thumbnails.safetensors"):
+        assert studio.facts["files"][name] == other.facts["files"][name]
+    with pytest.raises(BundleError, match="exists already"):
+        next(Studio.train(folder, tmp_path / "two" / "mine"))
