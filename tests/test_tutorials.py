@@ -1,9 +1,7 @@
 """The notebooks run from top to bottom and draw their figure; the repository holds them bare."""
 
-import os
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import nbformat
@@ -23,7 +21,6 @@ def kernel(tmp_path_factory):
     write_kernel_spec(str(folder / "kernels" / "munkey"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         yield "munkey"
 
 

@@ -63,13 +63,14 @@ def inside(target: Locator) -> tuple[float, float]:
 def settled(page: Page) -> Image.Image:
     """The page once nothing on it fades or grows any more."""
     before = b""
-    while True:
+    for _ in range(100):
         page.wait_for_timeout(STILL)
         now = page.screenshot(animations="disabled")
         if now == before:
             with Image.open(io.BytesIO(now)) as picture:
                 return picture.convert("RGB")
         before = now
+    raise SystemExit("the page never stands still")
 
 
 def act(page: Page) -> list[Frame]:
