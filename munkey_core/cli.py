@@ -44,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.environ.get("MUNKEY_BACKGROUND"):
         _stay_in_the_background()
     try:
-        arguments = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
+        argv = sys.argv[1:] if argv is None else argv
+        if not argv:
+            make_parser().print_help()
+            return 0
+        arguments = make_parser().parse_args(argv)
         images.use_images(arguments)
         run: Callable[[argparse.Namespace], int] = arguments.command
         return run(arguments)
@@ -94,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
     app.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets a class join"
     )
-    app.add_argument("--port", type=int, default=8501, help="default: %(default)s")
+    app.add_argument("--port", type=int, metavar="N", default=8501, help="default: %(default)s")
     app.add_argument("--headless", action="store_true", help="do not open a browser")
     app.add_argument(
         "--demo",
@@ -124,7 +128,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands,
         "predict",
         _predict,
-        "predict images",
+        "tell what images show, with all keys or without some",
         [
             "munkey predict fashion test-00007",
             "munkey predict fashion photo.png --without owner:customer-0001",
@@ -138,7 +142,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands,
         "forget",
         _forget,
-        "what would change without these keys; writes nothing",
+        "tell what would change without some keys; writes nothing",
         ["munkey forget fashion train-14265", "munkey forget fashion random-1pct"],
     )
     bundle_argument(forget)
@@ -159,7 +163,9 @@ def make_parser() -> argparse.ArgumentParser:
     bundle_argument(audit)
     audit.add_argument("--forget", required=True, metavar="IDS", help=IDS_HELP)
     audit.add_argument("--mode", default="", help=MODE_HELP)
-    audit.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
+    audit.add_argument(
+        "--seeds", type=int, metavar="N", help="trainings of each kind (default: all known)"
+    )
     audit.add_argument("--device", default="auto", help="auto, cpu or cuda")
     audit.add_argument("--csv", type=Path, metavar="FILE", help="write one row an image")
 
@@ -183,7 +189,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="KEYS",
         help="separated by commas, such as scrub,salun,knn; a wrong one lists all (default: all)",
     )
-    compare.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
+    compare.add_argument(
+        "--seeds", type=int, metavar="N", help="trainings of each kind (default: all known)"
+    )
     compare.add_argument("--device", default="auto", help="auto, cpu or cuda")
     compare.add_argument(
         "--tune",
@@ -203,12 +211,22 @@ def make_parser() -> argparse.ArgumentParser:
     )
     bundle_argument(oracles)
     oracles.add_argument(
-        "--seeds", type=int, default=3, help="of the originals, and for random-10pct"
+        "--seeds",
+        type=int,
+        metavar="N",
+        default=3,
+        help="of the originals, and for random-10pct (default: %(default)s)",
     )
     oracles.add_argument(
-        "--other-seeds", type=int, default=1, help="for each of the other canonical sets"
+        "--other-seeds",
+        type=int,
+        metavar="N",
+        default=1,
+        help="for each of the other canonical sets (default: %(default)s)",
     )
-    oracles.add_argument("--references", type=int, default=8, help="of each family, an even number")
+    oracles.add_argument(
+        "--references", type=int, metavar="N", default=8, help="of each family, an even number"
+    )
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     retrain = command(
@@ -220,8 +238,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     bundle_argument(retrain)
     retrain.add_argument("--without", required=True, metavar="IDS", help=IDS_HELP)
-    retrain.add_argument("--seeds", type=int, default=1, help="how many of each family")
-    retrain.add_argument("--seed", type=int, help="the first of them (default: the bundle's own)")
+    retrain.add_argument(
+        "--seeds", type=int, metavar="N", default=1, help="how many of each family"
+    )
+    retrain.add_argument(
+        "--seed", type=int, metavar="N", help="the first of them (default: the bundle's own)"
+    )
     retrain.add_argument("--family", choices=("munkey", "plain", "both"), default="both")
     retrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
@@ -235,18 +257,20 @@ def make_parser() -> argparse.ArgumentParser:
     bundle_argument(project)
     project.add_argument("--mode", default="", help=MODE_HELP)
     project.add_argument("--space", choices=("keys", "tokens", "both"), default="both")
-    project.add_argument("--seed", type=int, default=0, help="of UMAP")
+    project.add_argument("--seed", type=int, metavar="N", default=0, help="of UMAP")
     project.add_argument("--save", action="store_true", help="into the bundle")
 
     influence = command(
         commands,
         "influence",
         _influence,
-        "what forgetting each image alone changes for others",
+        "tell what forgetting each image alone changes for others",
         ["munkey influence fashion --top 5"],
     )
     bundle_argument(influence)
-    influence.add_argument("--top", type=int, default=10, help="list so many, largest first")
+    influence.add_argument(
+        "--top", type=int, metavar="N", default=10, help="list so many, largest first"
+    )
     influence.add_argument("--save", action="store_true", help="compute anew, into the bundle")
 
     exact.add(commands)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from munkey_core.canonical import CANONICAL
-from munkey_core.cli import make_parser
+from munkey_core.cli import main, make_parser
 from munkey_core.commands.base import IDS_HELP
 from munkey_core.unlearning import METHODS, SYSTEMS
 
@@ -99,3 +99,13 @@ def test_the_moving_picture_is_one_and_not_too_large():
     assert path.stat().st_size <= 2_500_000
     with Image.open(path) as picture:
         assert picture.n_frames >= 6
+
+
+def test_munkey_alone_says_what_there_is(capsys):
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for name in subcommands():
+        assert f"\n    {name}" in out
+    for words in command_lines(out.partition("examples:")[2]):
+        assert words[0] in subcommands()

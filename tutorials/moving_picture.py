@@ -6,6 +6,7 @@ adds the pointer and a line of text below, and puts them together as a GIF, whic
 README shows.
 """
 
+import io
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
@@ -13,11 +14,13 @@ from playwright.sync_api import Locator, Page
 from screenshots import IMAGES, chromium, running_app
 
 FILE = IMAGES / "forget.gif"
-VIEW = {"width": 1280, "height": 720}
+VIEW = {"width": 1280, "height": 840}
 WIDTH, STRIP = 960, 46  # of the picture; of the line below it
 MOST_BYTES = 2_500_000
 PATIENCE = 300_000  # ms, for a busy machine
-TEXT, PANEL, POINTER = "#1B212B", "#F5F6F8", "#BD4B00"
+TEXT, PANEL = "#1B212B", "#F5F6F8"
+ARROW = ((0, 0), (0, 26), (7, 20), (12, 31), (17, 29), (12, 18), (20, 18))  # px, its tip first
+STILL = 2500  # ms in which nothing may move any more
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,30 @@ class Frame:
         )
         if self.pointer is not None:
             x, y = (value * scale for value in self.pointer)
-            draw.ellipse((x - 13, y - 13, x + 13, y + 13), outline="#FFFFFF", width=6)
-            draw.ellipse((x - 11, y - 11, x + 11, y + 11), outline=POINTER, width=3)
+            arrow = [(x + dx, y + dy) for dx, dy in ARROW]
+            draw.polygon(arrow, fill=TEXT, outline="#FFFFFF", width=2)
         return sheet
 
 
-def middle(target: Locator) -> tuple[float, float]:
+def inside(target: Locator) -> tuple[float, float]:
+    """A point of it that hides no words: right of the middle, below it."""
     box = target.bounding_box()
     if box is None:
         raise SystemExit("what is to be clicked is not on the screen")
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return box["x"] + 0.75 * box["width"], box["y"] + 0.6 * box["height"]
+
+
+def settled(page: Page) -> Image.Image:
+    """The page once nothing on it fades or grows any more."""
+    before = b""
+    for _ in range(100):
+        page.wait_for_timeout(STILL)
+        now = page.screenshot(animations="disabled")
+        if now == before:
+            with Image.open(io.BytesIO(now)) as picture:
+                return picture.convert("RGB")
+        before = now
+    raise SystemExit("the page never stands still")
 
 
 def act(page: Page) -> list[Frame]:
@@ -61,28 +78,23 @@ def act(page: Page) -> list[Frame]:
     frames: list[Frame] = []
 
     def take(words: str, stands: int, pointer: tuple[float, float] | None = None) -> None:
-        page.wait_for_timeout(1500)  # let what fades in fade in
-        path = IMAGES / ".frame.png"
-        page.screenshot(path=path)
-        with Image.open(path) as picture:
-            frames.append(Frame(picture.convert("RGB"), stands, words, pointer))
-        path.unlink()
+        frames.append(Frame(settled(page), stands, words, pointer))
 
     tiles = page.get_by_role("option")
     tiles.first.wait_for()
     take("Photographs that the model knows by heart", 2200)
     for number in (1, 4):
-        where = middle(tiles.nth(number))
+        where = inside(tiles.nth(number))
         tiles.nth(number).click()
         take("Pick what it should forget", 1100, where)
     button = page.get_by_role("button", name="Delete 2 keys")
-    where = middle(button)
+    where = inside(button)
     take("Delete their keys: no weight is changed", 1500, where)
     button.click()
     page.get_by_text("And everybody else?").wait_for()
     take("Now it takes them for something else", 4500)
-    undo = page.get_by_role("button", name="Undo").first
-    where = middle(undo)
+    undo = page.get_by_role("button", name="Undo").last
+    where = inside(undo)
     take("Undo …", 1500, where)
     undo.click()
     page.get_by_text("2 keys deleted").first.wait_for(state="detached")

@@ -27,13 +27,13 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    for _ in range(240):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(url, timeout=1)
             return
         except OSError:
             time.sleep(0.25)
-    raise SystemExit(f"the app did not answer at {url} within a minute")
+    raise SystemExit(f"the app did not answer at {url} within five minutes")
 
 
 def photograph(browser: Browser, url: str, scheme: str) -> None:

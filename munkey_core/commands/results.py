@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
         commands,
         "attacks",
         _attacks,
-        "every membership attack on all canonical forget sets",
+        "try every membership attack on all canonical forget sets",
         ["munkey attacks fashion"],
     )
     bundle_argument(attacks)
@@ -56,7 +56,9 @@ def add(commands: Any) -> None:
         help="TOML: [[variant]] tables with name, why, and tables train and model of settings "
         "that differ from the bundle's own",
     )
-    experiments.add_argument("--seeds", type=int, default=1, help="trainings of each recipe")
+    experiments.add_argument(
+        "--seeds", type=int, metavar="N", default=1, help="trainings of each recipe"
+    )
     experiments.add_argument(
         "--forget", default="random-10pct", metavar="IDS", help="deleted and measured: " + IDS_HELP
     )

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
     train.add_argument("--out", required=True, type=Path, help="folder of the new bundle")
     train.add_argument("--config", type=Path, help="recipe file (TOML); default: by the images")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--seed", type=int, help="seed of the joint training")
+    train.add_argument("--seed", type=int, metavar="N", help="seed of the joint training")
     train.add_argument("--no-thumbnails", action="store_true", help="leave the images out")
     train.add_argument(
         "--mode",
@@ -49,6 +49,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--references",
         type=int,
+        metavar="N",
         help="reference models of each family for the attacks, an even number (default: by the "
         "time that they take; none with --config)",
     )
