@@ -60,6 +60,7 @@ def run(arguments):
             if arguments.engine == "atheris":
                 return guided(test, arguments.seconds, name)
             test()
+            print(f"{name:8} {RUN[name]:8,} inputs so far", file=sys.stderr, flush=True)
         took = time.monotonic() - began
         print(
             f"{name:8} {RUN[name]:8,} inputs, {ACCEPTED[name]:8,} understood, {took:7.1f} s",
