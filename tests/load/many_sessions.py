@@ -33,7 +33,7 @@ from munkey_core.records import CSV, PARQUET, read_records
 from munkey_core.types import PRIVATE
 
 _KEYS = re.compile(r"([\d,]+) of ([\d,]+) keys in memory")
-_START_SECONDS = 180
+_START_SECONDS = 900
 
 
 def main():

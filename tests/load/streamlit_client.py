@@ -26,7 +26,7 @@ class PageError(AssertionError):
 class Visitor:
     """One session. Use `connect`, then `open`, `click` and `choose`; each waits for the page."""
 
-    def __init__(self, url, patience=120.0):
+    def __init__(self, url, patience=600.0):
         self.url = url
         self.seconds = []  # (kind of interaction, seconds)
         self.query = ""
@@ -77,7 +77,7 @@ class Visitor:
         state.string_value = shown
         await self._send(message, label)
 
-    async def settle(self, most=120.0):
+    async def settle(self, most=600.0):
         """Let the parts of the page that draw themselves again do so, until none does."""
         end = time.monotonic() + most
         while self._timers and time.monotonic() < end:
