@@ -7,6 +7,7 @@ one MunkeyError of one line. `RUN` counts the inputs.
 import contextlib
 import dataclasses
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -576,6 +577,13 @@ class Property:
     run: object
     inputs: object
     share: float
+
+
+def all_properties():
+    """Those of this file, and those that other files beside it add."""
+    for path in sorted(Path(__file__).parent.glob("fuzz_*.py")):
+        importlib.import_module(path.stem)
+    return PROPERTIES
 
 
 PROPERTIES = {
