@@ -60,10 +60,14 @@ def png(width, height):
         ("ids", 1, lambda: parse_id_csv(b"id\na\nb\n", "a.csv")),
         ("ids", 1, lambda: select_ids("a,b", [])),
         ("upload_bytes", 10, lambda: own_data.keep_upload("a.zip", io.BytesIO(bytes(11)))),
+        ("kept_bytes", 1, lambda: own_data.keep_upload("a.zip", io.BytesIO(b"x"))),
         ("zip_bytes", 10, lambda: own_data.keep_upload("a.zip", io.BytesIO(bytes(11)))),
     ],
 )
-def test_a_limit_is_kept_and_named(name, value, act, monkeypatch):
+def test_a_limit_is_kept_and_named(name, value, act, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path))
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "earlier.npz").write_bytes(b"xx")
     monkeypatch.setenv(limits.variable(name), str(value))
     with pytest.raises(MunkeyError) as refused:
         act()
