@@ -378,12 +378,15 @@ def _records(arguments: argparse.Namespace, studio: Any) -> int:
     """Ids and what is known of them: private and test images."""
     from dataclasses import asdict
 
+    from munkey_core.foreign import safe_cell
+
     records = [studio.record(id_) for id_ in (*studio.private_ids(), *studio.test_ids())]
     rows = [{**asdict(record), "label": studio.classes[record.label]} for record in records]
+    cells = [{name: safe_cell(value) for name, value in row.items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(cells)
     return answer(arguments, rows, [text.getvalue().rstrip("\n")])
 
 

@@ -42,6 +42,7 @@ from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
+from munkey_core.foreign import safe_cell as safe_cell  # for the app's tables
 from munkey_core.maps import Maps
 from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor

@@ -14,6 +14,7 @@ from app import state
 from app.components.sortable_table import Cell, Header, Row, sortable_table
 from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, share, took
+from munkey_core.studio import safe_cell
 from munkey_core.types import EQUAL, INSIDE, OUTSIDE, AuditReport, ModelFigures
 
 MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}
@@ -261,7 +262,8 @@ def as_csv(report: AuditReport, names: list[str]) -> str:
     writer.writerow(head)
     for name in names:
         f = report.models[name]
-        line: list[object] = [name, f.family, f.oracle, f.exact, len(report.seeds)]
+        line: list[object] = [safe_cell(text) for text in (name, f.family, f.oracle)]
+        line += [f.exact, len(report.seeds)]
         line += [report.n_forget, report.n_test]
         for term in _TERMS:
             spread = f.spread.get(term) if len(report.seeds) > 1 else None

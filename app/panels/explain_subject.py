@@ -170,7 +170,10 @@ def _own(session: Session, chosen: Seen | None) -> None:
         )
         if own_picture(session) is not None and (chosen is None or chosen.split != OWN):
             st.button("Look at your last picture", on_click=_look_at_own, key="explain-own")
-        st.caption("It stays in this session: not stored, never in the memory, not in the link.")
+        st.caption(
+            "It stays in this session: not stored, never in the memory, not in the link. Of an "
+            "animation the first frame is taken."
+        )
 
 
 def _uploaded() -> None:

@@ -30,7 +30,7 @@ def own_picture(session: Session) -> None:
         choice = options.radio("Light and dark", list(_INVERT), key="own-invert")
         st.caption(
             "The picture stays in this session: it is not stored, never part of the memory and "
-            "not in the link."
+            "not in the link. Of an animation the first frame is taken."
         )
         if file is not None:
             _answer(session, file.getvalue(), _INVERT[choice])

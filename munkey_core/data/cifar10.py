@@ -21,6 +21,7 @@ from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import decode_image
 from munkey_core.data.sources import data_home, fetch
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.limits import at_most, limits
 
 CLASSES = (
     "airplane",
@@ -199,7 +200,11 @@ def _tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of each image of an archive; refuses members that are anything else."""
     try:
         with tarfile.open(path, mode="r|*") as archive:
-            for member in archive:
+            for number, member in enumerate(archive):
+                if number >= limits().own_images:
+                    raise DataError(
+                        f"CIFAR-10: {path}: wanted {at_most('own_images', 'members')}, got more"
+                    )
                 if not member.isdir():
                     yield _tar_member(archive, member, path)
     except (tarfile.TarError, LZMAError, zlib.error, EOFError, OSError) as error:

@@ -35,15 +35,16 @@ def main():
 
 def run(arguments):
     import torch
-    from fuzz_properties import ACCEPTED, PROPERTIES, RUN
+    from fuzz_properties import ACCEPTED, RUN, all_properties
     from hypothesis import HealthCheck, Phase, given, seed, settings
 
     torch.set_num_threads(1)
-    chosen = [name for name in arguments.only.split(",") if name] or list(PROPERTIES)
-    share = sum(PROPERTIES[name].share for name in chosen)
+    properties = all_properties()
+    chosen = [name for name in arguments.only.split(",") if name] or list(properties)
+    share = sum(properties[name].share for name in chosen)
     start = time.monotonic()
     for name in chosen:
-        one, began = PROPERTIES[name], time.monotonic()
+        one, began = properties[name], time.monotonic()
         wanted = max(1, round(arguments.inputs * one.share / share))
         # A large run is several of hypothesis's own: one of many examples slows down.
         for part in range(-(-wanted // 2_000)):
@@ -60,6 +61,7 @@ def run(arguments):
             if arguments.engine == "atheris":
                 return guided(test, arguments.seconds, name)
             test()
+            print(f"{name:8} {RUN[name]:8,} inputs so far", file=sys.stderr, flush=True)
         took = time.monotonic() - began
         print(
             f"{name:8} {RUN[name]:8,} inputs, {ACCEPTED[name]:8,} understood, {took:7.1f} s",

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from fuzz_guard import TouchedOutsideError, watched
-from fuzz_properties import PROPERTIES, RUN
+from fuzz_properties import RUN, all_properties
 
+PROPERTIES = all_properties()
 EXAMPLES = {"bundle": 60, "URL": 150, "archive": 100}
 
 
