@@ -65,6 +65,7 @@ CONTROLS = {
     "jobs": "retraining and comparing",
     "settings": "choices of charts, attacks and methods",
 }
+LARGE_PRINT = 1.3  # times the normal size: legible from the last row
 PREDICTED = -1  # value of "target": the class that the model answers
 SHOW = {
     "memorised": "Most memorised first",
@@ -201,6 +202,12 @@ def _ids(raw: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
 
 
+def _flag(raw: str) -> bool:
+    if raw not in ("0", "1"):
+        raise BadValueError("0 or 1")
+    return raw == "1"
+
+
 def _groups(raw: str) -> Groups:
     """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
     groups = [tuple(dict.fromkeys(part.split())) for part in spell_out(raw).split(",")]
@@ -236,6 +243,7 @@ PROPERTIES = (
     Property("hide", (), _some(tuple(CONTROLS)), " ".join),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
+    Property("large", False, _flag, lambda value: str(int(value))),
     Property("data", "", _text(200)),
     Property("training", "", _model),
     Property("basket", (), _ids, " ".join),
@@ -259,6 +267,16 @@ def hidden(control: str) -> bool:
     if control not in CONTROLS:
         raise KeyError(control)
     return control in get("hide")
+
+
+def print_scale() -> float:
+    """How many times their normal size text and pictures have."""
+    return LARGE_PRINT if get("large") else 1.0
+
+
+def scaled(pixels: int) -> int:
+    """A length on the screen, in the print that this person wants."""
+    return round(pixels * print_scale())
 
 
 def default(name: str) -> Any:
