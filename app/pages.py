@@ -28,6 +28,11 @@ def pages() -> list[Page]:
     return [_page(name) for name in _PAGES]
 
 
+def names() -> tuple[str, ...]:
+    """The pages' URL paths, in the order of the menu."""
+    return tuple(_PAGES)
+
+
 def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
     """A button that turns to a page that is about one image, and makes it about this one. A link
     that hides the menu hides it, too."""

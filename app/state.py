@@ -68,6 +68,7 @@ CONTROLS = {
 }
 # What a read-only demonstration leaves out; the library refuses it, too.
 _NOT_IN_A_DEMO = ("own", "jobs")
+LARGE_PRINT = 1.3  # times the normal size: legible from the last row
 PREDICTED = -1  # value of "target": the class that the model answers
 SHOW = {
     "memorised": "Most memorised first",
@@ -210,6 +211,12 @@ def _not_too_many(ids: tuple[str, ...]) -> tuple[str, ...]:
     return ids
 
 
+def _flag(raw: str) -> bool:
+    if raw not in ("0", "1"):
+        raise BadValueError("0 or 1")
+    return raw == "1"
+
+
 def _groups(raw: str) -> Groups:
     """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
     _not_too_many(tuple(spell_out(raw).replace(",", " ").split()))
@@ -246,6 +253,7 @@ PROPERTIES = (
     Property("hide", (), _some(tuple(CONTROLS)), " ".join),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
+    Property("large", False, _flag, lambda value: str(int(value))),
     Property("data", "", _text(200)),
     Property("training", "", _model),
     Property("basket", (), _ids, " ".join),
@@ -274,6 +282,16 @@ def hidden(control: str) -> bool:
 def demo() -> bool:
     """Whether this server is a read-only demonstration: nothing is erased, taken in or trained."""
     return limits.demo()
+
+
+def print_scale() -> float:
+    """How many times their normal size text and pictures have."""
+    return LARGE_PRINT if get("large") else 1.0
+
+
+def scaled(pixels: int) -> int:
+    """A length on the screen, in the print that this person wants."""
+    return round(pixels * print_scale())
 
 
 def default(name: str) -> Any:

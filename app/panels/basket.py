@@ -9,6 +9,7 @@ import streamlit as st
 from app import models, services, state
 from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
+from app.glossary import plain, term
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
 
@@ -23,6 +24,7 @@ def sidebar(session: Session) -> None:
         copy_link()
         if state.demo():
             demo_note("Uploading, training and erasing")
+        st.toggle("Large print", **state.widget("large"))
 
 
 def _model(session: Session) -> None:
@@ -37,7 +39,8 @@ def _model(session: Session) -> None:
         )
     _mode(session)
     left, total = session.studio.keys_left, session.studio.keys_total
-    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} keys in memory")
+    keys = term("key", "keys")
+    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} {keys} in memory")
 
 
 def _mode(session: Session) -> None:
@@ -50,9 +53,7 @@ def _mode(session: Session) -> None:
         "Memory",
         list(state.MODES),
         format_func=state.MODES.__getitem__,
-        help="**Joint:** the network and the memory were trained together. **Exact:** the network "
-        "was trained on public images only, and each image was written into its memory alone, so "
-        "deleting it leaves no trace.",
+        help=f"**Joint:** {plain('joint')}\n\n**Exact:** {plain('exact')}",
         width="stretch",
         **box,
     )
@@ -107,8 +108,9 @@ def _add_owner(session: Session) -> None:
         services.add_owner(st.session_state[state.ADD_OWNER])
 
     st.selectbox(
-        f"Add all of a {word}",
+        f"Pick a {word}",
         list(owners),
+        help=plain("owner"),
         index=None,
         format_func=lambda name: f"{name} ({owners[name]})",
         placeholder="Choose…",

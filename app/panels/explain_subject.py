@@ -123,7 +123,7 @@ def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
             [_tile(session, id_) for id_ in candidates],
             selected=[chosen.name] if chosen is not None else [],
             key=state.EXPLAIN_CHOICE,
-            size=56,
+            size=state.scaled(56),
             single=True,
             deleted_selectable=True,
             label="Images deleted in this session, and those in the basket",
