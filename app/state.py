@@ -59,6 +59,7 @@ PIXEL_METHODS = {
 CONTROLS = {
     "menu": "the menu of pages",
     "filters": "filters and draws",
+    "pick": "choosing images, for the basket or to look at",
     "own": "own images: the upload of one, and the training on many",
     "delete": "deleting keys",
     "history": "undo and the list of deletions",
@@ -102,6 +103,11 @@ OWN_UPLOADS = "munkey-own-uploads"  # how many archives were taken; a new upload
 OWN_OFFER = "munkey-own-offer"  # (source, Background) of what is known about the chosen images
 OWN_NAME = "munkey-own-name"  # the field for the new model's name
 OWN_NAMED = "munkey-own-named"  # (source, name) that a person gave
+LESSON_GUESSES = "munkey-lesson-guesses"  # (lesson's digest, step) → what the person answered
+LESSON_REACHED = "munkey-lesson-reached"  # lesson's id → the last step that was seen
+LESSON_TURN = "munkey-lesson-turn"  # whether the next run takes its screen from the lesson
+LESSON_FINISHED = "munkey-lesson-finished"  # id of the lesson that was just played to its end
+CAME_FROM = "munkey-came-from"  # the page a link for a class is about, when there is no lesson
 REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
@@ -114,6 +120,9 @@ _PAGE = "munkey-url:page"
 _TOUCHED = "munkey-url:touched"
 _TURNED = "munkey-url:turned"  # whether this run came to another page than the last one
 _BARE = "munkey-url:bare"  # there until the browser has put the query behind the page's address
+_GIVEN = "munkey-url:given"  # names of the properties that the URL said
+_START = "munkey-url:start"  # property → what it is where the URL doesn't say it
+_LESSON_HIDES = "munkey-url:lesson-hides"
 _MESSAGES = "munkey-messages"
 # A click made before the browser has shown the newest URL still brings an older one along.
 _LATE_SECONDS = 3.0
@@ -197,6 +206,12 @@ def _model(raw: str) -> str:
     return raw
 
 
+def _lesson(raw: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", raw):
+        raise BadValueError("the name of a lesson: at most 40 small letters, digits and -")
+    return raw
+
+
 def _ids(raw: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
 
@@ -234,6 +249,8 @@ PROPERTIES = (
     Property("target", PREDICTED, _integer(0, 9_999)),
     Property("opacity", 60, _integer(0, 100)),
     Property("hide", (), _some(tuple(CONTROLS)), " ".join),
+    Property("lesson", "", _lesson),
+    Property("step", 1, _integer(1, 100)),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
     Property("data", "", _text(200)),
@@ -255,10 +272,10 @@ def get(name: str) -> Any:
 
 
 def hidden(control: str) -> bool:
-    """Whether the link hides a group of controls (a name of CONTROLS)."""
+    """Whether the link or the lesson hides a group of controls (a name of CONTROLS)."""
     if control not in CONTROLS:
         raise KeyError(control)
-    return control in get("hide")
+    return control in get("hide") or control in st.session_state.get(_LESSON_HIDES, ())
 
 
 def default(name: str) -> Any:
@@ -274,6 +291,25 @@ def change(name: str, value: Any) -> None:
     """Set a property because a person asked for it: the URL follows, old messages go."""
     put(name, value)
     touch()
+
+
+def parse(name: str, text: str) -> Any:
+    """A property's value from a URL's text; an empty text is its default. Raises BadValueError or
+    UnknownDigestError."""
+    prop = _BY_NAME[name]
+    return prop.parse(text) if text else prop.default
+
+
+def start_from(values: Mapping[str, Any], hides: Sequence[str] = ()) -> None:
+    """Let a lesson's step stand for these properties, so that the URL says only what differs, and
+    hide these groups of controls beside those of the link."""
+    st.session_state[_START] = dict(values)
+    st.session_state[_LESSON_HIDES] = tuple(hides)
+
+
+def given() -> frozenset[str]:
+    """Names of the properties that the URL said when it was read last."""
+    return frozenset(st.session_state.get(_GIVEN, ()))
 
 
 def touch() -> None:
@@ -350,6 +386,7 @@ def read_url() -> None:
     st.session_state[_MESSAGES] = []
     st.session_state[_READ] = True
     params = st.query_params.to_dict()
+    st.session_state[_GIVEN] = frozenset(params)
     for prop in PROPERTIES:
         put(prop.name, _read(prop, params.pop(prop.name, None)))
     unknown = [name for name in params if not _FOREIGN.fullmatch(name)]
@@ -363,7 +400,7 @@ def _read(prop: Property, raw: str | None) -> Any:
     if raw is None:
         return prop.default
     try:
-        return prop.parse(raw)
+        return parse(prop.name, raw)
     except BadValueError as error:
         reject(prop.name, raw, str(error))
     except UnknownDigestError:
@@ -394,14 +431,24 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible)
 
 
-def write_url(forgotten: Groups) -> None:
-    """Make the URL say what the screen shows. forgotten: the session's standing deletions."""
-    values = {prop.name: get(prop.name) for prop in PROPERTIES} | {"forgotten": forgotten}
-    query = {p.name: p.dump(values[p.name]) for p in PROPERTIES if values[p.name] != p.default}
+def query_of(values: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, str]:
+    """The URL's query for a screen. start: what a property is where the URL doesn't say it, for
+    those that don't start from their default."""
+    query = {
+        prop.name: prop.dump(values[prop.name])
+        for prop in PROPERTIES
+        if values.get(prop.name, prop.default) != start.get(prop.name, prop.default)
+    }
     if len(query) == 1 and query.get("bundle") == default_bundle():
         query = {}
-    query = shorten(query, _LONG)
+    return shorten(query, _LONG)
+
+
+def write_url(forgotten: Groups) -> None:
+    """Make the URL say what the screen shows. forgotten: the session's standing deletions."""
     session = st.session_state
+    values = {prop.name: get(prop.name) for prop in PROPERTIES} | {"forgotten": forgotten}
+    query = query_of(values, session.get(_START, {}))
     behind = st.query_params.to_dict() != query
     turned = session.pop(_TURNED, False)
     if behind and turned:

@@ -59,16 +59,21 @@ def _basket(session: Session) -> None:
     basket = state.get("basket")
     title, clear = st.columns([3, 2], vertical_alignment="center")
     title.html(f'<div class="mk mk-count"><b>{len(basket):,}</b> picked</div>')
-    clear.button(
-        "Clear", on_click=state.change, args=("basket", ()), disabled=not basket, width="stretch"
-    )
+    if not state.hidden("pick"):
+        clear.button(
+            "Clear",
+            on_click=state.change,
+            args=("basket", ()),
+            disabled=not basket,
+            width="stretch",
+        )
     if basket:
         newest = basket[::-1][:_THUMBNAILS]
         images = "".join(_thumbnail(session, id_) for id_ in newest)
         st.html(f'<div class="mk mk-thumbs">{images}</div>')
         if len(basket) > len(newest):
             st.caption(f"and {len(basket) - len(newest):,} more (Show → Only my selection)")
-    else:
+    elif not state.hidden("pick"):
         st.caption("Your basket is empty: click images to pick them. It follows you to every page.")
     _add_owner(session)
 
@@ -95,7 +100,7 @@ def delete_button(n: int) -> None:
 
 def _add_owner(session: Session) -> None:
     owners = session.studio.owners
-    if not owners or state.hidden("filters"):
+    if not owners or state.hidden("filters") or state.hidden("pick"):
         return
     word = owner_word(session)
     st.session_state[state.ADD_OWNER] = None

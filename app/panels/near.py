@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import services
+from app import services, state
 from app.panels.words import count
 from app.services import Session
 
@@ -37,6 +37,8 @@ def warning(session: Session, ids: tuple[str, ...], deleted: bool) -> None:
         text.markdown(
             f":material/content_copy: **{stay}** and can answer instead, {effect}.", help=HELP
         )
+        if state.hidden("pick"):
+            return
         button.button(
             f"Pick {'it' if len(found) == 1 else f'all {len(found):,}'} too",
             on_click=services.pick,

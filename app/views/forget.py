@@ -52,6 +52,7 @@ def _images(session: Session) -> None:
         selected=state.get("basket"),
         key=state.GALLERY,
         size=84,
+        selectable=not state.hidden("pick"),
         label="Training images",
         empty=empty_text(),
     )
@@ -85,7 +86,8 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         pager(page, total, text, _turn, "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
-    if new and len(found) <= _MANY and not state.hidden("filters"):
+    hidden = state.hidden("filters") or state.hidden("pick")
+    if new and len(found) <= _MANY and not hidden:
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )
@@ -119,7 +121,7 @@ def _answers(session: Session) -> None:
     if job is not None:
         with st.container(border=bool(n), key="result"):
             result(session, job)
-    elif not n:
+    elif not n and not state.hidden("pick"):
         _first_steps(session)
 
 

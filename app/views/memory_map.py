@@ -161,6 +161,7 @@ def _map(session: Session) -> None:
         off=state.get("off"),
         value=chosen.value,
         query=query,
+        pickable=not state.hidden("pick"),
     )
     memory_map(_points(session, projection), scene, key=state.MAP, on_event=_apply, height=_HEIGHT)
     st.fragment(_pictures)()
