@@ -40,6 +40,8 @@ def main() -> None:
     if menu == state.hidden("menu"):
         st.rerun()  # The link, which is read only now, says otherwise than the last run's.
     state.write_url(session.groups)
+    if page.url_path != "teacher":
+        st.session_state[state.CAME_FROM] = page.url_path or "forget"
     if state.messages():
         lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")

@@ -300,11 +300,22 @@ def parse(name: str, text: str) -> Any:
     return prop.parse(text) if text else prop.default
 
 
+def dump(name: str, value: Any) -> str:
+    """A property's value as a URL's text, the inverse of :func:`parse`."""
+    return _BY_NAME[name].dump(value)
+
+
 def start_from(values: Mapping[str, Any], hides: Sequence[str] = ()) -> None:
     """Let a lesson's step stand for these properties, so that the URL says only what differs, and
     hide these groups of controls beside those of the link."""
     st.session_state[_START] = dict(values)
     st.session_state[_LESSON_HIDES] = tuple(hides)
+
+
+def page() -> str:
+    """The path of the page that this run draws; empty for the first one."""
+    path: str = st.session_state.get(_PAGE, "")
+    return path
 
 
 def given() -> frozenset[str]:

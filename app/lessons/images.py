@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from app.lessons.lesson import Images, Lesson, LessonError
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.studio import Studio
@@ -42,6 +44,10 @@ def _find(
         if images.of not in sets:
             raise BadInputError(f"no forget set “{images.of}”; there are {', '.join(sets)}")
         return sets[images.of]
+    if images.rule == "test":
+        classes = _classes(images.label, studio)
+        fits = [i for i in studio.test_ids() if not classes or studio.record(i).label in classes]
+        return tuple(random.Random(seed).sample(fits, min(images.count, len(fits))))
     if images.rule == "owner" and images.of not in studio.owners:
         raise BadInputError(f"nobody called “{images.of}” owns an image")
     return _browse(images, studio, seed)

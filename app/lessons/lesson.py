@@ -26,7 +26,8 @@ class LessonError(MunkeyError):
 class Images:
     """Images with a name, by id or by a rule that is followed in the bundle at hand.
 
-    rule: "ids", "most", "near", "owner", "set" or "random". of: what the rule is about: ids
+    rule: "ids", "most", "near", "owner", "set", "random" or "test" (drawn test
+    images). of: what the rule is about: ids
     separated by spaces, a score, the name of other images, an owner, a forget set, or empty.
     label: a class's name; empty for all. count: at most so many. skip: leave out so many first.
     """
@@ -53,18 +54,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Option:
-    """One of several answers. It is the true one if the computed value `equals` it (a text), or
-    lies in [low, high)."""
+    """One of several answers. It is the true one if the computed value reads like `equals`, or lies
+    in [low, high)."""
 
     text: str
     equals: str | None = None
     low: float | None = None
     high: float | None = None
 
-    def fits(self, value: object) -> bool:
-        """Whether it is the true one."""
+    def fits(self, value: object, words: str) -> bool:
+        """Whether it is the true one. words: the value in a sentence."""
         if self.equals is not None:
-            return str(value) == self.equals
+            return words == self.equals
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value < self.high)

@@ -38,7 +38,7 @@ _REFERENCE = re.compile(r"\$([a-z][a-z0-9-]*)")
 _NOT_ON_SCREEN = ("bundle", "lesson", "step", "hide", "data", "training")
 _PROPERTIES = [prop.name for prop in state.PROPERTIES if prop.name not in _NOT_ON_SCREEN]
 _MOST_STEPS = 40
-_RULES = ("ids", "most", "near", "owner", "set", "random")
+_RULES = ("ids", "most", "near", "owner", "set", "random", "test")
 _SCORES = ("memorised", "exposed", "influential")
 _COMMIT = "That is my guess"
 
@@ -138,8 +138,8 @@ def _images(parts: Parts) -> dict[str, Images]:
         if rule == "near" and of not in found:
             rule_parts[rule].fail(f"near must name images that come before, got “{of}”")
         count = rule_parts["count"].whole("count", 1, 1_000) if "count" in rule_parts else 1
-        if rule == "random":
-            count = rule_parts[rule].whole("random", 1, 1_000)
+        if rule in ("random", "test"):
+            count = rule_parts[rule].whole(rule, 1, 1_000)
         skip = rule_parts["skip"].whole("skip", 0, 1_000) if "skip" in rule_parts else 0
         label = rule_parts.text("class", "class", 100)
         found[name] = Images(name, rule, of, label, count, skip, part.line)

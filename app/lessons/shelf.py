@@ -28,7 +28,7 @@ def shelf() -> Shelf:
     """All lessons; a file is read again only when it has changed."""
     lessons: dict[str, Lesson] = {}
     errors: list[LessonError] = []
-    for path, own in _files():
+    for path, own in files():
         found = _read(path, own)
         if isinstance(found, LessonError):
             errors.append(found)
@@ -54,7 +54,7 @@ def own_folders() -> list[Path]:
     return [Path(part).expanduser() for part in named.split(os.pathsep) if part.strip()]
 
 
-def _files() -> Iterator[tuple[Path, bool]]:
+def files() -> Iterator[tuple[Path, bool]]:
     """File and whether it is a person's own; those that ship come first."""
     for folder, own in ((shipped_folder(), False), *((one, True) for one in own_folders())):
         for pattern in ("*.yaml", "*.yml"):

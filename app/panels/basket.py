@@ -8,6 +8,8 @@ import streamlit as st
 
 from app import models, services, state
 from app.components.copy_link import copy_link
+from app.lessons import course
+from app.pages import turn_to
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
 
@@ -20,6 +22,21 @@ def sidebar(session: Session) -> None:
         _basket(session)
         _history(session)
         copy_link()
+        _lesson_under_way()
+
+
+def _lesson_under_way() -> None:
+    """The way back to a lesson that a person has left for another page."""
+    if state.page() == course.PATH or state.hidden("menu"):
+        return
+    place = course.here()
+    if place is not None and st.button(
+        f"Back to the lesson, step {place.number}",
+        icon=":material/school:",
+        key="lesson-resume",
+        width="stretch",
+    ):
+        turn_to(course.PATH)
 
 
 def _model(session: Session) -> None:

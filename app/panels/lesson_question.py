@@ -111,7 +111,9 @@ def _truth(asked: Question, guess: Guess, truth: Known) -> tuple[str, str]:
     """What is true, and how the guess stands to it."""
     right, wrong = "You were right.", "Another answer than yours."
     if asked.kind == CHOICE:
-        fitting = [i for i, option in enumerate(asked.options) if option.fits(truth.value)]
+        fitting = [
+            i for i, option in enumerate(asked.options) if option.fits(truth.value, truth.words)
+        ]
         if not fitting:
             return truth.words, "None of the answers that the lesson offers fits."
         return asked.options[fitting[0]].text, right if fitting[0] == guess else wrong
