@@ -91,7 +91,7 @@ def _told(place: Place, asked: Question, missing: bool) -> None:
     st.html(
         '<div class="mk mk-guesses" role="status"><div><small>Your guess</small>'
         f"<b>{escape(yours)}</b></div>"
-        '<div class="mk-truth"><small>Worked out by the model</small>'
+        '<div class="mk-truth"><small>Measured</small>'
         f"<b>{escape(theirs)}</b></div></div>"
         f'<div class="mk mk-small mk-told">{escape(verdict)}</div>'
     )

@@ -118,7 +118,7 @@ def _text(place: Place, shown: str, missing: bool) -> None:
     st.title(place.step.title, anchor=False)
     st.markdown(fill(shown, words))
     if place.step.attempt and not place.open:
-        st.info(fill(place.step.attempt, words), icon=":material/touch_app:")
+        st.markdown(f":material/touch_app: **Try it.** {fill(place.step.attempt, words)}")
     if missing:
         progress = place.values.progress
         done = min(1.0, progress.done / max(1, progress.total)) if progress else 0.0
