@@ -76,6 +76,7 @@ SHOW = {
     "twins": "Images that have a near-copy",
     "near": "Near-copies of my selection",
     "selection": "Only my selection",
+    "gone": "Only what I deleted",
 }
 
 # Keys of the session's state that belong to no property. They stand here together, so that no
