@@ -117,17 +117,23 @@ def find(lesson_id: str, number: int) -> tuple[Place | None, str]:
         return None, state.plain(str(error))
 
 
-def missing(lesson: Lesson) -> str:
-    """What this server lacks for a lesson (Markdown); empty if nothing."""
-    names = [info.name for info in models.bundles()]
+def missing(lesson: Lesson, load: bool = True) -> str:
+    """What this server lacks for a lesson (Markdown); empty if nothing. load: open its model, which
+    may take a while, to see whether it has the modes."""
     try:
-        studio = models.shared(lesson.bundle).studio
+        models.location(lesson.bundle)
     except MunkeyError:
-        here = ", ".join(map(state.plain, names)) or "none"
+        there = ", ".join(state.plain(info.name) for info in models.bundles()) or "none"
         return (
             f"it is about the model {state.quoted(lesson.bundle)}, which this server doesn't have "
-            f"(it has: {here})."
+            f"(it has: {there})."
         )
+    if not load:
+        return ""
+    try:
+        studio = models.shared(lesson.bundle).studio
+    except MunkeyError as error:
+        return state.plain(str(error))
     lacking = [state.MODES[mode] for mode in lesson.modes if mode not in studio.modes]
     if lacking:
         return (

@@ -79,6 +79,7 @@ def _basket(session: Session) -> None:
     if not state.hidden("pick"):
         clear.button(
             "Clear",
+            key="clear-basket",
             on_click=state.change,
             args=("basket", ()),
             disabled=not basket,
@@ -117,7 +118,7 @@ def delete_button(n: int) -> None:
 
 def _add_owner(session: Session) -> None:
     owners = session.studio.owners
-    if not owners or state.hidden("filters") or state.hidden("pick"):
+    if not owners or state.hidden("pick"):
         return
     word = owner_word(session)
     st.session_state[state.ADD_OWNER] = None

@@ -86,8 +86,7 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         pager(page, total, text, _turn, "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
-    hidden = state.hidden("filters") or state.hidden("pick")
-    if new and len(found) <= _MANY and not hidden:
+    if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from app import models, pages, state
+from app import pages, services, state
 from app.lessons import course
 from app.lessons.lesson import Lesson
 from app.lessons.shelf import VARIABLE
@@ -58,7 +58,8 @@ def _all() -> None:
 
 
 def _card(lesson: Lesson) -> None:
-    problem = course.missing(lesson)
+    here = lesson.bundle == services.current().name  # its model is open; others stay closed
+    problem = course.missing(lesson, load=here)
     with st.container(border=True, key=f"lesson-card-{lesson.id}"):
         own = " · one of your own" if lesson.own else ""
         st.html(
@@ -71,7 +72,7 @@ def _card(lesson: Lesson) -> None:
         if problem:
             st.warning(f"It can't be played here: {problem}", icon=":material/block:")
             return
-        if _without_pictures(lesson):
+        if here and _without_pictures():
             st.warning(
                 "The pictures of this model are not here, so its answers can't be asked for.",
                 icon=":material/image_not_supported:",
@@ -101,6 +102,6 @@ def _buttons(lesson: Lesson) -> None:
         )
 
 
-def _without_pictures(lesson: Lesson) -> bool:
-    pictures = models.shared(lesson.bundle).studio.pictures
+def _without_pictures() -> bool:
+    pictures = services.current().studio.pictures
     return not pictures.ready and pictures.state != "searching"

@@ -72,7 +72,7 @@ def _of_lesson() -> Screen:
         key=_KEY + "lesson",
     )
     lesson = lessons[name]
-    problem = course.missing(lesson)
+    problem = course.missing(lesson, load=lesson.bundle == services.current().name)
     if problem:
         st.warning(f"It can't be played here: {problem}", icon=":material/block:")
     numbers = range(1, len(lesson.steps) + 1)
