@@ -45,6 +45,8 @@ def main() -> None:
     state.write_url(session.groups)
     use_print(state.print_scale())
     term_tips()
+    if page.url_path != "teacher":
+        st.session_state[state.CAME_FROM] = page.url_path or "forget"
     if state.messages():
         lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")

@@ -16,6 +16,7 @@ import streamlit as st
 from app import state
 from app.components.gallery import GalleryEvent, take_event
 from app.jobs import Consequences
+from app.lessons import course
 from app.models import Pictures, shared
 from munkey_core.errors import BadInputError, BundleError, MunkeyError, UnknownIdError
 from munkey_core.studio import Studio
@@ -110,10 +111,16 @@ def enter(page: str) -> Session:
     news = state.url_is_news(page)
     if news:
         state.read_url()
-    session = _open(state.get("bundle"), renew=news)
-    if news or session is not st.session_state.get(state.SESSION):
+    earlier: Session | None = st.session_state.get(state.SESSION)
+    turned = course.enter(page, news)
+    # A step that goes on with the deletions of the one before keeps what is known about them.
+    again = turned and (earlier is None or earlier.groups != state.get("forgotten"))
+    session = _open(state.get("bundle"), renew=news or again)
+    if news or session is not earlier:
         st.session_state[state.SESSION] = session
         _settle(session)
+    elif turned:
+        state.put("forgotten", ())
     return session
 
 
@@ -208,7 +215,7 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
 def other_model() -> None:
     """Ids, classes and owners of one data set mean nothing in another."""
     of_a_data_set = ("basket", "class", "owner", "find", "page", "query", "target", "off", "of")
-    for name in ("mode", *of_a_data_set):
+    for name in ("mode", "lesson", "step", *of_a_data_set):
         state.change(name, state.default(name))
 
 

@@ -1,4 +1,4 @@
-"""A button that puts the address of the present screen on the clipboard."""
+"""A button that puts a link on the clipboard: the address of the present screen, or another."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ export default function (component) {
   const button = component.parentElement.querySelector("button");
   const text = button.querySelector(".text");
   button.onclick = async () => {
-    const link = window.location.href;
+    const link = component.data?.link || window.location.href;
     let done = false;
     try {
       await navigator.clipboard.writeText(link);
@@ -55,6 +55,7 @@ export default function (component) {
 _component = st.components.v2.component("munkey_copy_link", html=_HTML, css=_CSS, js=_JS)
 
 
-def copy_link() -> None:
-    """Show the button. The address is the browser's own, so it can't be behind the screen."""
-    _component(key="copy-link")
+def copy_link(link: str = "", key: str = "copy-link") -> None:
+    """Show the button. Without a link it copies the browser's own address, which can't be behind
+    the screen."""
+    _component(key=key, data={"link": link})

@@ -10,6 +10,8 @@ from app import models, services, state
 from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.glossary import plain, term
+from app.lessons import course
+from app.pages import turn_to
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
 
@@ -25,6 +27,21 @@ def sidebar(session: Session) -> None:
         if state.demo():
             demo_note("Uploading, training and erasing")
         st.toggle("Large print", **state.widget("large"))
+        _lesson_under_way()
+
+
+def _lesson_under_way() -> None:
+    """The way back to a lesson that a person has left for another page."""
+    if state.page() == course.PATH or state.hidden("menu"):
+        return
+    place = course.here()
+    if place is not None and st.button(
+        f"Back to the lesson, step {place.number}",
+        icon=":material/school:",
+        key="lesson-resume",
+        width="stretch",
+    ):
+        turn_to(course.PATH)
 
 
 def _model(session: Session) -> None:
@@ -63,16 +80,22 @@ def _basket(session: Session) -> None:
     basket = state.get("basket")
     title, clear = st.columns([3, 2], vertical_alignment="center")
     title.html(f'<div class="mk mk-count"><b>{len(basket):,}</b> picked</div>')
-    clear.button(
-        "Clear", on_click=state.change, args=("basket", ()), disabled=not basket, width="stretch"
-    )
+    if not state.hidden("pick"):
+        clear.button(
+            "Clear",
+            key="clear-basket",
+            on_click=state.change,
+            args=("basket", ()),
+            disabled=not basket,
+            width="stretch",
+        )
     if basket:
         newest = basket[::-1][:_THUMBNAILS]
         images = "".join(_thumbnail(session, id_) for id_ in newest)
         st.html(f'<div class="mk mk-thumbs">{images}</div>')
         if len(basket) > len(newest):
             st.caption(f"and {len(basket) - len(newest):,} more (Show → Only my selection)")
-    else:
+    elif not state.hidden("pick"):
         st.caption("Your basket is empty: click images to pick them. It follows you to every page.")
     _add_owner(session)
 
@@ -99,7 +122,7 @@ def delete_button(n: int) -> None:
 
 def _add_owner(session: Session) -> None:
     owners = session.studio.owners
-    if not owners or state.hidden("filters"):
+    if not owners or state.hidden("pick"):
         return
     word = owner_word(session)
     st.session_state[state.ADD_OWNER] = None

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from app import services
+from app import services, state
 from app.components.prediction import percent
 from app.components.shapley_chart import (
     Answer,
@@ -150,7 +150,7 @@ def players(
 
 
 def _pick(session: Session, found: ExemplarAttribution) -> None:
-    if found.ids:
+    if found.ids and not state.hidden("pick"):
         st.button(
             f"Add these {count(len(found.ids), 'memory', 'memories')} to the basket",
             icon=":material/shopping_basket:",

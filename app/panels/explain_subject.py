@@ -117,6 +117,8 @@ def _clicked(event: GalleryEvent) -> None:
 
 def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
     """The ways to another image. Returns where there is room for the class."""
+    if state.hidden("pick"):
+        return st.container()
     candidates = choices(session)
     if candidates:
         gallery(

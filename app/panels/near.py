@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import services
+from app import services, state
 from app.glossary import term
 from app.services import Session
 
@@ -31,6 +31,8 @@ def warning(session: Session, ids: tuple[str, ...], deleted: bool) -> None:
     with st.container(border=True, key=f"near-{'deleted' if deleted else 'picked'}"):
         text, button = st.columns([5, 3], vertical_alignment="center")
         text.markdown(f":material/content_copy: **{stay}** and can answer instead, {effect}.")
+        if state.hidden("pick"):
+            return
         button.button(
             f"Pick {'it' if len(found) == 1 else f'all {len(found):,}'} too",
             on_click=services.pick,

@@ -63,6 +63,8 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
             neighbours(session, ids, weights),
         )
     )
+    if state.hidden("pick"):
+        return
     st.button(
         "Pick the images that answer",
         on_click=services.pick,

@@ -51,6 +51,7 @@ def _images(session: Session) -> None:
         selected=state.get("basket"),
         key=state.GALLERY,
         size=state.scaled(84),
+        selectable=not state.hidden("pick"),
         label="Training images",
         empty=empty_text(),
     )
@@ -98,7 +99,7 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         pager(page, total, text, _turn, "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
-    if new and len(found) <= _MANY and not state.hidden("filters"):
+    if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )
@@ -122,5 +123,5 @@ def _answers(session: Session) -> None:
     if job is not None:
         with st.container(border=bool(n), key="result"):
             result(session, job)
-    elif not n:
+    elif not n and not state.hidden("pick"):
         first_steps(session)

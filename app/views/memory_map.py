@@ -165,6 +165,7 @@ def _map(session: Session) -> None:
         off=state.get("off"),
         value=chosen.value,
         query=query,
+        pickable=not state.hidden("pick"),
     )
     memory_map(
         _points(session, projection),

@@ -199,6 +199,7 @@ def _exposed(session: Session) -> None:
         st.caption("They show up here once the model has been asked about every image.")
         return
     order = session.browse(Browse(order="exposed"))
+    pick = "" if state.hidden("pick") else " Click to pick."
     if found.k:
         how = f"by {found.attack} with K = {found.k} reference models"
     else:
@@ -208,7 +209,7 @@ def _exposed(session: Session) -> None:
         )
     st.caption(
         f"All training images, those that give themselves away most first, in the model before "
-        f"any deletion ({how}). Click to pick."
+        f"any deletion ({how}).{pick}"
     )
     name = state.RESULT_PAGE + "exposed"
     total = pages(len(order), _EXPOSED)
@@ -229,6 +230,7 @@ def _exposed(session: Session) -> None:
         selected=state.get("basket"),
         key=state.EXPOSED,
         size=state.scaled(84),
+        selectable=not state.hidden("pick"),
         label="Most exposed images",
     )
 

@@ -90,7 +90,8 @@ def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
 
 # Control → the keys of what it stands for on the first page, with a basket and a deletion.
 SHOWN = {
-    "filters": {"munkey-widget:show", "munkey-widget:class", state.ADD_OWNER},
+    "filters": {"munkey-widget:show", "munkey-widget:class"},
+    "pick": {"clear-basket", state.ADD_OWNER},
     "own": {"own-invert"},
     "delete": {"delete"},
     "history": {"undo-0", "undo-newest"},
