@@ -20,8 +20,9 @@ from app.components.style import use_picture_size, use_print, use_style  # noqa:
 from app.components.term_tips import term_tips  # noqa: E402
 from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
+from app.panels.changed import bundle_changed  # noqa: E402
 from app.panels.without_pictures import banner  # noqa: E402
-from munkey_core.errors import MunkeyError  # noqa: E402
+from munkey_core.errors import BundleChangedError, MunkeyError  # noqa: E402
 
 
 def main() -> None:
@@ -31,6 +32,9 @@ def main() -> None:
     use_style()
     try:
         session = services.enter(page.url_path)
+    except BundleChangedError:
+        bundle_changed()
+        return
     except MunkeyError as error:
         use_print(state.print_scale())
         term_tips()
@@ -48,14 +52,16 @@ def main() -> None:
     if page.url_path != "teacher":
         st.session_state[state.CAME_FROM] = page.url_path or "forget"
     if state.messages():
-        lines = "  \n".join(["**This link was not followed to the letter.**", *state.messages()])
+        lines = "  \n".join([f"**{state.about_messages()}**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")
     use_picture_size(session.studio.picture_source.image_size, state.print_scale())
-    sidebar(session)
-    models.find_pictures(session.studio)
-    banner(session)
     try:
+        sidebar(session)
+        models.find_pictures(session.studio)
+        banner(session)
         page.run()
+    except BundleChangedError:  # while this run was on its way
+        bundle_changed()
     except MunkeyError as error:  # of a file that is only read when a page asks for it
         st.error(f"This can't be shown: {state.plain(str(error))}")
     plotly_library_soon()

@@ -19,6 +19,7 @@ from munkey_core.studio import Studio, list_bundles
 from munkey_core.types import BundleInfo
 
 _MAX_PICTURES = 20_000
+_MODES = ("joint", "exact")
 _PATIENCE = 3.0  # seconds to wait for pictures from elsewhere before a page is drawn without
 
 
@@ -86,6 +87,7 @@ def location(name: str) -> str:
 
 @st.cache_resource(show_spinner="Loading the model and its memory…", max_entries=4)
 def _shared(path: str, digest: str) -> Shared:
+    gc.unfreeze()  # A version that nobody has any more, if there is one, may go now.
     studio = Studio.open(path)
     # Streamlit collects garbage after every run of a page, a fragment's too; going through all
     # the objects of a model took 0.15 s each time, and they are not garbage.
@@ -122,3 +124,13 @@ def shared(name: str, mode: str = "") -> Shared:
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
     common = _shared(path, digest)
     return common if mode in ("", common.studio.mode) else _in_mode(path, digest, mode)
+
+
+def forget_version(name: str, digest: str) -> None:
+    """Keep a version of a bundle no longer than the sessions that show it: what was erased from it
+    must not wait in this server's memory for a next visitor. digest: of its manifest."""
+    path = location(name)
+    _shared.clear(path, digest)
+    for mode in _MODES:
+        _in_mode.clear(path, digest, mode)
+    bundles.clear()

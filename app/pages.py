@@ -19,6 +19,7 @@ _PAGES = {
     "privacy": ("privacy", "Privacy"),
     "compare": ("compare", "Compare"),
     "lessons": ("lessons", "Lessons"),
+    "desk": ("desk", "Request desk"),
     "own": ("own_data", "Your own images"),
     "about": ("about", "About this model"),
     "teacher": ("teacher", "Teacher's link"),

@@ -13,12 +13,18 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app import state
+from app import erasing, models, state
 from app.components.gallery import GalleryEvent, take_event
 from app.jobs import Consequences
 from app.lessons import course
 from app.models import Pictures, shared
-from munkey_core.errors import BadInputError, BundleError, MunkeyError, UnknownIdError
+from munkey_core.errors import (
+    BadInputError,
+    BundleChangedError,
+    BundleError,
+    MunkeyError,
+    UnknownIdError,
+)
 from munkey_core.studio import Studio
 from munkey_core.types import PRIVATE, Browse, NearDuplicate, check_generation
 
@@ -105,17 +111,19 @@ class Session:
 
 def enter(page: str) -> Session:
     """The session's model, as the URL or the person wants it. Raises MunkeyError if it can't be
-    opened, after putting the choice back so that the next run works."""
+    opened, after putting the choice back so that the next run works; BundleChangedError if it is
+    another version by now than the one this session shows."""
     take_event(state.GALLERY, _clicked)
     take_event(state.EXPOSED, _clicked_exposed)
     news = state.url_is_news(page)
     if news:
         state.read_url()
-    earlier: Session | None = st.session_state.get(state.SESSION)
+    earlier = opened()
     turned = course.enter(page, news)
     # A step that goes on with the deletions of the one before keeps what is known about them.
     again = turned and (earlier is None or earlier.groups != state.get("forgotten"))
-    session = _open(state.get("bundle"), renew=news or again)
+    erased = _take_in_erasure()
+    session = _open(state.get("bundle"), renew=news or again or erased)
     if news or session is not earlier:
         st.session_state[state.SESSION] = session
         _settle(session)
@@ -130,8 +138,19 @@ def current() -> Session:
     return session
 
 
+def opened() -> Session | None:
+    """The session with a model, if one was ever opened."""
+    found: Session | None = st.session_state.get(state.SESSION)
+    return found
+
+
 def _open(name: str, renew: bool) -> Session:
-    session: Session | None = st.session_state.get(state.SESSION)
+    session = opened()
+    if session is not None and session.name == name and not renew:
+        if erasing.current() is not None:
+            return session  # What it shows stays until its own erasure has come to its end.
+        if session.studio.stale:
+            raise BundleChangedError(name)
     try:
         common = shared(name)
     except BundleError as error:
@@ -150,6 +169,51 @@ def _open(name: str, renew: bool) -> Session:
     return session
 
 
+def reload() -> None:
+    """Open the version that is on the disk by now. What was picked and deleted stays so, as far as
+    it is still there; whatever was worked out with the old version is dropped."""
+    session = opened()
+    state.touch()
+    if session is not None:
+        _leave(session)
+        state.put("forgotten", session.groups)
+        del st.session_state[state.SESSION]
+    state.clear_messages("This model was opened again: it had changed.")
+
+
+def _take_in_erasure() -> bool:
+    """Whether this session has just erased images: it then goes on with what is left."""
+    found = erasing.take_finished()
+    session = opened()
+    if found is None or found.job.result is None or session is None:
+        return False
+    models.forget_version(found.name, found.job.result.digest_before)
+    if session.name != found.name:
+        return False
+    gone = set(found.ids)
+    _leave(session)
+    left = (tuple(id_ for id_ in group if id_ not in gone) for group in session.groups)
+    state.put("forgotten", tuple(group for group in left if group))
+    for name in ("basket", "request"):
+        state.put(name, tuple(id_ for id_ in state.get(name) if id_ not in gone))
+    if state.get("query") in gone:
+        state.put("query", "")
+    if state.get("asks") not in models.shared(session.name).studio.owners:
+        state.put("asks", "")
+    state.put("receipt", found.job.result.number)
+    state.clear_messages()
+    return True
+
+
+def _leave(session: Session) -> None:
+    """Nobody waits any more for what this session was busy with."""
+    if session.consequences is not None:
+        session.consequences.stop()
+    for name, job in st.session_state.items():
+        if str(name).startswith(state.WORKING) and job is not None:
+            job.stop()
+
+
 def _settle(session: Session) -> None:
     """Check what the URL said against the bundle, and delete what it says is deleted."""
     studio = session.studio
@@ -157,9 +221,10 @@ def _settle(session: Session) -> None:
     if any(not 0 <= label < len(studio.classes) for label in classes):
         wanted = f"class numbers from 0 to {len(studio.classes) - 1}"
         state.reject("class", " ".join(map(str, classes)), wanted)
-    owner = state.get("owner")
-    if owner and owner not in studio.owners:
-        state.reject("owner", owner, "an owner in this bundle")
+    for name in ("owner", "asks"):
+        owner = state.get(name)
+        if owner and owner not in studio.owners:
+            state.reject(name, owner, "an owner in this bundle")
     if state.get("show") == "exposed" and not studio.has_exposure:
         state.reject("show", "exposed", "another order: nobody has attacked this model yet")
     if state.get("show") == "influential" and studio.explain.influence() is None:
@@ -173,7 +238,11 @@ def _settle(session: Session) -> None:
         state.reject("of", of, f"one of {wanted}")
     query = state.get("query")
     if query and not studio.can_ask(query):
-        state.reject("query", query, f"the id of a training or test image in {studio.title}")
+        gone = _gone(studio, [query])
+        wanted = f"the id of a training or test image in {studio.title}"
+        if gone:
+            wanted += f" (this one was erased for good: {_receipts(gone)})"
+        state.reject("query", query, wanted)
     if state.get("target") >= len(studio.classes):
         wanted = f"a class number from 0 to {len(studio.classes) - 1}"
         state.reject("target", str(state.get("target")), wanted)
@@ -202,8 +271,15 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
             (known if studio.record(id_).split == PRIVATE else unknown).append(id_)
         except UnknownIdError:
             unknown.append(id_)
+    gone = _gone(studio, unknown)
+    count = len(known) + len(unknown)
+    if gone:
+        state.say(
+            f"{where}: {len(gone):,} of {count:,} images {'was' if len(gone) == 1 else 'were'} "
+            f"erased for good ({_receipts(gone)}): left out."
+        )
+    unknown = [id_ for id_ in unknown if id_ not in gone]
     if unknown:
-        count = len(known) + len(unknown)
         some = ", ".join(state.quoted(id_) for id_ in unknown[:3])
         state.say(
             f"{where}: {len(unknown):,} of {count:,} ids name no image with a key in "
@@ -212,10 +288,26 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     return known
 
 
+def _gone(studio: Studio, ids: Iterable[str]) -> dict[str, int]:
+    """Of ids that name nothing, those that were erased, with the number of their receipt."""
+    ids = list(ids)
+    try:
+        return studio.receipt_numbers(ids) if ids else {}
+    except BundleError:  # a ledger that can't be read: the Request desk says so
+        return {}
+
+
+def _receipts(gone: dict[str, int]) -> str:
+    numbers = sorted(set(gone.values()))
+    some = ", ".join(str(number) for number in numbers[:5]) + (", …" if len(numbers) > 5 else "")
+    return f"receipt no. {some}"
+
+
 def other_model() -> None:
     """Ids, classes and owners of one data set mean nothing in another."""
     of_a_data_set = ("basket", "class", "owner", "find", "page", "query", "target", "off", "of")
-    for name in ("mode", "lesson", "step", *of_a_data_set):
+    of_a_request = ("who", "asks", "request", "receipt")
+    for name in ("mode", "lesson", "step", *of_a_data_set, *of_a_request):
         state.change(name, state.default(name))
 
 

@@ -63,6 +63,7 @@ CONTROLS = {
     "pick": "choosing images, for the basket or to look at",
     "own": "own images: the upload of one, and the training on many",
     "delete": "deleting keys",
+    "erase": "erasing for good",
     "history": "undo and the list of deletions",
     "jobs": "retraining and comparing",
     "settings": "choices of charts, attacks and methods",
@@ -71,6 +72,13 @@ CONTROLS = {
 _NOT_IN_A_DEMO = ("own", "jobs")
 LARGE_PRINT = 1.3  # times the normal size: legible from the last row
 PREDICTED = -1  # value of "target": the class that the model answers
+WHO = {
+    "owner": "An owner",
+    "ids": "Ids",
+    "csv": "A CSV file",
+    "basket": "My basket",
+    "forgotten": "Deleted in this session",
+}
 SHOW = {
     "memorised": "Most memorised first",
     "exposed": "Most exposed to the attack first",
@@ -113,6 +121,18 @@ LESSON_REACHED = "munkey-lesson-reached"  # lesson's id → the last step that w
 LESSON_TURN = "munkey-lesson-turn"  # whether the next run takes its screen from the lesson
 LESSON_FINISHED = "munkey-lesson-finished"  # id of the lesson that was just played to its end
 CAME_FROM = "munkey-came-from"  # the page a link for a class is about, when there is no lesson
+ERASING = "munkey-erasing"  # erasing.Erasing: what this session is erasing, until it is taken in
+ERASED = "munkey-erased"  # erasing.Done of this session, by the receipt's hash
+ERASE_FAILED = "munkey-erase-failed"  # why the newest erasure came to no receipt
+ERASE_WRONG = "munkey-erase-wrong"  # what was typed instead of the count
+DESK_OWNER = "munkey-desk-owner"  # the Request desk's chooser of an owner
+DESK_IDS = "munkey-desk-ids"  # its field for ids
+DESK_CSV = "munkey-desk-csv"  # its uploader of a CSV file; + how many were taken
+DESK_COUNT = "munkey-desk-count"  # the count that confirms
+DESK_REFERENCE = "munkey-desk-reference"
+DESK_NEAR = "munkey-desk-near"  # the gallery of near-copies, whose click adds one to the request
+DESK_RECEIPT = "munkey-desk-receipt"  # the chooser of an earlier receipt
+DESK_LEDGER = "munkey-desk-ledger"  # page of the ledger
 REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 
@@ -129,6 +149,8 @@ _GIVEN = "munkey-url:given"  # names of the properties that the URL said
 _START = "munkey-url:start"  # property → what it is where the URL doesn't say it
 _LESSON_HIDES = "munkey-url:lesson-hides"
 _MESSAGES = "munkey-messages"
+_ABOUT = "munkey-messages-about"
+_ABOUT_LINK = "This link was not followed to the letter."
 # A click made before the browser has shown the newest URL still brings an older one along.
 _LATE_SECONDS = 3.0
 _FOREIGN = re.compile(r"embed(_options)?|utm_\w+|fbclid|gclid")
@@ -274,11 +296,15 @@ PROPERTIES = (
     Property("large", False, _flag, lambda value: str(int(value))),
     Property("data", "", _text(200)),
     Property("training", "", _model),
+    Property("who", "", _choice(WHO)),
+    Property("asks", "", _text(200)),
+    Property("receipt", 0, _integer(0, 2**31 - 1)),
+    Property("request", (), _ids, " ".join),
     Property("basket", (), _ids, " ".join),
     Property("forgotten", (), _groups, _dump_groups),
 )
 _BY_NAME = {prop.name: prop for prop in PROPERTIES}
-_LONG = ("forgotten", "basket")
+_LONG = ("forgotten", "basket", "request")
 
 
 # -- values ------------------------------------------------------------------------------------
@@ -364,7 +390,7 @@ def given() -> frozenset[str]:
 def touch() -> None:
     """Note that a person did something in this run, so the URL follows the state."""
     st.session_state[_TOUCHED] = True
-    st.session_state[_MESSAGES] = []
+    clear_messages()
 
 
 def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
@@ -394,6 +420,17 @@ def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
 def say(message: str) -> None:
     """Add a line to the one message about the link, shown until the person's next step."""
     st.session_state.setdefault(_MESSAGES, []).append(message)
+
+
+def clear_messages(about: str = _ABOUT_LINK) -> None:
+    """Forget what was said. about: the line over what will be said next."""
+    st.session_state[_MESSAGES] = []
+    st.session_state[_ABOUT] = about
+
+
+def about_messages() -> str:
+    """What the messages are about, in a sentence."""
+    return str(st.session_state.get(_ABOUT, _ABOUT_LINK))
 
 
 def messages() -> tuple[str, ...]:
@@ -432,7 +469,7 @@ def url_is_news(page: str) -> bool:
 
 def read_url() -> None:
     """Take every property from the URL; what is wrong gets a message and the default."""
-    st.session_state[_MESSAGES] = []
+    clear_messages()
     st.session_state[_READ] = True
     params = st.query_params.to_dict()
     st.session_state[_GIVEN] = frozenset(params)

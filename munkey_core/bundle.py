@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from munkey_core.bank import MemoryBank
@@ -35,16 +35,18 @@ from munkey_core.config import (
     WriteConfig,
     from_dict,
 )
+from munkey_core.durable import write_file
 from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
-from munkey_core.errors import BadInputError, BundleError
+from munkey_core.errors import BadInputError, BundleChangedError, BundleError
 from munkey_core.experiments import read_experiments
 from munkey_core.features import KeptFeatures
 from munkey_core.foreign import is_name, is_plain, parse_json, read_limited, shown
+from munkey_core.ledger import LEDGER, Ledger
 from munkey_core.limits import at_most, limits
 from munkey_core.model import ExemplarTransformer
 from munkey_core.picture_places import PictureSource
 from munkey_core.pictures import Pictures, SourcePictures, no_pictures
-from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
+from munkey_core.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
 from munkey_core.tensor_files import read_tensors as read_tensors
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import (
@@ -59,10 +61,12 @@ from munkey_core.types import (
     Progress,
     Record,
 )
+from munkey_core.versions import MANIFEST as MANIFEST
+from munkey_core.versions import finish, manifest_digest, unfinished
 from munkey_core.writing import pack_tokens, round_tokens, unpack_tokens
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+SEAL = "seal.json"
 MODEL = "model.safetensors"
 ENCODER = "encoder.safetensors"
 BANK = "bank.safetensors"
@@ -104,6 +108,7 @@ _MAX_SIDE = 4096  # pixels of a bundle's images
 _MAX_IMAGE_TOKENS = 65_536
 _MAX_SCORES = 64
 _UNIT_TOLERANCE = 1e-3
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -262,7 +267,8 @@ class Bundle:
     scores: per private image in bank order, each (N,) float32, e.g. "memorisation".
     projections: by space; empty if nobody has fitted any.
     thumbnails: the images, if the bundle carries them. elsewhere: if it doesn't, those that lie
-    on this machine, if any.
+    on this machine, if any. digest: of the manifest; another one in another mode. version: of the
+    manifest, whatever the mode.
     """
 
     manifest: Manifest
@@ -281,6 +287,40 @@ class Bundle:
     elsewhere: SourcePictures | None = None
     exact: ExactMode | None = None
     experiments: Experiments | None = None
+    version: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the bundle on disk is another version by now than the one in memory."""
+        return self.folder is not None and manifest_digest(self.folder) != self.version
+
+    def require_same(self, *names: str) -> None:
+        """Raises BundleChangedError if some files of the bundle on disk are others by now than
+        when it was opened, or it is gone."""
+        if not self.changed or self.folder is None:
+            return
+        try:
+            files = read_manifest(self.folder)[0].files
+        except BundleError:
+            files = {}
+        if any(files.get(name) != self.manifest.files.get(name) for name in names):
+            raise BundleChangedError(self.folder.resolve().name)
+
+    def require_rows(self) -> None:
+        """Raises BundleChangedError if the bundle on disk has other rows by now: what is worked
+        out from those in memory must not be kept any more."""
+        self.require_same(BANK, EXACT)
+
+    def settle(self, path: Path) -> None:
+        """A file was written to the cache, of what was made of the rows in memory: it goes again,
+        with a BundleChangedError, if rows have been erased from the bundle on disk meanwhile."""
+        try:
+            self.require_rows()
+        except BundleChangedError:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others' results may lie in it
+                path.parent.rmdir()
+            raise
 
     @property
     def mode(self) -> str:
@@ -397,8 +437,11 @@ class Bundle:
 
         Raises BundleError without pictures.
         """
-        if self.kept_features is not None:
-            yield from self.kept_features.prepare(self.encode)
+        kept = self.kept_features
+        if kept is not None:
+            yield from kept.prepare(self.encode)
+            for path in sorted(kept.folder.glob("*")):
+                self.settle(path)
 
     def records_of(self, split: str) -> tuple[Record, ...]:
         """Records of one split ("private", "test", "anchor", "calibration"), in bundle order."""
@@ -418,61 +461,93 @@ def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None =
     partial = folder.with_name(folder.name + ".writing")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(_contiguous(bundle.model.state_dict()), partial / MODEL)
-    save_file(_contiguous(_own_state(bundle.encoder)), partial / ENCODER)
-    ids = "\n".join(bundle.bank.ids).encode()
-    save_file(
-        {
-            "ids": torch.tensor(list(ids), dtype=torch.uint8),
-            "keys": bundle.bank.keys.contiguous(),
-            "tokens": bundle.bank.tokens.half().contiguous(),
-        },
-        partial / BANK,
-    )
-    save_file({"test_keys": bundle.test_keys.contiguous()}, partial / QUERIES)
-    save_file(_contiguous(dict(bundle.scores)), partial / SCORES)
-    if bundle.projections:
-        write_projections(partial / PROJECTIONS, bundle.projections)
-    if bundle.exact is not None and bundle.mode == JOINT_MODE:  # else it is the model and the bank
-        write_exact(partial / EXACT, bundle.exact, bundle.bank)
-    write_records(partial, bundle.records)
-    if bundle.thumbnails is not None:
-        bundle.thumbnails.write(partial)
-    for name, text in (extra or {}).items():
-        (partial / name).write_text(text, encoding="utf-8")
-    for path in partial.iterdir():
-        path.chmod(0o644)  # safetensors writes files that only their owner can read
+    for name, data in pack_bundle(bundle, extra):
+        write_file(partial / name, data)
     seal(partial, bundle.manifest)
     partial.rename(folder)
 
 
+def pack_bundle(
+    bundle: Bundle, extra: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the files of a bundle, all but the manifest and what other models said."""
+    yield MODEL, save(_contiguous(bundle.model.state_dict()))
+    yield ENCODER, save(_contiguous(_own_state(bundle.encoder)))
+    ids = "\n".join(bundle.bank.ids).encode()
+    bank = {
+        "ids": torch.tensor(list(ids), dtype=torch.uint8),
+        "keys": bundle.bank.keys.contiguous(),
+        "tokens": bundle.bank.tokens.half().contiguous(),
+    }
+    yield BANK, save(bank)
+    yield QUERIES, save({"test_keys": bundle.test_keys.contiguous()})
+    yield SCORES, save(_contiguous(dict(bundle.scores)))
+    if bundle.projections:
+        yield PROJECTIONS, save(_projection_tensors(bundle.projections))
+    if bundle.exact is not None and bundle.mode == JOINT_MODE:  # else it is the model and the bank
+        yield EXACT, save(_exact_tensors(bundle.exact, bundle.bank))
+    yield pack_records(bundle.records)
+    if bundle.thumbnails is not None:
+        yield THUMBNAILS, bundle.thumbnails.pack()
+    for name, text in (extra or {}).items():
+        yield name, text.encode("utf-8")
+
+
 def seal(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json with the checksums of the files that are there now."""
+    """Write manifest.json with the checksums of the files that are there now, and the seal.
+
+    A bundle that has a ledger gets an entry in it: its digest is another one from here on.
+    """
     known = {*_REQUIRED, *_OPTIONAL, PARQUET, CSV}
     paths = [p for p in sorted(folder.iterdir()) if p.name in known]
     paths += sorted(folder.glob(f"{ORACLES}/*.safetensors"))
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+    data = with_files(manifest, files).to_json().encode()
+    before, after = manifest_digest(folder), hashlib.sha256(data).hexdigest()
+    _replace(folder / MANIFEST, data)
+    book = Ledger.read(folder)
+    if len(book) and before != after:
+        _replace(folder / LEDGER, book.with_change(before, after).to_bytes())
+    book_digest = sha256(folder / LEDGER) if len(book) else ""
+    _replace(folder / SEAL, seal_text(after, book_digest).encode())
+
+
+def with_files(manifest: Manifest, files: dict[str, str]) -> Manifest:
+    """The manifest with other files' checksums."""
     values = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
-    text = Manifest(**{**values, "files": files}).to_json()
-    partial = folder / (MANIFEST + ".writing")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    return Manifest(**{**values, "files": files})
+
+
+def seal_text(manifest: str, ledger: str) -> str:
+    """What seal.json says: nothing else in a bundle guards the manifest's own text and the ledger.
+    manifest, ledger: their SHA-256 (hex); an empty one for no ledger."""
+    return json.dumps({MANIFEST: manifest, LEDGER: ledger}, indent=1) + "\n"
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".writing")
+    partial.write_bytes(data)
+    partial.replace(path)
 
 
 def write_projections(path: Path, projections: Mapping[str, FittedMap]) -> None:
     """Write a file of maps by space. It appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may fit the same: each writes a file of its own, and the last one stays.
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    save_file(_projection_tensors(projections), partial)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
+    partial.replace(path)
+
+
+def _projection_tensors(projections: Mapping[str, FittedMap]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for space, fitted in projections.items():
         tensors[space] = torch.from_numpy(np.array(fitted.positions))
         tensors[f"{space}_seed"] = torch.tensor(fitted.seed)
         digest = bytearray(bytes.fromhex(fitted.digest))
         tensors[f"{space}_digest"] = torch.frombuffer(digest, dtype=torch.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may fit the same: each writes a file of its own, and the last one stays.
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    save_file(tensors, partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    return tensors
 
 
 def write_exact(path: Path, exact: ExactMode, bank: MemoryBank) -> None:
@@ -482,6 +557,14 @@ def write_exact(path: Path, exact: ExactMode, bank: MemoryBank) -> None:
     θ in half precision, tokens in 4 bits and a scale a row: both are rounded so before the first
     row is written, so nothing is lost here. Raises BundleError for tokens or weights that are not.
     """
+    tensors = _exact_tensors(exact, bank)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
+    save_file(tensors, partial)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
+    partial.replace(path)
+
+
+def _exact_tensors(exact: ExactMode, bank: MemoryBank) -> dict[str, Tensor]:
     packed, scales = pack_tokens(exact.tokens)
     state = {f"model.{name}": value.half() for name, value in exact.model.state_dict().items()}
     lost = not torch.equal(unpack_tokens(packed, scales, exact.tokens.shape[1]), exact.tokens)
@@ -498,10 +581,7 @@ def write_exact(path: Path, exact: ExactMode, bank: MemoryBank) -> None:
         "digests": row_digests(own),
         **{f"scores.{name}": exact.scores[name].half() for name in _EXACT_SCORES},
     }
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    save_file(_contiguous(tensors), partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    return _contiguous(tensors)
 
 
 def row_digests(bank: MemoryBank) -> Tensor:
@@ -549,13 +629,22 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle. Raises BundleError naming the file and what was wanted."""
-    manifest, digest = read_manifest(folder)
-    try:
-        _check_files(folder, manifest)
-        return _read_checked(folder, manifest, digest)
-    except (BundleError, BadInputError) as error:
-        raise BundleError(f"bundle {folder.name}: {error}") from error
+    """Read and check a bundle. Raises BundleError naming the file and what was wanted.
+
+    One whole version is read: if another takes its place meanwhile, that one is read instead.
+    """
+    for _ in range(_ATTEMPTS):
+        manifest, digest = read_manifest(folder)
+        try:
+            _check_files(folder, manifest)
+            bundle = _read_checked(folder, manifest, digest)
+        except (BundleError, BadInputError, OSError) as error:
+            if manifest_digest(folder) == digest:
+                raise BundleError(f"bundle {folder.name}: {error}") from error
+            continue
+        if manifest_digest(folder) == digest:
+            return bundle
+    raise BundleError(f"bundle {folder.name}: it is being changed all the time; try again later")
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
@@ -654,6 +743,7 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
         experiments=_read_experiments(folder, manifest),
         card=_read_card(folder) if CARD in manifest.files else "",
         digest=digest,
+        version=digest,
         folder=folder,
         projections=(
             read_projections(folder / PROJECTIONS, len(ids))
@@ -922,16 +1012,29 @@ def find_bundles() -> list[Path]:
 def find_bundle(name: str) -> Path:
     """The folder of a bundle, by name or path. Raises BundleError listing what there is."""
     with contextlib.suppress(OSError, ValueError):  # a name that can't be a path is no path
-        if Path(name, MANIFEST).is_file():
+        if Path(name, MANIFEST).is_file() or _brought_back(Path(name)):
             return Path(name)
     for path in find_bundles():
         if path.name == name:
             return path
+    with contextlib.suppress(OSError, ValueError):
+        for folder in bundle_folders():
+            if "/" not in name and _brought_back(folder / name):
+                return folder / name
     names = ", ".join(path.name for path in find_bundles()) or "none found"
     raise BundleError(
         f"no bundle {name!r}: give the name of one of these ({names}) or the path of a folder "
         f"with a {MANIFEST}"
     )
+
+
+def _brought_back(folder: Path) -> bool:
+    """Whether a bundle is there after all: where two folders can't change places in one step, a
+    run that was killed between two may have left neither."""
+    if folder.exists() or not unfinished(folder):
+        return False
+    finish(folder)
+    return (folder / MANIFEST).is_file()
 
 
 def bundle_info(folder: Path) -> BundleInfo:

@@ -20,6 +20,8 @@ HOW = (
     "as they are: this is not exact unlearning."
 )
 
+BEFORE = "before_erasure"  # the part of metrics.json that was measured before rows were erased
+
 
 def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
     """The card's text; with `metrics` (metrics.json) the measured figures go in."""
@@ -100,7 +102,8 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "- θ also learned from the labels of the public anchors, here and in every model that is "
         "retrained for comparison.",
         *(_exact(manifest.exact, counts, metrics) if manifest.exact else []),
-        *(["", *figures(metrics)] if metrics else []),
+        *(["", *figures(metrics)] if metrics and _measured(metrics) else []),
+        *(["", *figures_before(metrics[BEFORE])] if metrics and BEFORE in metrics else []),
         *(
             ["", "## Recipes tried", "", *recipe_figures(bundle.experiments)]
             if bundle.experiments
@@ -220,6 +223,29 @@ def figures(metrics: dict[str, Any]) -> list[str]:
             "",
             *tuning_figures(metrics["tuning"]),
         ]
+    return lines
+
+
+def _measured(metrics: dict[str, Any]) -> bool:
+    """Whether metrics.json says anything of the bundle as it is."""
+    return bool(set(metrics) - {BEFORE, "exact"})
+
+
+def figures_before(before: dict[str, Any]) -> list[str]:
+    """Lines of Markdown with what was measured before rows were erased (`metrics[BEFORE]`)."""
+    lines = [
+        "## Measured before an erasure",
+        "",
+        f"Images were erased from this bundle for good on {before['until']} and perhaps later; its "
+        "ledger says how many. The figures below are of the version that was there before "
+        f"(digest {before['digest'][:12]}), on the forget sets of that version. Nothing of this "
+        "version is claimed by them.",
+        "",
+        HOW,
+    ]
+    for mode, reports in before["reports"].items():
+        for name, report in reports.items():
+            lines += ["", f"### Before: forget set {name}, {mode} mode", "", *set_figures(report)]
     return lines
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from munkey_core import __version__
-from munkey_core.commands import exact, images, results, train
+from munkey_core.commands import erase, exact, images, results, train
 from munkey_core.commands.base import (
     IDS_HELP,
     MODE_HELP,
@@ -148,6 +148,7 @@ def make_parser() -> argparse.ArgumentParser:
     bundle_argument(forget)
     forget.add_argument("ids", metavar="IDS", help=IDS_HELP)
 
+    erase.add(commands)
     train.add(commands)
 
     audit = command(
@@ -635,6 +636,7 @@ def _project(arguments: argparse.Namespace) -> int:
         one = known or watch(maps.fit(space, seed))
         if not isinstance(one, FittedMap):
             raise MunkeyError("the map could not be fitted")
+        bundle.settle(maps.path(space, seed))
         fitted[space] = one
         found[space] = {
             "seed": one.seed,

@@ -31,6 +31,13 @@ class BundleError(MunkeyError):
     """A bundle is missing, damaged, of another format version, or not what its manifest says."""
 
 
+class BundleChangedError(BundleError):
+    """The bundle on disk is another version than the one in memory: rows may have been erased."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"bundle {name} has changed on disk since it was opened: reload it")
+
+
 class StaleGenerationError(MunkeyError):
     """A result belongs to an older state of the memory bank than the one it is used with."""
 

@@ -33,12 +33,13 @@ from munkey_core.calibration import choose_ensemble
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
 from munkey_core.encoder import Encoded, FrozenEncoder, concatenate
-from munkey_core.errors import BundleError, TrainingError
+from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.training import JointTraining, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
+from munkey_core.versions import rewriting
 from munkey_core.writing import write_rows
 
 SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode reads
@@ -185,24 +186,32 @@ def save_exact(folder: Path, mode: ExactMode, table: dict[str, Any]) -> None:
 
     Raises BundleError for a bundle whose only mode is exact: its model and bank are the mode.
     """
-    bundle = read_bundle(folder)
-    if bundle.mode != JOINT_MODE:
-        raise BundleError(f"bundle {folder.name} has no joint mode to put an exact one beside")
-    card = write_card(with_table(bundle, table), bundle.metrics)  # before a sealed file changes
-    write_exact(folder / EXACT, mode, bundle.bank)
-    (folder / CARD).write_text(card, encoding="utf-8")
-    seal(folder, with_table(bundle, table).manifest)
+    with rewriting(folder) as draft:
+        bundle = read_bundle(draft)
+        if bundle.mode != JOINT_MODE:
+            raise BundleError(f"bundle {folder.name} has no joint mode to put an exact one beside")
+        if len(mode.tokens) != len(bundle.bank):
+            raise BundleChangedError(folder.name)
+        (draft / EXACT).unlink(missing_ok=True)
+        write_exact(draft / EXACT, mode, bundle.bank)
+        card = write_card(with_table(bundle, table), bundle.metrics)
+        (draft / CARD).write_text(card, encoding="utf-8")
+        seal(draft, with_table(bundle, table).manifest)
 
 
 def save_verified(folder: Path, checks: Iterable[ExactCheck]) -> None:
     """Note in the bundle in this folder what was found, by forget set, with a new card."""
-    bundle = read_bundle(folder)
-    found = {check.forget: check.counts() for check in checks}
-    table = {**bundle.manifest.exact}
-    table["verified"] = {**table.get("verified", {}), **found}
-    bundle = with_table(bundle, table)
-    (folder / CARD).write_text(write_card(bundle, bundle.metrics), encoding="utf-8")
-    seal(folder, bundle.manifest)
+    found = {check.forget: check for check in checks}
+    with rewriting(folder) as draft:
+        bundle = read_bundle(draft)
+        if any(check.n_forget + check.rows != len(bundle.bank) for check in found.values()):
+            raise BundleChangedError(folder.name)
+        counts = {name: check.counts() for name, check in found.items()}
+        table = {**bundle.manifest.exact}
+        table["verified"] = {**table.get("verified", {}), **counts}
+        bundle = with_table(bundle, table)
+        (draft / CARD).write_text(write_card(bundle, bundle.metrics), encoding="utf-8")
+        seal(draft, bundle.manifest)
 
 
 def with_table(bundle: Bundle, table: dict[str, Any]) -> Bundle:

@@ -61,6 +61,7 @@ from munkey_core.types import (
     StateFigures,
     Trial,
 )
+from munkey_core.versions import rewriting
 
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"
@@ -233,6 +234,7 @@ class Frontier:
         if known is None:
             known = yield from self._train(config, recipe.model, path)
             _write(path, known)
+            self.bundle.settle(path)
         yield known
 
     def _train(
@@ -394,16 +396,17 @@ def save_experiments(folder: Path, experiments: Experiments, source: str, recipe
     source: `source_digest` of the bundle that they were made on. recipes: the text of the file of
     variants. Raises BadInputError if the bundle's model or images are others since.
     """
-    bundle = read_bundle(folder)
-    if source_digest(bundle) != source:
-        raise BadInputError(
-            f"bundle {folder.name} has changed since the experiments began; run them again"
-        )
-    card = write_card(replace(bundle, experiments=experiments), bundle.metrics)
-    (folder / EXPERIMENTS).write_text(experiments_text(experiments), encoding="utf-8")
-    (folder / RECIPES_TRIED).write_text(recipes, encoding="utf-8")
-    (folder / CARD).write_text(card, encoding="utf-8")
-    seal(folder, bundle.manifest)
+    with rewriting(folder) as draft:
+        bundle = read_bundle(draft)
+        if source_digest(bundle) != source:
+            raise BadInputError(
+                f"bundle {folder.name} has changed since the experiments began; run them again"
+            )
+        card = write_card(replace(bundle, experiments=experiments), bundle.metrics)
+        (draft / EXPERIMENTS).write_text(experiments_text(experiments), encoding="utf-8")
+        (draft / RECIPES_TRIED).write_text(recipes, encoding="utf-8")
+        (draft / CARD).write_text(card, encoding="utf-8")
+        seal(draft, bundle.manifest)
 
 
 def _changed(

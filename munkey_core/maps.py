@@ -43,6 +43,7 @@ from munkey_core.types import (
     Projection,
     check_generation,
 )
+from munkey_core.versions import rewriting
 
 
 class BankMaps:
@@ -152,6 +153,7 @@ class Maps:
         for step in self._known.fit(space):
             if isinstance(step, Progress):
                 yield step
+        self._bundle.settle(self._known.path(space))
         yield self.projection(space)
 
     def place(self, prediction: Prediction, ids: Sequence[str], on: Projection) -> Placement:
@@ -233,12 +235,15 @@ def save_projections(folder: Path, fitted: dict[str, FittedMap]) -> None:
 
     Raises ProjectionError if the bundle's memory is not the one that they were fitted on.
     """
-    bundle = read_bundle(folder)
-    for space, one in fitted.items():
-        if one.digest != fit_digest(bundle.bank, space, one.seed):
-            raise ProjectionError(f"bundle {folder.name} has changed since its {space} were fitted")
-    write_projections(folder / PROJECTIONS, {**bundle.projections, **fitted})
-    seal(folder, bundle.manifest)
+    with rewriting(folder) as draft:
+        bundle = read_bundle(draft)
+        for space, one in fitted.items():
+            if one.digest != fit_digest(bundle.bank, space, one.seed):
+                raise ProjectionError(
+                    f"bundle {folder.name} has changed since its {space} were fitted"
+                )
+        write_projections(draft / PROJECTIONS, {**bundle.projections, **fitted})
+        seal(draft, bundle.manifest)
 
 
 def _read_only(positions: FloatArray) -> FloatArray:

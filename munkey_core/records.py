@@ -7,6 +7,7 @@ pyarrow writes the same table as `records.csv`, and either is read.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -34,18 +35,26 @@ _BATCH = 4096
 
 def write_records(folder: Path, records: Sequence[Record]) -> str:
     """Write the table into `folder` and return its file name."""
+    name, data = pack_records(records)
+    (folder / name).write_bytes(data)
+    return name
+
+
+def pack_records(records: Sequence[Record]) -> tuple[str, bytes]:
+    """The table's file name and bytes."""
     columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS}
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        with (folder / CSV).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(zip(*columns.values(), strict=True))
-        return CSV
-    pq.write_table(pa.table(columns), folder / PARQUET)
-    return PARQUET
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(_COLUMNS)
+        writer.writerows(zip(*columns.values(), strict=True))
+        return CSV, text.getvalue().encode("utf-8")
+    table = io.BytesIO()
+    pq.write_table(pa.table(columns), table)
+    return PARQUET, table.getvalue()
 
 
 def read_records(path: Path) -> tuple[Record, ...]:

@@ -25,6 +25,7 @@ from munkey_core.types import (
     OracleDistance,
     PrivacyReport,
 )
+from munkey_core.versions import rewriting
 
 
 def report_from_dict(values: dict[str, Any]) -> AuditReport:
@@ -101,6 +102,7 @@ def keep_report(bundle: Bundle, report: AuditReport) -> None:
     partial = path.with_suffix(".writing")
     partial.write_text(json.dumps(report.to_dict()), encoding="utf-8")
     partial.replace(path)
+    bundle.settle(path)
 
 
 def save_reports(
@@ -117,28 +119,33 @@ def save_reports(
 
     Raises BadInputError if the bundle has changed since the reports were made.
     """
-    whole = read_bundle(folder)
-    bundle = whole.in_mode(mode or whole.mode)
-    stored = dict((bundle.metrics or {}).get("reports") or {})
-    attacks = attacks or {}
-    digests = {*(one.digest for one in reports), *(one.digest for one in attacks.values())}
-    if digests - {bundle.digest}:
-        raise BadInputError(f"bundle {folder.name} has changed since the audit began; run it again")
-    # Saving changes the bundle's digest, so a report can't carry it.
-    stored |= {report.forget: {**report.to_dict(), "digest": ""} for report in reports}
-    metrics = {**(bundle.metrics or {}), "reports": stored}
-    if attacks:
-        found = {name: {**one.to_dict(charts=False), "digest": ""} for name, one in attacks.items()}
-        metrics["attacks"] = {**metrics.get("attacks", {}), **found}
-    if tuning:
-        metrics["tuning"] = dict(tuning)
-    if bundle is not whole:
-        metrics = {**(whole.metrics or {}), bundle.mode: metrics}
-    metrics = json.loads(json.dumps(metrics))  # as whoever reads them will find them
-    card = write_card(whole, metrics)  # before a file of the sealed bundle changes
-    (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(card, encoding="utf-8")
-    seal(folder, whole.manifest)
+    with rewriting(folder) as draft:
+        whole = read_bundle(draft)
+        bundle = whole.in_mode(mode or whole.mode)
+        stored = dict((bundle.metrics or {}).get("reports") or {})
+        attacks = attacks or {}
+        digests = {*(one.digest for one in reports), *(one.digest for one in attacks.values())}
+        if digests - {bundle.digest}:
+            raise BadInputError(
+                f"bundle {folder.name} has changed since the audit began; run it again"
+            )
+        # Saving changes the bundle's digest, so a report can't carry it.
+        stored |= {report.forget: {**report.to_dict(), "digest": ""} for report in reports}
+        metrics = {**(bundle.metrics or {}), "reports": stored}
+        if attacks:
+            found = {
+                name: {**one.to_dict(charts=False), "digest": ""} for name, one in attacks.items()
+            }
+            metrics["attacks"] = {**metrics.get("attacks", {}), **found}
+        if tuning:
+            metrics["tuning"] = dict(tuning)
+        if bundle is not whole:
+            metrics = {**(whole.metrics or {}), bundle.mode: metrics}
+        metrics = json.loads(json.dumps(metrics))  # as whoever reads them will find them
+        card = write_card(whole, metrics)  # before a file of the sealed bundle changes
+        (draft / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        (draft / CARD).write_text(card, encoding="utf-8")
+        seal(draft, whole.manifest)
 
 
 def report_lines(report: AuditReport) -> list[str]:

@@ -159,6 +159,7 @@ class Runs:
         if stored is None:
             stored = yield from last_of(compute(), Outputs)
             _write_tensors(path, _to_tensors(stored))
+            self.bundle.settle(path)
         yield stored
 
     def trained(self, run: Run) -> Iterator[Progress | TrainedModel]:
@@ -222,6 +223,7 @@ class Runs:
             tensors |= {_MODEL + name: value for name, value in model.items()}
             tensors["tokens"] = trained.bank.tokens.half()
         _write_tensors(self.path(run), tensors)
+        self.bundle.settle(self.path(run))
 
     def _read_model(self, run: Run) -> TrainedModel:
         stored = load_file(self.path(run))
@@ -283,7 +285,8 @@ def _read_outputs(path: Path) -> Outputs | None:
     try:
         with safe_open(path, framework="pt") as file:  # a model's weights may lie beside them
             names = [name for name in file.keys() if name in _OUTPUT_TENSORS]  # noqa: SIM118
-            stored = {name: file.get_tensor(name) for name in names}
+            # Copies: an erasure overwrites such files, and who has mapped them would read zeros.
+            stored = {name: file.get_tensor(name).clone() for name in names}
         image = [
             Verdicts(stored[f"image_{part}_truth"].numpy(), stored[f"image_{part}_correct"].numpy())
             if f"image_{part}_truth" in stored

@@ -70,7 +70,7 @@ class Shipped:
     def references(self, family: Family) -> References | None:
         """The reference models of a family; None if the bundle carries none."""
         path = self._files.get(REFERENCES)
-        tensors = read_tensors(path, f"{family}.") if path else {}
+        tensors = self._tensors(path, f"{family}.") if path else {}
         if not tensors:
             return None
         count = tensors.get(f"{family}.k")
@@ -99,11 +99,23 @@ class Shipped:
             if path.stem in (ORIGINALS, REFERENCES):
                 found[path.stem] = path
                 continue
-            digest = read_tensors(path, _DIGEST).get(_DIGEST)
+            digest = self._tensors(path, _DIGEST).get(_DIGEST)
             if digest is None or digest.dtype != torch.uint8 or digest.shape != (32,):
                 raise BundleError(f"{name}: {_DIGEST} must be 32 bytes")
             found[bytes(digest.numpy()).hex()] = path
         return found
+
+    def _tensors(self, path: Path, prefix: str) -> dict[str, Tensor]:
+        """`read_tensors` of a file that is still this bundle's. Raises BundleChangedError if
+        another version of the bundle has taken its place."""
+        name = f"{ORACLES}/{path.name}"
+        try:
+            tensors = read_tensors(path, prefix)
+        except BundleError:
+            self._bundle.require_same(name)
+            raise
+        self._bundle.require_same(name)
+        return tensors
 
     def _read(self, path: Path, prefix: str) -> Outputs | None:
         key = (path, prefix)
@@ -111,7 +123,7 @@ class Shipped:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        tensors = read_tensors(path, prefix)
+        tensors = self._tensors(path, prefix)
         if not tensors:
             return None
         outputs = unpack(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from munkey_core.bundle import EXACT_MODE, ORACLES, read_bundle, seal
+from munkey_core.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
 from munkey_core.canonical import MAIN_SET, canonical_sets
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
@@ -15,6 +15,7 @@ from munkey_core.runs import Runs, last_of, staged
 from munkey_core.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 from munkey_core.training import resolve_device
 from munkey_core.types import Progress
+from munkey_core.versions import rewriting
 
 
 def ship_oracles(
@@ -67,16 +68,18 @@ def ship_oracles(
     for run in (reference_run(f, k) for f in families[::-1] for k in range(references)):
         steps = staged(f"reference {run.family}.{run.reference}", runs.outputs(run))
         yield from last_of(steps, Outputs)
-    write_answers(bundle, folder / ORACLES / f"{ORIGINALS}.safetensors", originals)
-    for set_name, ids in sets.items():
-        path = folder / ORACLES / f"{set_name}.safetensors"
-        write_answers(bundle, path, answers[set_name], ids)
-    if references:
-        evidence = Evidence(runs)
-        found = {family: evidence.references(family, references) for family in families}
-        write_references(
-            folder / ORACLES / f"{REFERENCES}.safetensors",
-            {family: models for family, models in found.items() if models is not None},
-        )
-    seal(folder, bundle.manifest)
+    with rewriting(folder) as draft:
+        bundle.require_rows()
+        write_answers(bundle, draft / ORACLES / f"{ORIGINALS}.safetensors", originals)
+        for set_name, ids in sets.items():
+            path = draft / ORACLES / f"{set_name}.safetensors"
+            write_answers(bundle, path, answers[set_name], ids)
+        if references:
+            evidence = Evidence(runs)
+            found = {family: evidence.references(family, references) for family in families}
+            write_references(
+                draft / ORACLES / f"{REFERENCES}.safetensors",
+                {family: models for family, models in found.items() if models is not None},
+            )
+        seal(draft, read_manifest(draft)[0])
     yield tuple(sets)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import torch
 from munkey_core import effects, jobs
 from munkey_core import limits as limits  # the app's way to them
 from munkey_core import own_data as own_data
+from munkey_core import plain_words as plain_words
 from munkey_core.bank import BankView
 from munkey_core.bundle import (
     SPACES,
@@ -39,16 +41,21 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
-from munkey_core.errors import BadInputError, UnknownIdError
+from munkey_core.erasure import erase, make_plan
+from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
 from munkey_core.foreign import safe_cell as safe_cell  # for the app's tables
+from munkey_core.forget_sets import parse_id_csv
+from munkey_core.ledger import Ledger, read_receipt, receipt_text
 from munkey_core.maps import Maps
 from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall
+from munkey_core.receipts import check_receipt, read_public_key
 from munkey_core.reports import best_measured, check_reports, find_report
+from munkey_core.request_report import file_names, request_report
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import Runs
 from munkey_core.traces import trace
@@ -60,18 +67,23 @@ from munkey_core.types import (
     BundleInfo,
     Change,
     Deletion,
+    ErasurePlan,
     Experiments,
     Exposure,
     FloatArray,
     ImageArray,
     JobStatus,
+    LedgerEntry,
     NearDuplicate,
     PictureStatus,
     Prediction,
     PrivacyReport,
     Progress,
     Recalled,
+    Receipt,
+    ReceiptCheck,
     Record,
+    RequestEvidence,
     SideEffects,
     check_generation,
 )
@@ -85,9 +97,11 @@ _ORDERS = ("memorised", "exposed", "influential", "id", "random")
 class SharedModel:
     """What all sessions of one bundle share, read-only once loaded."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, whole: Bundle | None = None) -> None:
+        """whole: the bundle in its own mode, if `bundle` is in another."""
         check_reports(bundle)
         self.bundle = bundle
+        self.whole = whole or bundle
         self.predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
         self.private = bundle.records_of(PRIVATE)
         self.test = bundle.records_of(TEST)
@@ -210,7 +224,7 @@ class Studio:
         """
         shared = self._shared
         if mode != shared.bundle.mode:
-            shared = SharedModel(shared.bundle.in_mode(mode))
+            shared = SharedModel(shared.bundle.in_mode(mode), shared.whole)
         return Studio(shared)
 
     # -- facts -------------------------------------------------------------------------------
@@ -610,6 +624,98 @@ class Studio:
                     f"{id_!r} is a {self.record(id_).split} image: it was never in the memory, "
                     "so there is no key to delete"
                 )
+
+    # -- erasing -----------------------------------------------------------------------------
+
+    @property
+    def stale(self) -> bool:
+        """Whether the bundle on disk is another version by now than this session's. The session
+        goes on with the version it has; `Studio.open` reads the new one."""
+        return self._shared.bundle.changed
+
+    def named_ids(self, spec: str) -> tuple[str, ...]:
+        """Ids that a request names, in the command line's syntax, whether this bundle knows them or
+        not. Raises BadInputError if the request can't be read or names nothing."""
+        return forget_set(spec, self._shared.bundle)
+
+    @staticmethod
+    def ids_in_csv(data: bytes, name: str) -> tuple[str, ...]:
+        """Ids of an uploaded CSV file, each once: its column `id`, or its first. name: what to call
+        it. Raises BadInputError."""
+        return tuple(dict.fromkeys(parse_id_csv(data, name)))
+
+    def plan_erasure(self, ids: Iterable[str]) -> ErasurePlan:
+        """What `erase` would do; writes nothing. ids: any texts; those that can't be erased are in
+        the plan, with its `problem`. What this session has forgotten counts as there.
+
+        Raises BundleError for a bundle that is not on disk or a ledger that can't be read.
+        """
+        plan = make_plan(self._shared.whole, ids, Ledger.read(self._folder))
+        erased = set(plan.ids)
+        order = {id_: i for i, id_ in enumerate(plan.ids)}
+        pairs = [p for p in self._shared.near_duplicates(plan.ids) if p.other not in erased]
+        pairs.sort(key=lambda pair: (order[pair.id], -pair.similarity))
+        return replace(plan, near_duplicates=tuple(pairs))
+
+    def erase(
+        self, ids: Iterable[str], *, out: Path | None = None, key: Path | None = None
+    ) -> Iterator[Progress | Receipt]:
+        """Yield progress, then the receipt: the images are gone from the bundle on disk, for good
+        and for everybody. All of them or none; ids that are erased already are passed over.
+
+        out: a new folder for the version without them; the bundle is then left as it is. key: file
+        of a private Ed25519 key in PEM that signs the receipt. This session keeps the version it
+        has (it is `stale`). Go through it to the end: it holds a lock.
+
+        Raises what `erasure.erase` raises; BundleChangedError if this session is stale already,
+        ReadOnlyError in a demonstration.
+        """
+        limits.refuse_in_demo("erasing images")
+        return erase(self._folder, tuple(ids), out, key, self._shared.bundle.version)
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """All that was erased from the bundle on disk, oldest first. Raises BundleError."""
+        return Ledger.read(self._folder).entries
+
+    def receipt_numbers(self, ids: Iterable[str]) -> dict[str, int]:
+        """Of ids that were erased from the bundle on disk, the number of the receipt that says so.
+        Raises BundleError."""
+        return Ledger.read(self._folder).numbers(ids)
+
+    def check_receipt(self, receipt: Receipt, public_key: Path | None = None) -> ReceiptCheck:
+        """Hold a receipt against the bundle on disk. public_key: PEM file of the signer that is
+        expected. Raises BadInputError for a file that is no key."""
+        wanted = "" if public_key is None else read_public_key(public_key)
+        return check_receipt(self._folder, receipt, wanted)
+
+    @staticmethod
+    def read_receipt(data: bytes | str) -> Receipt:
+        """A receipt from its file. Raises BadInputError for anything else, or one that was
+        changed."""
+        return read_receipt(data)
+
+    @staticmethod
+    def receipt_text(receipt: Receipt) -> str:
+        """A receipt as the text of its file, JSON."""
+        return receipt_text(receipt)
+
+    @staticmethod
+    def request_report(receipt: Receipt, evidence: RequestEvidence | None = None) -> str:
+        """The report of a request as an HTML document that needs nothing else. evidence: what was
+        known before the erasure."""
+        return request_report(receipt, evidence)
+
+    @staticmethod
+    def receipt_file_names(receipt: Receipt) -> tuple[str, str]:
+        """What to call the files of a receipt and of its report."""
+        return file_names(receipt)
+
+    @property
+    def _folder(self) -> Path:
+        folder = self._shared.bundle.folder
+        if folder is None:
+            raise BundleError("this bundle is only in memory: there is nothing to erase on disk")
+        return folder
 
     # -- finding -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
@@ -123,6 +123,10 @@ class Thumbnails:
         return cls(ids, shape, transform, blob, offsets, counts)
 
     def write(self, folder: Path) -> None:
+        (folder / THUMBNAILS).write_bytes(self.pack())
+
+    def pack(self) -> bytes:
+        """The file's bytes."""
         tensors: dict[str, npt.NDArray[Any]] = {
             "blob": self._blob,
             "offsets": self._offsets,
@@ -131,7 +135,7 @@ class Thumbnails:
             "transform": np.frombuffer(self._transform.encode("ascii"), np.uint8),
         }
         copies = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
-        save_file(copies, folder / THUMBNAILS)
+        return save(copies)
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._positions

@@ -89,6 +89,7 @@ def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
     path = runs_folder(bundle) / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(merged), encoding="utf-8")
+    bundle.settle(path)
 
 
 def tuned_settings(bundle: Bundle) -> dict[str, dict[str, Any]]:

@@ -990,3 +990,192 @@ class PathwayReport:
     n_forget: int
     generation: int
     seconds: float
+
+
+# -- erasing --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Purged:
+    """One place from which an erasure removed something. place: a file of the bundle, "cache" or
+    "old version". what: what it held, in words. count: how many of it."""
+
+    place: str
+    what: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """Something that an erasure doesn't reach and that could hold a trace. where: a file of the
+    bundle, or a place outside it. why: what it holds and why it is left, in a sentence."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ErasurePlan:
+    """What erasing some ids would do; nothing is done yet.
+
+    ids: those that would be erased, in the order asked for, each once. gone: asked for, and erased
+    before, as the ledger says. unknown: asked for, and no image of this bundle. public: asked for,
+    but of another split (id, split): they have no key to erase. near_duplicates: pairs (asked id,
+    other) of near-copies that stay. keys_before, keys_after: entries of the memory. digest: of the
+    version that the plan is about. problem: why it can't be done as asked, empty if it can.
+    """
+
+    bundle: str
+    digest: str
+    modes: tuple[str, ...]
+    ids: tuple[str, ...]
+    gone: tuple[str, ...]
+    unknown: tuple[str, ...]
+    public: tuple[tuple[str, str], ...]
+    owners: dict[str, int]
+    near_duplicates: tuple[NearDuplicate, ...]
+    keys_before: int
+    keys_after: int
+    purged: tuple[Purged, ...]
+    remains: tuple[Remaining, ...]
+    problem: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erasure leaves to whoever asked for it, and in the bundle's ledger.
+
+    number: its place in the ledger, from 1. created: UTC, ISO 8601. count: images erased. salt: 32
+    random bytes (hex), the same for all receipts of a ledger. ids: HMAC-SHA256 (hex) of each id
+    with the salt as key, sorted: who holds the receipt and an id can tell whether that id is meant,
+    nobody can read an id from it except by trying. owner: the same of "owner:NAME" if all images
+    had one owner, else empty. rows: per mode the SHA-256 (hex) of each erased row, sorted
+    (`MemoryBank.row_digest`). digest_before, digest_after: of the bundle (SHA-256 of its manifest).
+    original_kept: whether the erased version was written beside the bundle, which is left as it
+    was. previous: hash of the ledger's entry before this one, empty for the first. signer: public
+    Ed25519 key (hex) of whoever signed, or empty. hash: SHA-256 (hex) of all of that. signature:
+    Ed25519 over the hash's 32 bytes (hex), or empty.
+    """
+
+    number: int
+    created: str
+    tool: str
+    bundle: str
+    modes: tuple[str, ...]
+    count: int
+    salt: str
+    ids: tuple[str, ...]
+    owner: str
+    rows: dict[str, tuple[str, ...]]
+    digest_before: str
+    digest_after: str
+    original_kept: bool
+    purged: tuple[Purged, ...]
+    remains: tuple[Remaining, ...]
+    previous: str
+    signer: str
+    hash: str = ""
+    signature: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of a bundle's ledger. kind: "erased", or "changed" when figures or maps were saved
+    since. what: in words. receipt: of an erasure. hash: SHA-256 (hex) of the entry, which holds
+    `previous`, the hash of the one before it."""
+
+    number: int
+    kind: str
+    created: str
+    what: str
+    digest_before: str
+    digest_after: str
+    previous: str
+    hash: str
+    receipt: Receipt | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ReceiptCheck:
+    """What became of checking a receipt against a bundle.
+
+    chain_whole: every entry of the ledger names the one before it, and none was changed.
+    in_ledger: the receipt is one of them, to the letter. digest_right: the bundle on disk is the
+    version that the ledger's last entry speaks of. rows_present, ids_present: how many of the
+    erased rows and ids are in the bundle. files_damaged: files that are not what the bundle's seal
+    says. signature: "none", "valid", "invalid", or "other" for a valid one of another key than the
+    one asked for. unfinished: an erasure was interrupted, and its old version may still be there.
+    problems: what is wrong, in sentences; none if all is well.
+    """
+
+    number: int
+    count: int
+    digest: str
+    chain_whole: bool
+    in_ledger: bool
+    digest_right: bool
+    rows_present: int
+    ids_present: int
+    files_damaged: int
+    signature: str
+    unfinished: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "ok": self.ok}
+
+
+@dataclass(frozen=True)
+class AnswersEvidence:
+    """What models said of the images of a request. n: images that were asked about. right: by state
+    ("before", "after", "retrained"), how many were taken for what they are. truth: by state, mean
+    probability in [0, 1] of the true class."""
+
+    n: int
+    right: dict[str, int]
+    truth: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RequestEvidence:
+    """What was known about the images of a request just before they were erased; nothing in it
+    tells which images they were.
+
+    title: of the data set. reference: how whoever handles the request names it, or empty. asked,
+    gone: ids in the request, and of them erased before. owners: how many owners the images had, 0
+    where none is known. whole_owner: whether they were all images of one. owners_simulated: whether
+    the owners were made up. near_copies: near-duplicates that stay. mode: of the model that was
+    asked. answers, others, privacy: None where nobody measured it. attack: of `privacy`, the one to
+    be told of.
+    """
+
+    title: str
+    reference: str
+    asked: int
+    gone: int
+    owners: int
+    whole_owner: bool
+    owners_simulated: bool
+    near_copies: int
+    mode: str
+    answers: AnswersEvidence | None = None
+    others: SideEffects | None = None
+    attack: str = ""
+    privacy: PrivacyReport | None = None

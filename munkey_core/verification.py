@@ -8,6 +8,7 @@ another machine wrote may end in other last bits here; then both memories are wr
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
@@ -23,35 +24,83 @@ from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     EXACT,
     EXACT_MODE,
+    SEAL,
     Bundle,
     read_manifest,
     read_tensors,
     row_digests,
+    seal_text,
     sha256,
 )
 from munkey_core.canonical import CANONICAL, canonical_name, forget_set
 from munkey_core.data.seeding import permutation
-from munkey_core.errors import BadInputError
+from munkey_core.errors import BadInputError, BundleError
 from munkey_core.exact import Labelled, labelled, write_again
+from munkey_core.ledger import LEDGER
 from munkey_core.machine import processor
 from munkey_core.predictor import Predictor
 from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
+from munkey_core.versions import MANIFEST, manifest_digest
 
 _SEED = 61_000  # of the other order
+_SEAL_LIMIT = 4096
 
 
 def damaged_files(folder: Path) -> tuple[int, dict[str, str]]:
-    """How many files a manifest names, and what is wrong with some, by name. Raises BundleError
-    for a manifest that can't be read."""
-    manifest, _ = read_manifest(folder)
-    problems = {}
+    """How many files a manifest names, and what is wrong in the folder, by name: a file that is
+    not what the manifest says, a manifest or a ledger that is not what the seal says, a file that
+    is no part of the bundle."""
+    problems = _seal_problems(folder)
+    try:
+        manifest, _ = read_manifest(folder)
+    except BundleError as error:
+        return 0, {**problems, MANIFEST: str(error)}
     for name, wanted in sorted(manifest.files.items()):
         path = folder / name
         if path.is_symlink() or not path.is_file() or ".." in Path(name).parts:
             problems[name] = "missing, or not a plain file"
         elif sha256(path) != wanted:
             problems[name] = "its SHA-256 is not the manifest's"
+    known = {*manifest.files, MANIFEST, SEAL, LEDGER}
+    folders = {parent.as_posix() for name in known for parent in Path(name).parents}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name not in known and (name not in folders or path.is_symlink() or not path.is_dir()):
+            problems[name] = "no part of the bundle"
     return len(manifest.files), problems
+
+
+def _seal_problems(folder: Path) -> dict[str, str]:
+    """What of the seal, the manifest and the ledger doesn't fit together, by file name."""
+    found = {}
+    for name in (SEAL, MANIFEST, LEDGER):
+        path = folder / name
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            found[name] = "not a plain file"
+    seal = folder / SEAL
+    if not seal.exists():
+        found[SEAL] = (
+            "missing: nothing guards the manifest and the ledger (bundles of early versions have "
+            "none; saving anything into one makes it)"
+        )
+    if found:
+        return found
+    try:
+        text = seal.read_bytes()[:_SEAL_LIMIT]
+        ledger = sha256(folder / LEDGER) if (folder / LEDGER).exists() else ""
+    except OSError as error:
+        return {SEAL: f"can't be read ({error.strerror})"}
+    digest = manifest_digest(folder)
+    if text == seal_text(digest, ledger).encode():
+        return {}
+    try:
+        said = dict(json.loads(text))
+        if text != seal_text(str(said[MANIFEST]), str(said[LEDGER])).encode():
+            return {SEAL: "not what a seal says"}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {SEAL: "not what a seal says"}
+    now = {MANIFEST: digest, LEDGER: ledger}
+    return {name: "its SHA-256 is not the seal's" for name in now if said[name] != now[name]}
 
 
 def rows_without_their_digest(bundle: Bundle) -> int:

@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     ["munkey_core"],  # the version
     ["errors"],
-    ["types", "config", "cache", "machine", "limits"],
-    ["foreign"],
-    ["typed", "tensor_files"],
+    ["types", "config", "cache", "machine", "limits", "durable"],
+    ["foreign", "plain_words"],
+    ["typed", "tensor_files", "request_report"],
     ["data", "model", "retrieval", "membership", "outputs", "backbones", "progress"],
     [
         "encoder",
@@ -29,6 +29,8 @@ ROWS = [
         "resampling",
         "packing",
         "writing",
+        "ledger",
+        "versions",
     ],
     ["thumbnails", "picture_places", "features"],
     ["pictures"],
@@ -40,8 +42,8 @@ ROWS = [
     ["shipped"],
     ["runs"],
     ["evidence"],
-    ["shipping", "table", "oracles", "recall"],
-    ["leak"],
+    ["shipping", "table", "oracles", "recall", "receipts"],
+    ["leak", "erasure"],
     ["privacy", "frontier"],
     ["audit"],
     ["reports", "comparison", "image_table", "traces"],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+_CLIPBOARD = (Path(__file__).parent / "clipboard.js").read_text(encoding="utf-8")
 _HTML = '<button type="button"><span class="text">Copy link</span></button>'
 _CSS = """
 button {
@@ -21,38 +24,22 @@ button {
 button:hover { border-color: var(--st-primary-color); }
 button:focus-visible { outline: 3px solid var(--st-text-color); outline-offset: 2px; }
 """
-# The clipboard API needs https or localhost; in a classroom's plain http the old way still works.
 _JS = """
-function oldWay(text) {
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.appendChild(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  return done;
-}
-
 export default function (component) {
   const button = component.parentElement.querySelector("button");
   const text = button.querySelector(".text");
   button.onclick = async () => {
     const link = component.data?.link || window.location.href;
-    let done = false;
-    try {
-      await navigator.clipboard.writeText(link);
-      done = true;
-    } catch {
-      done = oldWay(link);
-    }
-    if (!done) window.prompt("Copy this link:", link);
+    const done = await toClipboard(link, "Copy this link:");
     text.textContent = done ? "Link copied" : "Copy link";
     setTimeout(() => (text.textContent = "Copy link"), 2500);
   };
 }
 """
 
-_component = st.components.v2.component("munkey_copy_link", html=_HTML, css=_CSS, js=_JS)
+_component = st.components.v2.component(
+    "munkey_copy_link", html=_HTML, css=_CSS, js=_CLIPBOARD + _JS
+)
 
 
 def copy_link(link: str = "", key: str = "copy-link") -> None:

@@ -51,13 +51,13 @@ def series_of(change: Change, retrained: Retrained | None = None) -> list[Series
     return series
 
 
-def retrained_answers(session: Session) -> Retrained | None:
-    """Every image's probabilities by the model retrained without exactly the images that are
-    forgotten now; None if there is no such model yet."""
-    ids = session.studio.forgotten
+def retrained_answers(session: Session, without: Sequence[str] = ()) -> Retrained | None:
+    """Every image's probabilities by the model retrained without exactly these images (default:
+    those that are forgotten now); None if there is no such model yet."""
+    ids = tuple(without) or session.studio.forgotten
     if not ids or not session.studio.job_done(RETRAIN, ids):
         return None
-    return session.remember(RETRAIN, lambda: session.studio.retrained(ids))
+    return session.remember((RETRAIN, ids), lambda: session.studio.retrained(ids))
 
 
 def row(prediction: Prediction, i: int) -> tuple[FloatArray, tuple[str, ...], FloatArray]:

@@ -8,6 +8,7 @@ from html import escape
 from app import state
 from app.glossary import TERMS, html, plain, term
 from app.panels.words import count
+from munkey_core.studio import plain_words
 from munkey_core.types import AttackFigures, LeakSplit, PrivacyReport, ScoreHistogram
 
 STATES = {
@@ -34,7 +35,11 @@ _FIELD = {
     "tpr01": "tpr_01pct",
     "accuracy": "balanced_accuracy",
 }
-FEW = 30
+FEW = plain_words.FEW
+_BY_DEFAULT = ("LiRA online", "true-class probability")
+
+in_hundred = plain_words.in_hundred
+interval = plain_words.interval
 
 
 def axis(attack: str) -> str:
@@ -57,67 +62,21 @@ def _named(attack: str) -> str:
     return html(_slug(attack), attack) if _slug(attack) in TERMS else escape(attack)
 
 
-def in_hundred(value: float, ci95: tuple[float, float] | None) -> str:
-    """A percentage, rounded to what its interval supports."""
-    if ci95 is None or ci95[1] - ci95[0] >= 1:
-        return f"{value:.0f}"
-    return f"{value:.1f}"
-
-
-def interval(ci95: tuple[float, float] | None) -> str:
-    if ci95 is None:
-        return "no interval: a single image"
-    decimals = 0 if ci95[1] - ci95[0] >= 2 else 1
-    return f"{ci95[0]:.{decimals}f}–{ci95[1]:.{decimals}f}"
+def default_attack(report: PrivacyReport) -> str:
+    """The strongest of the attacks that could be computed."""
+    able = [name for name in _BY_DEFAULT if "after" in report.figures.get(name, {})]
+    return (able or list(_BY_DEFAULT[-1:]))[0]
 
 
 def sentence(report: PrivacyReport, attack: str, who: str) -> str:
-    """What an attacker can tell, for people (HTML). who: "the 2 deleted images"."""
-    found = report.figures[attack]
-
-    def times(model: str) -> str:
-        figures = found[model]
-        return f"<b>{in_hundred(figures.auroc, figures.auroc_ci95)} times in 100</b>"
-
-    text = (
-        f"Shown {escape(who)} and one image that the model never saw, the attacker picks the right "
-        f"one {times('before')} before deletion and {times('after')} after it"
-    )
-    if "retrained" in found:
-        text += f"; with a model that was never trained on them, {times('retrained')}"
-    text += ". <small>Guessing is right 50 times in 100.</small>"
-    return f'<div class="mk mk-sum mk-plainly">{text}</div>'
+    """What an attacker can tell, for people (HTML). who: "one of the 2 deleted images"."""
+    text = plain_words.attacker(report, attack, escape(who), lambda words: f"<b>{words}</b>")
+    return f'<div class="mk mk-sum mk-plainly">{text} <small>{plain_words.GUESSING}</small></div>'
 
 
 def verdict(report: PrivacyReport, attack: str) -> str:
     """Whether what is left after deletion is more than it would be without these images."""
-    after, retrained = (report.figures[attack].get(name) for name in ("after", "retrained"))
-    if after is None or after.auroc_ci95 is None:
-        return ""
-    low, high = after.auroc_ci95
-    if report.n_forget < FEW:
-        return (
-            f"With {count(report.n_forget, 'image')} this says something about these images, not "
-            "about how well deletion works: the intervals are rough."
-        )
-    if low <= 50 <= high:
-        return "After deletion this attack can't be told from guessing."
-    if retrained is not None and retrained.auroc_ci95 is not None:
-        other_low, other_high = retrained.auroc_ci95
-        if low <= other_high and other_low <= high:
-            return (
-                "That is not 50, and yet no trace: a model that never saw these images gives the "
-                "same within the intervals. They are other than the average test image."
-            )
-        return (
-            "After deletion the attacker does otherwise than with a model that never saw these "
-            "images: **a trace remains.**"
-        )
-    side = "better" if low > 50 else "worse"
-    return (
-        f"After deletion the attacker still does {side} than guessing. Without a retrained model "
-        "nobody can say whether that is a trace of training or the kind of these images."
-    )
+    return plain_words.verdict(report, attack, lambda words: f"**{words}**")
 
 
 def band(report: PrivacyReport, attack: str) -> str:
@@ -281,15 +240,7 @@ def leak_sentences(leak: LeakSplit, exact: bool = False) -> str:
     if leak.image_mia_oracle is not None:
         backbone += f"; in the model that never saw these images, {leak.image_mia_oracle:.1f}"
     if leak.backbone is not None:
-        excess = leak.backbone.excess_points
-        bounds = leak.backbone.excess_ci95
-        inside = f" (95 % interval {bounds[0]:+.1f} to {bounds[1]:+.1f})" if bounds else ""
-        if bounds and bounds[0] <= 0 <= bounds[1]:
-            inside += ": none that this measurement can tell from zero"
-        backbone += (
-            f". The network alone is right on them {excess:+.1f} percentage points more often than "
-            f"that model is{inside}"
-        )
+        backbone += f". {plain_words.backbone(leak.backbone)}"
     return f"{memory}\n\n{backbone}.".replace(" -", " −")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -17,6 +16,7 @@ from app.jobs import Consequences
 from app.pages import link
 from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
+from app.panels.changed import polled
 from app.panels.leak import backbone_leak
 from app.panels.looking import looking
 from app.panels.retrain import retrain_panel
@@ -38,8 +38,7 @@ def result(session: Session, job: Consequences) -> None:
     near.warning(session, job.deletion.ids, deleted=True)
     job.wait(_PATIENCE)
     watching = not job.finished
-    part: Any = st.fragment(_show, run_every=_POLL if watching else None)
-    part(session, job, watching)
+    polled(_show, _POLL if watching else None)(session, job, watching)
 
 
 def _show(session: Session, job: Consequences, watching: bool) -> None:
@@ -108,10 +107,10 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
     _why(changed[0], len(changed))
     rest = changed[len(big) :]
     if rest:
-        _paged(
+        paged(
             f"rest-{generation}",
             f"The other {len(rest):,}, most changed first (probability of the true class)",
-            [lambda c=c: _compact(session, c, retrained) for c in rest],  # type: ignore[misc]
+            [lambda c=c: compact(session, c, retrained) for c in rest],  # type: ignore[misc]
         )
 
 
@@ -182,7 +181,8 @@ def _card(session: Session, change: Change, retrained: Retrained | None) -> str:
     )
 
 
-def _compact(session: Session, change: Change, retrained: Retrained | None) -> Tile:
+def compact(session: Session, change: Change, retrained: Retrained | None) -> Tile:
+    """One image's answers before → after, and retrained, as a small tile."""
     classes = session.studio.classes
     was, now = (int(p.argmax()) for p in (change.before, change.after))
     before, after = change.before[change.label], change.after[change.label]
@@ -216,17 +216,18 @@ def _side_effects(session: Session, job: Consequences) -> None:
         )
         st.info(f"Stopped: {what}. Undo and delete again to check all.")
     else:
-        _progress(job)
+        progress(job)
 
 
-def _progress(job: Consequences) -> None:
-    progress = job.progress
-    fraction = progress.done / max(1, progress.total) if progress else 0.0
+def progress(job: Consequences) -> None:
+    """How far the checking has come, and a way to stop it."""
+    step = job.progress
+    fraction = step.done / max(1, step.total) if step else 0.0
     what = "Checking the deleted images"
-    if progress and progress.stage == "side effects":
+    if step and step.stage == "side effects":
         what = "Checking images that lost a neighbour"
-    numbers = f": {progress.done:,} of {progress.total:,}" if progress else " …"
-    left = progress.remaining_seconds if progress else None
+    numbers = f": {step.done:,} of {step.total:,}" if step else " …"
+    left = step.remaining_seconds if step else None
     time_left = f", about {max(1, round(left))} s left" if left is not None else ""
     st.progress(min(1.0, fraction), text=what + numbers + time_left)
     st.button("Stop checking", on_click=job.stop, key="stop")
@@ -243,13 +244,18 @@ def _found(session: Session, effects: SideEffects) -> None:
         f"{count(touched, 'image')} lost a neighbour and {'was' if touched == 1 else 'were'} "
         f"asked again, in {effects.seconds:.1f} s; no other can have changed."
     )
+    others(session, effects)
+
+
+def others(session: Session, effects: SideEffects) -> None:
+    """The images that stay and get another answer, a page at a time."""
     for key, title, rows in (
         ("retain", "Training images with another answer", effects.retain),
         ("test", "Test images with another answer", effects.test),
     ):
         if rows:
             makers = [lambda r=r: _other(session, *r) for r in rows]  # type: ignore[misc]
-            _paged(f"{key}-{effects.generation}", f"{title}: {len(rows):,}", makers)
+            paged(f"{key}-{effects.generation}", f"{title}: {len(rows):,}", makers)
 
 
 def _other(session: Session, id_: str, was: int, now: int) -> Tile:
@@ -265,7 +271,7 @@ def _other(session: Session, id_: str, was: int, now: int) -> Tile:
     )
 
 
-def _paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
+def paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
     """A grid of small pictures, a page at a time; only the page shown is made."""
     with st.expander(title, expanded=len(makers) <= _PER_PAGE, key=f"expander-{key}"):
         name = state.RESULT_PAGE + key

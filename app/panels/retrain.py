@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -16,6 +15,7 @@ from app import state
 from app.components.demo_note import demo_note
 from app.glossary import term
 from app.panels.asker import me, present
+from app.panels.changed import polled
 from app.panels.job_words import where
 from app.panels.words import duration
 from app.services import Session
@@ -84,8 +84,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
         return False
     watching = status is not None and status.active
     with st.container(key=f"job-{kind}"):
-        part: Any = st.fragment(_show, run_every=_POLL if watching else None)
-        part(session, tuple(ids), kind, watching)
+        polled(_show, _POLL if watching else None)(session, tuple(ids), kind, watching)
     return False
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import state
 from app.background import Background
+from app.panels.changed import polled
 from app.services import Session
 from munkey_core.types import Progress
 
@@ -42,8 +43,13 @@ def work(session: Session, part: str, key: object) -> Work:
 
 def start(found: Work, part: str, run: Callable[[], Iterator[Progress | Any]]) -> None:
     """Begin the work, again if it was begun before."""
-    found.job = Background(run, part)
-    st.session_state[state.WORKING + part] = found.job
+    begin(found, part, Background(run, part))
+
+
+def begin(found: Work, part: str, job: Background[Any]) -> None:
+    """Let a job that runs be the work."""
+    found.job = job
+    st.session_state[state.WORKING + part] = job
 
 
 def result(
@@ -58,8 +64,7 @@ def result(
         return None
     job.wait(_PATIENCE)
     if not job.finished:
-        watch: Any = st.fragment(_watch, run_every=_POLL)
-        watch(job, part, stages)
+        polled(_watch, _POLL)(job, part, stages)
         return None
     if job.result is not None:
         value: T = job.result

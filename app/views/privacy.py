@@ -24,7 +24,6 @@ from app.services import BASKET, FORGOTTEN, Session
 from app.theme import current_palette
 from munkey_core.types import Browse, PrivacyReport, Progress
 
-_DEFAULT_ATTACKS = ("LiRA online", "true-class probability")
 _ATTACKS = "attacks"
 _EXPOSED = 20
 _STAGES = {
@@ -101,8 +100,7 @@ def _who(subject: ForgetSet) -> str:
 
 def _attack(session: Session, report: PrivacyReport) -> str:
     """The control; the default is the strongest of the attacks that could be computed."""
-    able = [name for name in _DEFAULT_ATTACKS if "after" in report.figures.get(name, {})]
-    chosen: str = state.get("attack") or (able or list(_DEFAULT_ATTACKS[-1:]))[0]
+    chosen: str = state.get("attack") or words.default_attack(report)
     if state.hidden("settings"):
         return chosen
     box = state.widget("attack")

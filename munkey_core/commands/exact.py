@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         commands,
         "verify",
         _verify,
-        "check a bundle's files, or that its exact mode is exact",
+        "check a bundle's files and ledger, a receipt, or that its exact mode is exact",
         ["munkey verify fashion", "munkey verify fashion --exact --without random-1pct"],
     )
     bundle_argument(verify)
@@ -38,6 +38,15 @@ def add(commands: Any) -> None:
     )
     verify.add_argument(
         "--without", action="append", default=[], metavar="IDS", help=IDS_HELP + "; may be repeated"
+    )
+    verify.add_argument(
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        help="of an erasure: is it in the ledger, and are its rows gone?",
+    )
+    verify.add_argument(
+        "--public-key", type=Path, metavar="FILE", help="PEM of whoever should have signed it"
     )
     verify.add_argument(
         "--save", action="store_true", help="note the outcome in the bundle, if nothing differs"
@@ -160,11 +169,18 @@ _OTHER_MACHINE = (
 
 def _verify(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle import EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.ledger import Ledger
+    from munkey_core.receipts import UNFINISHED, ledger_problems
     from munkey_core.verification import damaged_files, rows_without_their_digest
+    from munkey_core.versions import unfinished
 
     if arguments.exact != bool(arguments.without):
         raise BadInputError("--exact and --without go together: which rows are to be deleted?")
+    if arguments.public_key and not arguments.receipt:
+        raise BadInputError("--public-key goes with --receipt: whose signature is to be checked?")
     folder = find_bundle(arguments.bundle)
+    if arguments.receipt:
+        return _verify_receipt(arguments, folder)
     files, problems = damaged_files(folder)
     document: dict[str, Any] = {"bundle": str(folder), "files": files, "damaged": problems}
     if problems:
@@ -172,7 +188,21 @@ def _verify(arguments: argparse.Namespace) -> int:
         answer(arguments, document, [*lines, f"{len(problems)} of {files} files are damaged"])
         return 1
     bundle = read_bundle(folder)  # shapes, dtypes, values
-    lines = [f"all {files} files are as the manifest says"]
+    ledger = Ledger.read(folder)
+    broken = ledger_problems(folder, ledger, bundle)
+    if unfinished(folder):
+        broken.append(UNFINISHED)
+    document |= {"erasures": len(ledger.receipts), "problems": broken}
+    if broken:
+        answer(arguments, document, broken)
+        return 1
+    lines = [f"all {files} files are as the manifest says, and the manifest as the seal says"]
+    if len(ledger):
+        erased = sum(receipt.count for receipt in ledger.receipts)
+        lines.append(
+            f"the ledger's chain of {len(ledger)} entries is whole; {erased:,} images were erased "
+            "and none of their rows is here"
+        )
     if EXACT_MODE in bundle.modes:
         document["rows"] = len(bundle.bank)
         document["rows_without_their_digest"] = rows_without_their_digest(bundle)
@@ -184,6 +214,30 @@ def _verify(arguments: argparse.Namespace) -> int:
         return _verify_exact(arguments, folder, document, lines)
     answer(arguments, document, lines)
     return 1 if document.get("rows_without_their_digest") else 0
+
+
+def _verify_receipt(arguments: argparse.Namespace, folder: Path) -> int:
+    from munkey_core.ledger import read_receipt
+    from munkey_core.receipts import check_receipt, read_public_key
+
+    wanted = read_public_key(arguments.public_key) if arguments.public_key else ""
+    try:
+        receipt = read_receipt(arguments.receipt.read_bytes())
+    except OSError as error:
+        raise BadInputError(f"{arguments.receipt} can't be read ({error.strerror})") from error
+    check = check_receipt(folder, receipt, wanted)
+    said = {"none": "not signed", "valid": f"signed by {receipt.signer}"}
+    lines = [
+        f"receipt {receipt.number} of {receipt.created}: {receipt.count:,} images erased from "
+        f"{receipt.bundle}; {said.get(check.signature, 'its signature is NOT what it should be')}",
+        *check.problems,
+        "the chain is whole, the bundle is the version the ledger ends with, and none of the "
+        f"{receipt.count:,} rows is in it"
+        if check.ok
+        else f"NOT as the receipt says: {len(check.problems)} problems",
+    ]
+    answer(arguments, {"bundle": str(folder), **check.to_dict()}, lines)
+    return 0 if check.ok else 1
 
 
 def _verify_exact(

@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from munkey_core.bank import BankView, MemoryBank
-from munkey_core.bundle import SCORES, Bundle, read_manifest, read_tensors, seal
+from munkey_core.bundle import SCORES, Bundle, read_bundle, read_tensors, seal
 from munkey_core.encoder import Encoded
+from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
 from munkey_core.predictor import Predictor
 from munkey_core.types import Influence, InfluencedQuery, Progress, Record
+from munkey_core.versions import rewriting
 
 _CHUNK = 256
 _NOBODY = -1  # no bank row: nothing is left out
@@ -158,10 +160,13 @@ def stored_influence(bundle: Bundle) -> Influence | None:
 
 def save_influence(folder: Path, found: Influence) -> None:
     """Put the influence among the scores of the bundle in this folder. Raises BundleError."""
-    manifest, _ = read_manifest(folder)
-    path = folder / SCORES
-    partial = path.with_suffix(".writing")
-    save_file({**read_tensors(path), **influence_scores(found)}, partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
-    seal(folder, manifest)
+    with rewriting(folder) as draft:
+        bundle = read_bundle(draft)
+        if found.ids != bundle.bank.ids:
+            raise BundleChangedError(folder.name)
+        path = draft / SCORES
+        stored = read_tensors(path)
+        path.unlink()
+        save_file({**stored, **influence_scores(found)}, path)
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
+        seal(draft, bundle.manifest)

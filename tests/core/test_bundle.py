@@ -170,7 +170,7 @@ def test_a_writing_that_fails_leaves_no_bundle_and_can_be_done_again(
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bundle_module, "write_records", full)
+        patch.setattr(bundle_module, "pack_records", full)
         with pytest.raises(OSError, match="no space"):
             write_bundle(original, out)
     assert not out.exists()

@@ -1,0 +1,53 @@
+"""The one thing to do when the bundle on disk is another version than the one a session shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import erasing, services, state
+from munkey_core.errors import BundleChangedError
+
+
+def bundle_changed() -> None:
+    """Say so instead of a page: what the session holds may be gone for good by now."""
+    session = services.opened()
+    title = "This model"
+    if session is not None:
+        state.write_url(session.groups)
+        title = state.plain(session.studio.title)
+    st.title("This bundle has changed", anchor=False)
+    st.info(
+        f"**{title}** is another version by now than the one you opened: somebody erased images "
+        "from it for good, or saved figures into it. What you worked out belongs to the old "
+        "version, so it is not shown any more.",
+        icon=":material/update:",
+    )
+    st.markdown(
+        "Reload to go on. What you picked and deleted stays as it is, as far as it is still there; "
+        "you will be told what is not."
+    )
+    st.button(
+        "Reload",
+        type="primary",
+        icon=":material/refresh:",
+        key="reload-bundle",
+        on_click=services.reload,
+    )
+
+
+def polled(part: Callable[..., None], seconds: float | None) -> Callable[..., Any]:
+    """A part of a page that is drawn again every so many seconds (None: only with the page). If the
+    bundle changes between two drawings, the whole page is drawn and says so."""
+
+    def guarded(*args: Any) -> None:
+        try:
+            part(*args)
+        except BundleChangedError:
+            if erasing.current() is None:  # else the end of the own erasure draws the page
+                st.rerun()
+
+    fragment: Callable[..., Any] = st.fragment(guarded, run_every=seconds)
+    return fragment

@@ -1,0 +1,239 @@
+"""Signing receipts, and checking them against the bundle that they speak of.
+
+A hash chain shows a change by whoever can't recompute all of it. Who can rewrite the whole bundle
+can: against that stands a receipt that is kept elsewhere, and a signature by a key that is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from munkey_core.bundle import EXACT_MODE, Bundle, read_bundle
+from munkey_core.errors import BadInputError, BundleError
+from munkey_core.ledger import Ledger, keyed_hash, receipt_body, sealed, sha256_text
+from munkey_core.types import Receipt, ReceiptCheck
+from munkey_core.verification import damaged_files
+from munkey_core.versions import manifest_digest, unfinished
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
+NONE, VALID, INVALID, OTHER = "none", "valid", "invalid", "other"
+_KEY_LIMIT = 100_000
+
+
+def make_key(path: Path) -> Path:
+    """Write a new private Ed25519 key to `path` (PEM, readable by its owner only) and the public
+    one beside it; returns the latter's path. Raises BadInputError if one of them exists."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    public_path = path.with_name(path.name + ".pub")
+    for one in (path, public_path):
+        if one.exists():
+            raise BadInputError(f"{one} exists already: a key is never replaced")
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(private)
+    public_path.write_bytes(public)
+    return public_path
+
+
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """A private key. Raises BadInputError for anything but an unencrypted Ed25519 key in PEM."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        key = serialization.load_pem_private_key(_key_bytes(path), None)
+    except (ValueError, TypeError, BadInputError) as error:
+        raise BadInputError(f"{path} is no private Ed25519 key in PEM ({error})") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInputError(f"{path} must be an Ed25519 key, got {type(key).__name__}")
+    return key
+
+
+def read_public_key(path: Path) -> str:
+    """A public key (hex) from its PEM file, or from that of its private key. Raises
+    BadInputError."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        data = _key_bytes(path)
+        key = (
+            read_key(path).public_key()
+            if b"PRIVATE" in data
+            else serialization.load_pem_public_key(data)
+        )
+    except (ValueError, TypeError) as error:
+        raise BadInputError(f"{path} is no public Ed25519 key in PEM ({error})") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise BadInputError(f"{path} must be an Ed25519 key, got {type(key).__name__}")
+    return _hex(key)
+
+
+def signed(receipt: Receipt, key: Ed25519PrivateKey | None) -> Receipt:
+    """The receipt with its hash and, if there is a key, its signature."""
+    if key is None:
+        return sealed(receipt)
+    receipt = sealed(replace(receipt, signer=_hex(key.public_key())))
+    return replace(receipt, signature=key.sign(bytes.fromhex(receipt.hash)).hex())
+
+
+def signature_state(receipt: Receipt, wanted: str = "") -> str:
+    """ "none", "valid", "invalid", or "other": valid, but not of the key `wanted` (hex)."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if not receipt.signer and not receipt.signature:
+        return NONE
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(receipt.signer))
+        key.verify(bytes.fromhex(receipt.signature), bytes.fromhex(receipt.hash))
+    except (InvalidSignature, ValueError):
+        return INVALID
+    return VALID if wanted in ("", receipt.signer) else OTHER
+
+
+def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
+    """What is wrong with a bundle's ledger, or with the bundle beside it, in sentences."""
+    found = ledger.problems()
+    if ledger.entries and ledger.entries[-1].digest_after != bundle.version:
+        found.append("the ledger's last entry speaks of another version of the bundle")
+    for receipt in ledger.receipts:
+        state = signature_state(receipt)
+        if state == INVALID:
+            found.append(f"ledger entry {receipt.number}: the signature is not its signer's")
+        rows, ids = present(bundle, receipt)
+        if rows or ids:
+            found.append(
+                f"ledger entry {receipt.number}: {rows:,} of the erased rows and {ids:,} of the "
+                "erased ids are in the bundle"
+            )
+    return found
+
+
+def present(bundle: Bundle, receipt: Receipt) -> tuple[int, int]:
+    """How many of a receipt's rows, and of its ids, are in a bundle."""
+    rows = 0
+    for mode in bundle.modes:
+        bank = bundle.in_mode(mode).bank
+        erased = {one for rows_ in receipt.rows.values() for one in rows_}
+        rows += sum(bank.row_digest(row) in erased for row in range(len(bank)))
+    hashes = set(receipt.ids)
+    ids = sum(keyed_hash(receipt.salt, record.id) in hashes for record in bundle.records)
+    return rows, ids
+
+
+def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> ReceiptCheck:
+    """Check a receipt against the bundle in `folder`. public_key: of the signer that is expected
+    (hex). Nothing is raised for what is wrong: it is in the result's `problems`."""
+    problems: list[str] = []
+    _, damaged = damaged_files(folder)
+    problems += [f"{name}: {reason}" for name, reason in damaged.items()]
+    ledger, chain = Ledger(), False
+    try:
+        ledger = Ledger.read(folder)
+        broken = ledger.problems()
+        chain = not broken and len(ledger) > 0
+        problems += broken
+        if not len(ledger):
+            problems.append("the bundle has no ledger: nothing was ever erased from it")
+    except BundleError as error:
+        problems.append(str(error))
+    known = sha256_text(receipt_body(receipt)) == receipt.hash and receipt in ledger.receipts
+    if len(ledger) and not known:
+        problems.append("the bundle's ledger has no such receipt")
+    digest = manifest_digest(folder)
+    right = bool(ledger.entries) and ledger.entries[-1].digest_after == digest
+    if len(ledger) and not right:
+        problems.append("the bundle is another version than the one its ledger ends with")
+    rows = ids = 0
+    try:
+        bundle = read_bundle(folder)
+        rows, ids = present(bundle, receipt)
+        problems += _absence(rows, ids)
+    except BundleError as error:
+        problems.append(f"whether the rows are gone can't be said: {error}")
+    state = signature_state(receipt, public_key)
+    if state == INVALID:
+        problems.append("the signature is not that of the signer it names")
+    elif state == OTHER:
+        problems.append("the receipt was signed by another key than the one given")
+    elif state == NONE and public_key:
+        problems.append("the receipt is not signed")
+    open_end = unfinished(folder)
+    if open_end:
+        problems.append(UNFINISHED)
+    return ReceiptCheck(
+        number=receipt.number,
+        count=receipt.count,
+        digest=digest,
+        chain_whole=chain,
+        in_ledger=known,
+        digest_right=right,
+        rows_present=rows,
+        ids_present=ids,
+        files_damaged=len(damaged),
+        signature=state,
+        unfinished=open_end,
+        problems=tuple(problems),
+    )
+
+
+UNFINISHED = (
+    "a change of this bundle was interrupted (or is going on): the old version may still be on the "
+    "disk; `munkey erase BUNDLE --finish` completes it"
+)
+
+
+def row_digests_of(bundle: Bundle, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Per mode the digests of some rows, sorted."""
+    found = {}
+    for mode in bundle.modes:
+        bank = bundle.in_mode(mode).bank
+        found[mode] = tuple(sorted(bank.row_digest(bank.row(id_)) for id_ in ids))
+    return found
+
+
+def keeps_shared_weights(bundle: Bundle) -> bool:
+    """Whether weights of the bundle were trained while the private images were there."""
+    return bundle.mode != EXACT_MODE
+
+
+def _absence(rows: int, ids: int) -> list[str]:
+    found = []
+    if rows:
+        found.append(f"{rows:,} of the erased rows are in the bundle")
+    if ids:
+        found.append(f"{ids:,} of the erased ids are in the bundle")
+    return found
+
+
+def _hex(key: Ed25519PublicKey) -> str:
+    return key.public_bytes_raw().hex()
+
+
+def _key_bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _KEY_LIMIT:
+            raise BadInputError(f"{path} is too large for a key")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path} can't be read ({error.strerror})") from error

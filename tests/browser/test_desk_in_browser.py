@@ -1,0 +1,144 @@
+"""A whole request in a real browser: owner, dry run, count, erasure, receipt, report on paper,
+verification by upload, and the other person who has the model open."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pypdf import PdfReader
+
+from munkey_core.studio import Studio
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = 120_000  # A page, on however busy a machine.
+OWNER = "customer-0003"
+
+
+@pytest.fixture(scope="module")
+def folder(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy: what is erased from it is gone."""
+    place: Path = tmp_path_factory.mktemp("desk") / "digits"
+    return Path(shutil.copytree(digits_folder, place))
+
+
+@pytest.fixture(scope="module")
+def url(serve, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    env = {
+        "MUNKEY_BUNDLES": str(folder.parent),
+        "MUNKEY_BUNDLE": "digits",
+        "MUNKEY_CACHE": str(tmp_path_factory.mktemp("desk-cache")),
+        "OMP_NUM_THREADS": "1",
+    }
+    with serve(ROOT / "app" / "main.py", env=env) as address:
+        yield address
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    """Another person's browser."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(SLOW)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(page: Page) -> Iterator[None]:
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+def uploader(page: Page, place: str):
+    return page.locator(f"{place} input[type=file]")
+
+
+def pages_on_a4(browser: Browser, report: Path) -> int:
+    """Print a file as a person would, without a network to fetch anything from."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    context.close()
+    assert asked == [report.as_uri()]
+    return len(PdfReader(io.BytesIO(printed)).pages)
+
+
+def test_a_request_from_the_owners_name_to_the_filed_receipt(
+    page: Page, other: Page, browser: Browser, url: str, folder: Path, tmp_path: Path
+) -> None:
+    studio = Studio.open(str(folder))
+    n = studio.owners[OWNER]
+    theirs = studio.named_ids(f"owner:{OWNER}")
+    stays = next(id_ for id_ in studio.private_ids() if id_ not in theirs)
+
+    # Another person has deleted one of the images, and picked it and one that stays.
+    other.goto(f"{url}/?forgotten={theirs[0]}&basket={theirs[1]}+{stays}")
+    expect(other.get_by_text("1 key deleted in")).to_be_visible()
+
+    page.goto(url)
+    page.get_by_role("link", name="Request desk").click()
+    expect(page.get_by_text("How it goes")).to_be_visible()
+    field = page.get_by_role("combobox", name="asks to be forgotten")
+    field.fill(OWNER[-4:])
+    page.get_by_role("option", name=OWNER).click()
+    expect(page.get_by_text(f"{n} images found")).to_be_visible()
+    expect(page.get_by_text("These figures go into the report")).to_be_visible()
+    expect(page.locator(".mk-plainly")).to_contain_text("times in 100")
+    assert studio.stale is False
+
+    # A wrong count erases nothing; a double click erases once.
+    count = page.get_by_label("to confirm")
+    button = page.get_by_role("button", name="for good")
+    count.fill(str(n + 1))
+    button.click()
+    expect(page.get_by_text("Nothing was erased: wanted the number")).to_be_visible()
+    assert studio.stale is False
+    count.fill(str(n))
+    button.dblclick()
+    expect(page.get_by_text("Receipt no. 1", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{300 - n} of {300 - n} keys in memory")).to_be_visible()
+    [entry] = Studio.open(str(folder)).ledger()
+    assert entry.receipt is not None
+    assert entry.receipt.count == n
+
+    with page.expect_download() as getting:
+        page.get_by_role("button", name="Download the receipt").click()
+    receipt = tmp_path / getting.value.suggested_filename
+    getting.value.save_as(receipt)
+    assert receipt.name == "receipt-digits-1.json"
+    with page.expect_download() as getting:
+        page.get_by_role("button", name="Download the one-page report").click()
+    report = tmp_path / getting.value.suggested_filename
+    getting.value.save_as(report)
+    assert 1 <= pages_on_a4(browser, report) <= 2
+    for id_ in (*theirs, OWNER):
+        assert id_ not in receipt.read_text() + report.read_text()
+
+    # Whoever brings the receipt can have it checked, and a changed one is found out.
+    uploader(page, ".st-key-desk-verify-file").set_input_files(receipt)
+    expect(page.get_by_text("Verified: receipt no. 1")).to_be_visible()
+    text = receipt.read_text().replace(f'"count": {n}', f'"count": {n - 1}')
+    page.get_by_role("button", name="Remove").click()
+    uploader(page, ".st-key-desk-verify-file").set_input_files(
+        {"name": "r.json", "mimeType": "application/json", "buffer": text.encode()}
+    )
+    expect(page.get_by_text("This receipt proves nothing")).to_be_visible()
+
+    # The other person is told at the next step, and goes on with what is still there.
+    other.get_by_role("link", name="About this model").click()
+    expect(other.get_by_role("heading", name="This bundle has changed")).to_be_visible()
+    expect(other.locator(".mk-thumbs")).to_have_count(0)
+    other.get_by_role("button", name="Reload").click()
+    expect(other.get_by_role("heading", name="About this model")).to_be_visible()
+    expect(other.get_by_text("erased for good (receipt no. 1)").first).to_be_visible()
+    expect(other.get_by_text("1 picked")).to_be_visible()
+    expect(other.get_by_text(f"{300 - n} of {300 - n} keys in memory")).to_be_visible()
