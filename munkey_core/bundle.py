@@ -122,7 +122,8 @@ class Manifest:
     exact: of a bundle that has an exact mode, how that one was made: `training` (of θ, on public
     images), `write`, `ensemble`, `calibration`, `provenance`, and in `verified` what was found when
     forget sets were written without. A bundle of which it is the only mode says so in
-    `training["mode"]`.
+    `training["mode"]`. erasures: how often images were erased from it: so many receipts its ledger
+    must hold.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Manifest:
     provenance: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
     exact: dict[str, Any] = field(default_factory=dict)
+    erasures: int = 0
 
     @property
     def mode(self) -> str:
