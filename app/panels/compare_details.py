@@ -21,8 +21,8 @@ _TERMS = {
     "avg_gap": "Avg Gap (points)",
 }
 _EXACT = (
-    f"**This is the exact mode.** {plain('exact')} So *MUNKEY retrained* was not trained: without these images it "
-    "is, byte for byte, MUNKEY with their keys deleted."
+    f"**This is the exact mode.** {plain('exact')} So *MUNKEY retrained* was not trained: without "
+    "these images it is, byte for byte, MUNKEY with their keys deleted."
 )
 _ORACLES = (
     "**Retrained twins (oracles).** *MUNKEY retrained* and *Plain retrained* were trained from "

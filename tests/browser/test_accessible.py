@@ -61,6 +61,7 @@ def settle(page: Page) -> None:
 
 
 def open_page(page: Page, address: str) -> None:
+    page.set_default_timeout(SLOW)
     page.set_viewport_size(PROJECTOR)
     page.goto(address)
     settle(page)
@@ -106,9 +107,10 @@ def dark(page: Page) -> None:
     settle(page)
 
 
-STATES = {name: f"/{name}" for name in names()} | {
-    "a basket": "/forget?basket={0}+{1}",
-    "after a deletion": "/forget?forgotten={0}+{1}",
+FIRST, *OTHERS = names()  # the first page is at the address itself
+STATES = {FIRST: "/"} | {name: f"/{name}" for name in OTHERS} | {
+    "a basket": "/?basket={0}+{1}",
+    "after a deletion": "/?forgotten={0}+{1}",
     "a query on the map": "/map?layout=pca&forgotten={0}&query={1}",
     "one image explained": "/explain?query={0}",
     "a set of images attacked": "/privacy?of=random-10pct",
@@ -163,7 +165,7 @@ def tab_to(page: Page, text: str, most: int = 60) -> None:
 
 
 def test_pick_delete_undo_and_turn_the_page_by_keyboard(page: Page, url: str) -> None:
-    open_page(page, f"{url}/forget")
+    open_page(page, url)
     page.locator(".tile").first.focus()
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowRight")
@@ -187,7 +189,7 @@ def test_pick_delete_undo_and_turn_the_page_by_keyboard(page: Page, url: str) ->
 
 
 def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, url: str) -> None:
-    open_page(page, f"{url}/forget")
+    open_page(page, url)
     tip = page.locator(".mk-tip")
     word = page.locator('.stMain a[href="#term-key"]').first
     word.hover()
