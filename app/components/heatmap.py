@@ -87,7 +87,7 @@ def heatmaps(
     signed: bool,
     opacity: int,
     palette: Palette,
-    size: int,
+    size: int = 252,
 ) -> str:
     """Pictures in a row, all on one scale.
 

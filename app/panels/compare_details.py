@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.glossary import term
+from app.glossary import plain, term
 from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
 from app.panels.words import count
@@ -21,9 +21,8 @@ _TERMS = {
     "avg_gap": "Avg Gap (points)",
 }
 _EXACT = (
-    "**This is the exact mode.** The network was trained on public images only and each image was "
-    "written into the memory alone. So *MUNKEY retrained* was not trained: without these images it "
-    "is, byte for byte, MUNKEY with their keys deleted."
+    f"**This is the exact mode.** {plain('exact')} So *MUNKEY retrained* was not trained: without "
+    "these images it is, byte for byte, MUNKEY with their keys deleted."
 )
 _ORACLES = (
     "**Retrained twins (oracles).** *MUNKEY retrained* and *Plain retrained* were trained from "

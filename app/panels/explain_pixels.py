@@ -158,7 +158,7 @@ def facts(found: Found) -> str:
 
 
 def convergence(found: PixelAttribution) -> str | None:
-    """How far the pixels' sum is from what it should be, in words; None without a promise."""
+    """The convergence error in words; None without a promise that the pixels add up."""
     if found.delta is None:
         return None
     error, moved = abs(found.delta), float(np.abs(found.values).sum())

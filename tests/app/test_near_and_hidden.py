@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import state
 from munkey_core.types import Browse
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -38,7 +39,11 @@ def open_app(**query: str) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    return "\n".join(str(block.value) for block in (*app.markdown, *app.caption, *app.warning))
+    return as_read(
+        "\n".join(
+            str(block.value) for block in (*app.header, *app.markdown, *app.caption, *app.warning)
+        )
+    )
 
 
 def keys(app: AppTest) -> set[str]:
