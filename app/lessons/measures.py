@@ -7,7 +7,7 @@ meanwhile: the truth of a question doesn't depend on who plays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.components.prediction import percent
 from app.panels.figures import number, took
@@ -57,6 +57,17 @@ class Scope:
 
     studio: Callable[[str], Studio]
     ids: Mapping[str, tuple[str, ...]]
+    _privacy: dict[tuple[str, tuple[str, ...]], PrivacyReport] = field(default_factory=dict)
+
+    def privacy(self, mode: str, ids: tuple[str, ...]) -> Iterator[Progress | PrivacyReport]:
+        """Attacks on these images; they are run once, however many values are about them."""
+        if (mode, ids) not in self._privacy:
+            for step in self.studio(mode).privacy(ids):
+                if isinstance(step, PrivacyReport):
+                    self._privacy[mode, ids] = step
+                else:
+                    yield step
+        yield self._privacy[mode, ids]
 
 
 @dataclass(frozen=True)
@@ -219,7 +230,7 @@ def _attack(asked: Asked) -> Steps:
     """How often in 100 an attacker picks the right one of a pair."""
     attack = asked.arguments.get("attack", "LiRA online")
     state = asked.arguments.get("state", "after")
-    for step in asked.studio.privacy(asked.of):
+    for step in asked.scope.privacy(asked.arguments.get("mode", ""), asked.of):
         if not isinstance(step, PrivacyReport):
             yield step
             continue

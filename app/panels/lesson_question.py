@@ -121,7 +121,7 @@ def _truth(asked: Question, guess: Guess, truth: Known) -> tuple[str, str]:
         off = abs(float(truth.value) - float(guess))
         if off <= asked.within:
             return truth.words, "Very close." if off else right
-        return truth.words, f"Off by {off:.3g}."
+        return truth.words, f"Off by {off:.0f}." if off >= 10 else f"Off by {off:.2g}."
     if asked.kind == YES_NO:
         return truth.words.capitalize(), right if truth.value == guess else wrong
     return truth.words, right if truth.value == guess else wrong

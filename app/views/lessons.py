@@ -47,10 +47,11 @@ def _all() -> None:
             "those that come with the app lie in `tutorials/lessons`."
         )
         return
-    cells = st.columns(2, gap="medium")
-    for i, lesson in enumerate(found.lessons.values()):
-        with cells[i % 2]:
-            _card(lesson)
+    lessons = list(found.lessons.values())
+    for first in range(0, len(lessons), 2):  # row by row, which is also the order of the keyboard
+        for cell, lesson in zip(st.columns(2, gap="medium"), lessons[first:], strict=False):
+            with cell:
+                _card(lesson)
     if not state.hidden("menu"):
         st.markdown("**For a class**")
         if st.button("Make a link with a QR code", icon=":material/qr_code_2:", key="to-teacher"):

@@ -10,7 +10,7 @@ hide: [menu, delete]
 images:
   star: {ids: train-42395}
   best: {most: memorised, class: Trouser}
-  near: {near: star}
+  drawn: {random: 2}
 values:
   after: {what: answer, of: star, without: star}
   turns: {what: turns, of: star, without: star}

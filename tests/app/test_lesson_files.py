@@ -83,7 +83,7 @@ def test_the_pages_and_controls_of_a_lesson_are_those_of_the_app():
         (("hide: [menu, delete]", "hide: menu"), 6, "hide must be a list"),
         (("{ids: train-42395}", "{ids: train-42395, set: x}"), 8, "exactly one of"),
         (("{most: memorised,", "{most: loved,"), 9, "most must be one of"),
-        (("{near: star}", "{near: moon}"), 10, "near must name images that come before"),
+        (("{random: 2}", "{near: moon}"), 10, "near must name images that come before"),
         (("what: answer", "what: response"), 12, "what must be one of"),
         (("of: star, without: star}\n  turns", "without: star}\n  turns"), 12, "needs “of”"),
         (("{what: sure, of: star}", "{what: sure, of: moon}"), 14, "“moon”"),
@@ -226,7 +226,7 @@ def test_an_image_that_the_bundle_lacks_is_an_error_of_the_file(studios):
 
 def test_images_are_found_by_their_rules(studios):
     text = SMALL.replace(
-        "  near: {near: star}\n",
+        "  drawn: {random: 2}\n",
         "  a: {random: 3, class: Bag}\n  b: {owner: customer-0066}\n  c: {test: 2}\n",
     )
     studio = studios[""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,7 +57,8 @@ def text(app: AppTest) -> str:
     """Everything the page says, in one string."""
     blocks = [*app.title, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    shown = "\n".join([*(str(block.value) for block in blocks), *html])
+    return unescape(shown).replace("\\", "")
 
 
 def query(app: AppTest) -> dict[str, str]:
@@ -145,7 +147,7 @@ def test_the_end_leads_back_to_all_lessons_and_one_can_go_on_where_one_left():
     app = open_page(lesson="small", step="3")
     press(app, "lesson-leave")
     assert "Go on at step 3" in labels(app)
-    assert query(app) == {"query": STAR}
+    assert query(app) == {"bundle": "fashion", "query": STAR}
     press(app, "lesson-go-on-small")
     press(app, "lesson-next")
     assert "You have played **A small lesson** to its end." in app.success[0].value
@@ -163,7 +165,7 @@ def test_the_end_leads_back_to_all_lessons_and_one_can_go_on_where_one_left():
 )
 def test_a_bad_link_gets_a_message(parts, message):
     app = open_page(**parts)
-    assert message in text(app).replace("\\", "")
+    assert message in text(app)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +180,14 @@ def test_a_bad_link_gets_a_message(parts, message):
 def test_what_is_wrong_with_a_lesson_is_said_on_the_page(own_lessons, change, message):
     (own_lessons / "small.yaml").write_text(SMALL.replace(*change), encoding="utf-8")
     app = open_page()
-    assert message in text(app).replace("\\", "")
+    assert message in text(app)
     assert "What does a model remember?" in text(app)
 
 
 def test_a_lesson_whose_image_is_not_there_is_left_with_line_and_reason(own_lessons):
     (own_lessons / "small.yaml").write_text(SMALL.replace(STAR, "train-99999"), encoding="utf-8")
     app = open_page(lesson="small")
-    assert "small.yaml, line 8: no training or test image" in text(app).replace("\\", "")
+    assert "small.yaml, line 8: no training or test image" in text(app)
     assert "lesson" not in query(app)
 
 
