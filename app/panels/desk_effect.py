@@ -85,8 +85,9 @@ def _show_answers(session: Session, plan: ErasurePlan, job: Consequences, watchi
         st.html(f'<div class="mk mk-sum">{_summary(changes, retrained)}</div>')
         paged(
             f"desk-answers-{hash(plan.ids)}",
-            "Each image’s answer, now → without it, most changed first",
+            "Each image’s answer, before → after",
             [lambda c=c: compact(session, c, retrained) for c in changes],  # type: ignore[misc]
+            closed=True,
         )
     effects = job.side_effects
     if effects is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app import erasing, services, state
-from app.components.demo_note import demo_note
 from app.panels.changed import polled
 from app.panels.desk_effect import Effect, evidence, measured_words
 from app.panels.words import count
@@ -24,10 +23,7 @@ _MOST_LETTERS = 120
 
 def erase_card(session: Session, plan: ErasurePlan, found: Effect) -> None:
     """The last step of a request that can be erased, or why it can't."""
-    st.markdown("**Erase for good**")
-    if state.demo():
-        demo_note("Erasing")
-        return
+    st.markdown("**4 · Erase for good**")
     if plan.problem:
         st.info(_why_not(plan), icon=":material/block:")
         return

@@ -55,7 +55,7 @@ def _found(session: Session, plan: ErasurePlan) -> None:
         return
     paged(
         f"desk-{plan.digest[:8]}-{hash(plan.ids)}",
-        f"The {count(n, 'image')}",
+        "The image" if n == 1 else f"The {n:,} images",
         [lambda id_=id_: _tile(session, id_) for id_ in plan.ids],  # type: ignore[misc]
     )
 
@@ -69,6 +69,10 @@ def _whose(session: Session, plan: ErasurePlan) -> str:
     if len(plan.owners) == 1:
         [(name, n)] = plan.owners.items()
         of = session.studio.owners.get(name, n)
+        if of == 1:
+            return f"It is the only image of {name}{simulated}."
+        if n == 1:
+            return f"It is one of the {of:,} images of {name}{simulated}."
         part = "all" if n == of else f"{n:,} of the {of:,}"
         return f"They are {part} images of {name}{simulated}."
     if not plan.owners:

@@ -271,9 +271,10 @@ def _other(session: Session, id_: str, was: int, now: int) -> Tile:
     )
 
 
-def paged(key: str, title: str, makers: Sequence[Callable[[], Tile]]) -> None:
-    """A grid of small pictures, a page at a time; only the page shown is made."""
-    with st.expander(title, expanded=len(makers) <= _PER_PAGE, key=f"expander-{key}"):
+def paged(key: str, title: str, makers: Sequence[Callable[[], Tile]], closed: bool = False) -> None:
+    """A grid of small pictures, a page at a time; only the page shown is made. closed: at first."""
+    expanded = len(makers) <= _PER_PAGE and not closed
+    with st.expander(title, expanded=expanded, key=f"expander-{key}"):
         name = state.RESULT_PAGE + key
         total = pages(len(makers), _PER_PAGE)
         page = min(st.session_state.get(name, 1), total)

@@ -31,6 +31,11 @@ def show() -> None:
     if any(state.hidden(control) for control in _HIDING):
         st.info("The link that brought you here leaves this page out.")
         return
+    with st.container(key="desk"):
+        _page(session)
+
+
+def _page(session: Session) -> None:
     st.markdown(
         "On the other pages deleting is a view: yours alone, and you can undo it. **Erasing is a "
         "promise**: the images leave the model on this server, for everybody and for good, and "
@@ -67,8 +72,9 @@ def _request(session: Session) -> None:
             with st.container(border=True, key="desk-effect"):
                 st.markdown("**3 · What would change**")
                 found = effect(session, plan)
-        with st.container(border=True, key="desk-erase-card"):
-            erase_card(session, plan, found)
+        if not state.demo():
+            with st.container(border=True, key="desk-erase-card"):
+                erase_card(session, plan, found)
 
 
 def _plan(session: Session, ids: tuple[str, ...]) -> ErasurePlan | None:

@@ -240,7 +240,11 @@ def test_what_was_asked_for_may_be_gone_already(folder):
 
 
 def test_others_are_asked_to_reload_and_keep_what_is_still_there(folder):
-    app = open_page(basket="img-01 img-04", forgotten="img-05 img-06")
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
+    app.query_params["basket"] = "img-01 img-04"
+    app.query_params["forgotten"] = "img-05 img-06"
+    app.run()
+    assert app.title[0].value == "Watch a model forget"
     erase_elsewhere(folder, OWNS)
     app.run()
     assert not app.exception
