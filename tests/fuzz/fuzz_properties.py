@@ -579,6 +579,30 @@ class Property:
     share: float
 
 
+# What a search by coverage starts from, where the input is bytes.
+SEEDS = {
+    "CSV": lambda: [
+        _GOOD_CSV,
+        _GOOD_CSV.decode().encode("utf-16"),
+        b"\xef\xbb\xbffile;owner\r\na.png;Ann\r\n",
+        b"id,label,owner,split\nimg-00,1,Ann,private\nimg-01,2,Bob,test\n",
+    ],
+    "ids": lambda: [b"img-00,img-01", b"owner:owner-1", b"random-10pct", b"@ids.csv"],
+    "JSON": lambda: [b'{"a": [1, 2.5e3, {"b": null}], "c": "\\u00e9", "d": true}'],
+    "image": _good_images,
+    "archive": lambda: [_packed(["a/1.png", "b/2.png"]), _packed(["../x"]), _packed(["a", "a"])],
+}
+
+
+def _packed(names):
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        warnings.simplefilter("ignore")
+        for name in names:
+            packed.writestr(name, b"x" * 50)
+    return out.getvalue()
+
+
 def all_properties():
     """Those of this file, and those that other files beside it add."""
     for path in sorted(Path(__file__).parent.glob("fuzz_*.py")):
