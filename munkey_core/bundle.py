@@ -910,8 +910,8 @@ def _read_metrics(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
         metrics = parse_json(read_limited(folder / METRICS, _TEXT_LIMIT, METRICS), METRICS)
     except (OSError, BadInputError) as error:
         raise BundleError(f"{METRICS} can't be read ({error})") from error
-    for table in (metrics, metrics.get(EXACT_MODE) if isinstance(metrics, dict) else None):
-        _check_metrics(table or {})
+    _check_metrics(metrics)
+    _check_metrics(metrics.get(EXACT_MODE) or {})
     return dict(metrics)
 
 

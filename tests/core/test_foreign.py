@@ -42,7 +42,7 @@ def test_formulas_are_texts():
         (b"id\na\0b\n", "control characters"),
         ("id\n\u202eexe.txt\n".encode(), "turn the direction"),
         (b"id\n\x1b[31mred\n", "control characters"),
-        (b'id\n"open\n', "line 3 is not a line of a CSV file"),
+        (b'id\n"open\n', "line 2 is not a line of a CSV file"),
         (b"id\n" + b"x" * 200_000 + b"\n", "line 2 is not a line of a CSV file"),
     ],
 )

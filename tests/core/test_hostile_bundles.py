@@ -247,12 +247,12 @@ def test_a_card_that_is_no_text_is_refused(folder, card):
 
 _OPEN = """
 import sys
+from munkey_core.errors import MunkeyError
+from munkey_core.studio import Studio
 def hook(event, arguments):
     if event in ("pickle.find_class", "subprocess.Popen", "os.system", "socket.connect"):
         print("HARM", event, arguments)
 sys.addaudithook(hook)
-from munkey_core.errors import MunkeyError
-from munkey_core.studio import Studio
 try:
     Studio.open(sys.argv[1])
 except MunkeyError as error:

@@ -74,9 +74,12 @@ def _check(folders, event, path):
         return
     _state.allowed, kept = None, _state.allowed  # resolving a path looks at files, too
     try:
-        place = Path(os.fsdecode(path)).absolute()
-        real = place.parent.resolve() / place.name if place.is_symlink() else place.resolve()
-        if not any(real.is_relative_to(folder) for folder in folders):
+        place = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - a thousand times a second
+        where, name = os.path.split(place)
+        real = os.path.join(os.path.realpath(where), name)  # noqa: PTH118
+        if event.startswith("open"):  # which follows a link, while the others change the link
+            real = os.path.realpath(place)
+        if not any(real == folder or real.startswith(folder + os.sep) for folder in folders):
             _state.found.append(f"{event} {real}")
     except (OSError, ValueError):
         pass  # what can't be a path can't be touched
@@ -87,7 +90,11 @@ def _check(folders, event, path):
 sys.addaudithook(_hook)
 
 _LIBRARIES = tuple(
-    {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, *sys.path) if p and Path(p).exists()}
+    {
+        str(Path(p).resolve())
+        for p in (sys.prefix, sys.base_prefix, *sys.path)
+        if p and Path(p).exists()
+    }
 )
 
 
@@ -101,7 +108,8 @@ def watched(folder):
     folder = Path(folder).resolve()
     _state.found = []
     own = (folder, Path(os.environ["MUNKEY_CACHE"]).resolve())
-    _state.allowed = {"write": own, "read": (*own, *_LIBRARIES, Path("/proc"), Path("/sys"))}
+    own = tuple(map(str, own))
+    _state.allowed = {"write": own, "read": (*own, *_LIBRARIES, "/proc", "/sys")}
     try:
         yield
     finally:

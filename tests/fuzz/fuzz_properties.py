@@ -98,12 +98,14 @@ _csv_folder = cache(scratch)
 
 
 def csv_of_ids(data):
-    """A CSV file of ids, as an upload and as @file.csv; an owners.csv; records.csv."""
+    """A CSV file of ids, as an upload; each tenth as owners.csv and records.csv, too."""
     folder = _csv_folder()
     with one_input("CSV", folder):
         ids = parse_id_csv(data, "ids.csv")
         assert ids
         assert all(id_ and id_ == id_.strip() and "\0" not in id_ for id_ in ids)
+    if RUN["CSV"] % 10:
+        return
     for name in ("owners.csv", "records.csv"):
         (folder / name).write_bytes(data)
     with one_input("CSV", folder, again=True):
@@ -577,6 +579,30 @@ class Property:
     run: object
     inputs: object
     share: float
+
+
+# What a search by coverage starts from, where the input is bytes.
+SEEDS = {
+    "CSV": lambda: [
+        _GOOD_CSV,
+        _GOOD_CSV.decode().encode("utf-16"),
+        b"\xef\xbb\xbffile;owner\r\na.png;Ann\r\n",
+        b"id,label,owner,split\nimg-00,1,Ann,private\nimg-01,2,Bob,test\n",
+    ],
+    "ids": lambda: [b"img-00,img-01", b"owner:owner-1", b"random-10pct", b"@ids.csv"],
+    "JSON": lambda: [b'{"a": [1, 2.5e3, {"b": null}], "c": "\\u00e9", "d": true}'],
+    "image": _good_images,
+    "archive": lambda: [_packed(["a/1.png", "b/2.png"]), _packed(["../x"]), _packed(["a", "a"])],
+}
+
+
+def _packed(names):
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        warnings.simplefilter("ignore")
+        for name in names:
+            packed.writestr(name, b"x" * 50)
+    return out.getvalue()
 
 
 def all_properties():

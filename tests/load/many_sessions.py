@@ -47,15 +47,20 @@ def main():
     return 0
 
 
-def run(bundle, sessions, seconds):
-    """Serve a bundle, let so many people work on it, and say how it went."""
+def run(bundle, sessions, seconds, *options, then=None):
+    """Serve a bundle, let so many people work on it, and say how it went.
+
+    options: more of `munkey app`'s. then: called with the address while the server is still there.
+    """
     folder = find_bundle(bundle)
     owners = owned(folder)
-    with served(folder) as (url, process):
+    with served(folder, *options) as (url, process):
         before = memory(process.pid)["now"]
         visitors = asyncio.run(visit(url, owners, sessions, seconds))
         after = memory(process.pid)
         assert process.poll() is None, "the server has ended"
+        if then is not None:
+            then(url)
     kinds = defaultdict(list)
     for visitor in visitors:
         for kind, took in visitor.seconds:
@@ -145,14 +150,14 @@ def check(visitor, gone, share):
 
 
 @contextlib.contextmanager
-def served(folder):
+def served(folder, *options):
     """`munkey app` on a free port; yields its address and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-P", "-m", "munkey_core.cli", "app", "--headless"]
-    command += ["--bundle", str(folder), "--port", str(port)]
+    command += ["--bundle", str(folder), "--port", str(port), *options]
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile("w+") as log:

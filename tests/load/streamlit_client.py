@@ -36,6 +36,7 @@ class Visitor:
         self._timers = {}  # fragment → interval
         self._socket = None
         self._page_hash = ""
+        self.session = ""
 
     async def connect(self):
         """As a browser does: the page by HTTP, then its socket."""
@@ -149,6 +150,7 @@ class Visitor:
             else:
                 self._elements, self._timers = {}, {}
             self._page_hash = message.new_session.page_script_hash
+            self.session = message.new_session.initialize.session_id or self.session
         elif kind == "delta":
             path = tuple(message.metadata.delta_path)
             # A new block takes the place of whatever stood there.
