@@ -108,14 +108,18 @@ def dark(page: Page) -> None:
 
 
 FIRST, *OTHERS = names()  # the first page is at the address itself
-STATES = {FIRST: "/"} | {name: f"/{name}" for name in OTHERS} | {
-    "a basket": "/?basket={0}+{1}",
-    "after a deletion": "/?forgotten={0}+{1}",
-    "a query on the map": "/map?layout=pca&forgotten={0}&query={1}",
-    "one image explained": "/explain?query={0}",
-    "a set of images attacked": "/privacy?of=random-10pct",
-    "a set compared": "/compare?of=random-10pct",
-}
+STATES = (
+    {FIRST: "/"}
+    | {name: f"/{name}" for name in OTHERS}
+    | {
+        "a basket": "/?basket={0}+{1}",
+        "after a deletion": "/?forgotten={0}+{1}",
+        "a query on the map": "/map?layout=pca&forgotten={0}&query={1}",
+        "one image explained": "/explain?query={0}",
+        "a set of images attacked": "/privacy?of=random-10pct",
+        "a set compared": "/compare?of=random-10pct",
+    }
+)
 
 
 @pytest.mark.parametrize("state", STATES)
