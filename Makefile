@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: help app test lint browser bench clean
+.PHONY: help app tutorials test lint browser bench clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 app: $(VENV)/.installed ## Open the app on the default bundle
 	$(BIN)/munkey app --port $(PORT) $(ARGS)
+
+tutorials: $(VENV)/.tutorials ## Open the notebooks in the browser
+	$(BIN)/jupyter lab $(ARGS) tutorials
 
 test: lint browser ## Run linters, types and all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -48,6 +51,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.tutorials: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[tutorials]'
 	@touch $@
 
 clean: ## Remove the environment and caches

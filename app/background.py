@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from app.panels.asker import me, present
 from munkey_core.errors import MunkeyError
 from munkey_core.types import Progress
 
 T = TypeVar("T")
+
+_GRACE = 20.0  # seconds; a browser that lost its connection comes back as the same session
 
 
 class Background(Generic[T]):
     """Runs what yields progress and, last, a result. Make it and it runs.
 
     `result` stays None until the end, and for good if it was stopped or failed; `error` is then
-    the reason, in one line.
+    the reason, in one line. It stops by itself when the person who asked has left.
     """
 
     def __init__(self, work: Callable[[], Iterator[Progress | T]], name: str) -> None:
@@ -25,6 +29,8 @@ class Background(Generic[T]):
         self.error = ""
         self.stopped = False
         self._work = work
+        self._asker = me()
+        self._missed_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -41,6 +47,16 @@ class Background(Generic[T]):
         """Stop at the next step; its result is not wanted any more."""
         self.stopped = self._thread.is_alive()
 
+    def given_up(self) -> bool:
+        """Whether to go on is in vain: it was stopped, or nobody has been there for a while."""
+        if not self.stopped and not present(self._asker):
+            now = time.monotonic()
+            self._missed_since = self._missed_since or now
+            self.stopped = now - self._missed_since > _GRACE
+        elif not self.stopped:
+            self._missed_since = None
+        return self.stopped
+
     def _run(self) -> None:
         try:
             for step in self._work():
@@ -48,7 +64,7 @@ class Background(Generic[T]):
                     self.progress = step
                 else:
                     self.result = step
-                if self.stopped:
+                if self.given_up():
                     return
         except MunkeyError as error:
             self.error = str(error)

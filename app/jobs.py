@@ -47,13 +47,13 @@ class Consequences(Background[SideEffects]):
 
     def _work_out(self) -> Iterator[Progress | SideEffects]:
         self._predict_deleted()
-        if not self.stopped:
+        if not self.given_up():
             yield from self._studio.side_effects(self._own)
 
     def _predict_deleted(self) -> None:
         start, ids = time.perf_counter(), self.deletion.ids
         for first in range(0, len(ids), _CHUNK):
-            if self.stopped:
+            if self.given_up():
                 return
             part = self._studio.changes(self._own, ids[first : first + _CHUNK])
             self.changes.extend(part)

@@ -16,7 +16,8 @@ st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide
 
 from app import models, services, state  # noqa: E402
 from app.components.plotly_library import plotly_library_soon  # noqa: E402
-from app.components.style import use_picture_size, use_style  # noqa: E402
+from app.components.style import use_picture_size, use_print, use_style  # noqa: E402
+from app.components.term_tips import term_tips  # noqa: E402
 from app.pages import pages  # noqa: E402
 from app.panels.basket import sidebar  # noqa: E402
 from app.panels.changed import bundle_changed  # noqa: E402
@@ -35,6 +36,8 @@ def main() -> None:
         bundle_changed()
         return
     except MunkeyError as error:
+        use_print(state.print_scale())
+        term_tips()
         if page.url_path == "own":  # which needs no model: it makes one
             state.write_url(())
             page.run()
@@ -44,10 +47,14 @@ def main() -> None:
     if menu == state.hidden("menu"):
         st.rerun()  # The link, which is read only now, says otherwise than the last run's.
     state.write_url(session.groups)
+    use_print(state.print_scale())
+    term_tips()
+    if page.url_path != "teacher":
+        st.session_state[state.CAME_FROM] = page.url_path or "forget"
     if state.messages():
         lines = "  \n".join([f"**{state.about_messages()}**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")
-    use_picture_size(session.studio.picture_source.image_size)
+    use_picture_size(session.studio.picture_source.image_size, state.print_scale())
     try:
         sidebar(session)
         models.find_pictures(session.studio)

@@ -16,6 +16,7 @@ import streamlit as st
 from app import erasing, models, state
 from app.components.gallery import GalleryEvent, take_event
 from app.jobs import Consequences
+from app.lessons import course
 from app.models import Pictures, shared
 from munkey_core.errors import (
     BadInputError,
@@ -117,11 +118,17 @@ def enter(page: str) -> Session:
     news = state.url_is_news(page)
     if news:
         state.read_url()
+    earlier = opened()
+    turned = course.enter(page, news)
+    # A step that goes on with the deletions of the one before keeps what is known about them.
+    again = turned and (earlier is None or earlier.groups != state.get("forgotten"))
     erased = _take_in_erasure()
-    session = _open(state.get("bundle"), renew=news or erased)
-    if news or session is not st.session_state.get(state.SESSION):
+    session = _open(state.get("bundle"), renew=news or again or erased)
+    if news or session is not earlier:
         st.session_state[state.SESSION] = session
         _settle(session)
+    elif turned:
+        state.put("forgotten", ())
     return session
 
 
@@ -300,7 +307,7 @@ def other_model() -> None:
     """Ids, classes and owners of one data set mean nothing in another."""
     of_a_data_set = ("basket", "class", "owner", "find", "page", "query", "target", "off", "of")
     of_a_request = ("who", "asks", "request", "receipt")
-    for name in ("mode", *of_a_data_set, *of_a_request):
+    for name in ("mode", "lesson", "step", *of_a_data_set, *of_a_request):
         state.change(name, state.default(name))
 
 

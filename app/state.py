@@ -60,6 +60,7 @@ PIXEL_METHODS = {
 CONTROLS = {
     "menu": "the menu of pages",
     "filters": "filters and draws",
+    "pick": "choosing images, for the basket or to look at",
     "own": "own images: the upload of one, and the training on many",
     "delete": "deleting keys",
     "erase": "erasing for good",
@@ -69,6 +70,7 @@ CONTROLS = {
 }
 # What a read-only demonstration leaves out; the library refuses it, too.
 _NOT_IN_A_DEMO = ("own", "jobs")
+LARGE_PRINT = 1.3  # times the normal size: legible from the last row
 PREDICTED = -1  # value of "target": the class that the model answers
 WHO = {
     "owner": "An owner",
@@ -86,6 +88,7 @@ SHOW = {
     "twins": "Images that have a near-copy",
     "near": "Near-copies of my selection",
     "selection": "Only my selection",
+    "gone": "Only what I deleted",
 }
 
 # Keys of the session's state that belong to no property. They stand here together, so that no
@@ -113,6 +116,11 @@ OWN_UPLOADS = "munkey-own-uploads"  # how many archives were taken; a new upload
 OWN_OFFER = "munkey-own-offer"  # (source, Background) of what is known about the chosen images
 OWN_NAME = "munkey-own-name"  # the field for the new model's name
 OWN_NAMED = "munkey-own-named"  # (source, name) that a person gave
+LESSON_GUESSES = "munkey-lesson-guesses"  # (lesson's digest, step) → what the person answered
+LESSON_REACHED = "munkey-lesson-reached"  # lesson's id → the last step that was seen
+LESSON_TURN = "munkey-lesson-turn"  # whether the next run takes its screen from the lesson
+LESSON_FINISHED = "munkey-lesson-finished"  # id of the lesson that was just played to its end
+CAME_FROM = "munkey-came-from"  # the page a link for a class is about, when there is no lesson
 ERASING = "munkey-erasing"  # erasing.Erasing: what this session is erasing, until it is taken in
 ERASED = "munkey-erased"  # erasing.Done of this session, by the receipt's hash
 ERASE_FAILED = "munkey-erase-failed"  # why the newest erasure came to no receipt
@@ -137,6 +145,9 @@ _PAGE = "munkey-url:page"
 _TOUCHED = "munkey-url:touched"
 _TURNED = "munkey-url:turned"  # whether this run came to another page than the last one
 _BARE = "munkey-url:bare"  # there until the browser has put the query behind the page's address
+_GIVEN = "munkey-url:given"  # names of the properties that the URL said
+_START = "munkey-url:start"  # property → what it is where the URL doesn't say it
+_LESSON_HIDES = "munkey-url:lesson-hides"
 _MESSAGES = "munkey-messages"
 _ABOUT = "munkey-messages-about"
 _ABOUT_LINK = "This link was not followed to the letter."
@@ -222,12 +233,31 @@ def _model(raw: str) -> str:
     return raw
 
 
+def _lesson(raw: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", raw):
+        raise BadValueError("the name of a lesson: at most 40 small letters, digits and -")
+    return raw
+
+
 def _ids(raw: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split()))
+    return _not_too_many(tuple(dict.fromkeys(spell_out(raw).replace(",", " ").split())))
+
+
+def _not_too_many(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(ids) > limits.limits().ids:
+        raise BadValueError(limits.at_most("ids", "ids"))
+    return ids
+
+
+def _flag(raw: str) -> bool:
+    if raw not in ("0", "1"):
+        raise BadValueError("0 or 1")
+    return raw == "1"
 
 
 def _groups(raw: str) -> Groups:
     """Deletions are separated by commas, the ids of one by spaces, which a URL writes as +."""
+    _not_too_many(tuple(spell_out(raw).replace(",", " ").split()))
     groups = [tuple(dict.fromkeys(part.split())) for part in spell_out(raw).split(",")]
     return tuple(group for group in groups if group)
 
@@ -259,8 +289,11 @@ PROPERTIES = (
     Property("target", PREDICTED, _integer(0, 9_999)),
     Property("opacity", 60, _integer(0, 100)),
     Property("hide", (), _some(tuple(CONTROLS)), " ".join),
+    Property("lesson", "", _lesson),
+    Property("step", 1, _integer(1, 100)),
     Property("sort", "gap", _order),
     Property("family", (), _some(FAMILIES), " ".join),
+    Property("large", False, _flag, lambda value: str(int(value))),
     Property("data", "", _text(200)),
     Property("training", "", _model),
     Property("who", "", _choice(WHO)),
@@ -284,15 +317,29 @@ def get(name: str) -> Any:
 
 
 def hidden(control: str) -> bool:
-    """Whether the link, or a demonstration, hides a group of controls (a name of CONTROLS)."""
+    """Whether the link, the lesson or a demonstration hides a group of controls (of CONTROLS)."""
     if control not in CONTROLS:
         raise KeyError(control)
-    return control in get("hide") or (demo() and control in _NOT_IN_A_DEMO)
+    return (
+        control in get("hide")
+        or control in st.session_state.get(_LESSON_HIDES, ())
+        or (demo() and control in _NOT_IN_A_DEMO)
+    )
 
 
 def demo() -> bool:
     """Whether this server is a read-only demonstration: nothing is erased, taken in or trained."""
     return limits.demo()
+
+
+def print_scale() -> float:
+    """How many times their normal size text and pictures have."""
+    return LARGE_PRINT if get("large") else 1.0
+
+
+def scaled(pixels: int) -> int:
+    """A length on the screen, in the print that this person wants."""
+    return round(pixels * print_scale())
 
 
 def default(name: str) -> Any:
@@ -308,6 +355,36 @@ def change(name: str, value: Any) -> None:
     """Set a property because a person asked for it: the URL follows, old messages go."""
     put(name, value)
     touch()
+
+
+def parse(name: str, text: str) -> Any:
+    """A property's value from a URL's text; an empty text is its default. Raises BadValueError or
+    UnknownDigestError."""
+    prop = _BY_NAME[name]
+    return prop.parse(text) if text else prop.default
+
+
+def dump(name: str, value: Any) -> str:
+    """A property's value as a URL's text, the inverse of :func:`parse`."""
+    return _BY_NAME[name].dump(value)
+
+
+def start_from(values: Mapping[str, Any], hides: Sequence[str] = ()) -> None:
+    """Let a lesson's step stand for these properties, so that the URL says only what differs, and
+    hide these groups of controls beside those of the link."""
+    st.session_state[_START] = dict(values)
+    st.session_state[_LESSON_HIDES] = tuple(hides)
+
+
+def page() -> str:
+    """The path of the page that this run draws; empty for the first one."""
+    path: str = st.session_state.get(_PAGE, "")
+    return path
+
+
+def given() -> frozenset[str]:
+    """Names of the properties that the URL said when it was read last."""
+    return frozenset(st.session_state.get(_GIVEN, ()))
 
 
 def touch() -> None:
@@ -395,6 +472,7 @@ def read_url() -> None:
     clear_messages()
     st.session_state[_READ] = True
     params = st.query_params.to_dict()
+    st.session_state[_GIVEN] = frozenset(params)
     for prop in PROPERTIES:
         put(prop.name, _read(prop, params.pop(prop.name, None)))
     unknown = [name for name in params if not _FOREIGN.fullmatch(name)]
@@ -408,7 +486,7 @@ def _read(prop: Property, raw: str | None) -> Any:
     if raw is None:
         return prop.default
     try:
-        return prop.parse(raw)
+        return parse(prop.name, raw)
     except BadValueError as error:
         reject(prop.name, raw, str(error))
     except UnknownDigestError:
@@ -439,14 +517,24 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible)
 
 
-def write_url(forgotten: Groups) -> None:
-    """Make the URL say what the screen shows. forgotten: the session's standing deletions."""
-    values = {prop.name: get(prop.name) for prop in PROPERTIES} | {"forgotten": forgotten}
-    query = {p.name: p.dump(values[p.name]) for p in PROPERTIES if values[p.name] != p.default}
+def query_of(values: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, str]:
+    """The URL's query for a screen. start: what a property is where the URL doesn't say it, for
+    those that don't start from their default."""
+    query = {
+        prop.name: prop.dump(values[prop.name])
+        for prop in PROPERTIES
+        if values.get(prop.name, prop.default) != start.get(prop.name, prop.default)
+    }
     if len(query) == 1 and query.get("bundle") == default_bundle():
         query = {}
-    query = shorten(query, _LONG)
+    return shorten(query, _LONG)
+
+
+def write_url(forgotten: Groups) -> None:
+    """Make the URL say what the screen shows. forgotten: the session's standing deletions."""
     session = st.session_state
+    values = {prop.name: get(prop.name) for prop in PROPERTIES} | {"forgotten": forgotten}
+    query = query_of(values, session.get(_START, {}))
     behind = st.query_params.to_dict() != query
     turned = session.pop(_TURNED, False)
     if behind and turned:

@@ -13,13 +13,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit import config
 
 FONT_STACK = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 """What charts ask for: the font that Streamlit serves itself, so nothing is fetched elsewhere."""
 
-_BASE_FONT_PX = 17  # A little above Streamlit's 16: legible from the last row of a classroom.
+BASE_FONT_PX = 17  # A little above Streamlit's 16: legible from the last row of a classroom.
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ _LIGHT = Palette(
     forget="#BD4B00",
     retain="#0067A5",
     retrained="#007A5A",
-    test="#6A1FD0",
+    test="#4E0D9A",
     neutral="#667080",
     on_mark="#FFFFFF",
     primary="#BD4B00",
@@ -106,7 +107,7 @@ _DARK = Palette(
     forget="#FF8A45",
     retain="#56B4E9",
     retrained="#2FC79A",
-    test="#B98AFF",
+    test="#BA62FF",
     neutral="#9AA4B2",
     on_mark="#12161C",
     primary="#C24E00",
@@ -160,10 +161,10 @@ def streamlit_options() -> dict[str, str]:
     Each pair is a command-line flag: ``f"--{name}={value}"``.
     """
     options = {
-        "theme.baseFontSize": str(_BASE_FONT_PX),
+        "theme.baseFontSize": str(BASE_FONT_PX),
         # Streamlit's h1 of 2.75rem takes a third of a laptop's first screen away from the images.
         "theme.headingFontSizes": json.dumps(
-            ["2.1rem", "1.6rem", "1.3rem", "1.15rem", "1rem", "0.9rem"]
+            ["2.1rem", "1.15rem", "1.1rem", "1.05rem", "1rem", "0.9rem"]
         ),
         "theme.baseRadius": "0.5rem",
         "theme.showWidgetBorder": "true",
@@ -245,6 +246,31 @@ def plotly_layout(palette: Palette) -> dict[str, Any]:
         },
         "hovermode": "closest",
     }
+
+
+def enlarge(figure: go.Figure, scale: float) -> go.Figure:
+    """Return a chart whose letters, marks, lines and height are `scale` times as large.
+
+    Its width is the page's, so what is laid out in pixels across should have room to spare.
+    """
+    return figure if scale == 1 else go.Figure(_times(figure.to_plotly_json(), scale))
+
+
+# What Plotly measures in pixels.
+_PIXELS = {"size", "width", "height", "standoff", "arrowwidth", "ax", "ay", "l", "r", "t", "b"}
+
+
+def _times(value: Any, scale: float) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: scale * part
+            if name in _PIXELS and isinstance(part, (int, float))
+            else _times(part, scale)
+            for name, part in value.items()
+        }
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
+        return [_times(part, scale) for part in value]
+    return value
 
 
 def _scale(colours: tuple[str, ...]) -> list[list[Any]]:

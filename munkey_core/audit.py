@@ -28,16 +28,17 @@ PLAIN_BEFORE, PLAIN_ORACLE = "plain", "plain retrained"
 class ForgettingAudit:
     """Audits one forget set over several seeds; trains only what nobody has trained yet.
 
-    forget: as on the command line. seeds: how many trainings of each kind, None for as many as the
-    bundle or the cache has, at least one; the bundle's own model stands for its seed. evidence:
-    shared by audits of one bundle, so that images are encoded once; `device` is then its own.
+    forget: as on the command line, or the ids themselves. seeds: how many trainings of each kind,
+    None for as many as the bundle or the cache has, at least one; the bundle's own model stands for
+    its seed. evidence: shared by audits of one bundle, so that images are encoded once; `device` is
+    then its own.
     Raises BadInputError for a bad forget set or number of seeds.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        forget: str,
+        forget: str | Sequence[str],
         seeds: int | None = None,
         device: str = "auto",
         evidence: Evidence | None = None,
@@ -45,9 +46,10 @@ class ForgettingAudit:
         if seeds is not None and not 1 <= seeds <= 20:
             raise BadInputError(f"--seeds must be between 1 and 20, got {seeds}")
         self.bundle = bundle
-        self.ids = tuple(sorted(forget_set(forget, bundle)))
+        ids = forget_set(forget, bundle) if isinstance(forget, str) else forget
+        self.ids = tuple(sorted(set(ids)))
         bundle.bank.rows(self.ids)  # raises for one that has no key
-        self.name = forget.strip()
+        self.name = forget.strip() if isinstance(forget, str) else ",".join(self.ids)
         if self.name not in CANONICAL:
             named = canonical_name(self.ids, bundle)
             self.name = named or _plain_name(self.name, len(self.ids))

@@ -37,6 +37,7 @@ from munkey_core.bundle import (
     Bundle,
     FittedMap,
     Manifest,
+    read_manifest,
     write_bundle,
 )
 from munkey_core.calibration import choose_ensemble
@@ -55,6 +56,7 @@ from munkey_core.encoder import (
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
+from munkey_core.machine import processor
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.projection import fit_maps
@@ -187,6 +189,7 @@ class Build:
         if bundle.thumbnails is not None and self.dataset.notice:
             texts[NOTICE] = self.dataset.notice
         write_bundle(bundle, self.out, texts)
+        self._keep_features(bundle, parts)
         shutil.rmtree(work)
         yield Progress("finishing", 2, 2, 0.0)
 
@@ -305,6 +308,15 @@ class Build:
                 yield step
         return _Chosen(model, bank, ensemble, calibration, scores)
 
+    def _keep_features(self, bundle: Bundle, parts: dict[str, Encoded]) -> None:
+        """Every retraining reads them, and a slow encoder takes minutes for them."""
+        if self.device.type != "cpu":
+            return  # the CPU that will ask for them computes other last bits
+        written, _ = read_manifest(self.out)
+        kept = replace(bundle, manifest=written).kept_features
+        if kept is not None:
+            kept.keep({split: parts[split] for split in (PRIVATE, TEST, ANCHOR, CALIBRATION)})
+
     def _exact(
         self, encoder: FrozenEncoder, splits: Splits, parts: dict[str, Encoded], checkpoint: Path
     ) -> Generator[Progress, None, Made]:
@@ -406,6 +418,7 @@ class Build:
                 "title": data.title,
                 "licence": data.licence,
                 "attribution": data.attribution,
+                "differs": data.differs,
                 "classes": list(data.classes),
                 "image_size": int(data.images.shape[1]),
                 "grey": data.images.ndim == 3,
@@ -454,6 +467,7 @@ def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any
     on_gpu = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "versions": {

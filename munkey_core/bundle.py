@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,7 @@ QUERIES = "queries.safetensors"
 SCORES = "scores.safetensors"
 METRICS = "metrics.json"
 EXPERIMENTS = "experiments.json"
+RECIPES_TRIED = "experiments.toml"  # what experiments.json was measured of
 CARD = "CARD.md"
 RECIPE = "recipe.toml"
 NOTICE = "NOTICE"
@@ -82,7 +83,17 @@ EXACT = "exact.safetensors"
 SPACES = ("keys", "tokens")  # what there are maps of
 
 _REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
-_OPTIONAL = (THUMBNAILS, METRICS, EXPERIMENTS, CARD, RECIPE, NOTICE, PROJECTIONS, EXACT)
+_OPTIONAL = (
+    THUMBNAILS,
+    METRICS,
+    EXPERIMENTS,
+    RECIPES_TRIED,
+    CARD,
+    RECIPE,
+    NOTICE,
+    PROJECTIONS,
+    EXACT,
+)
 # Answers of retrained models, one file a canonical forget set.
 ORACLES = "oracles"
 # A memory trained together with θ, and one written with θ frozen (METHOD.md §7).
@@ -111,7 +122,8 @@ class Manifest:
     exact: of a bundle that has an exact mode, how that one was made: `training` (of θ, on public
     images), `write`, `ensemble`, `calibration`, `provenance`, and in `verified` what was found when
     forget sets were written without. A bundle of which it is the only mode says so in
-    `training["mode"]`.
+    `training["mode"]`. erasures: how often images were erased from it: so many receipts its ledger
+    must hold.
     """
 
     name: str
@@ -127,6 +139,7 @@ class Manifest:
     provenance: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
     exact: dict[str, Any] = field(default_factory=dict)
+    erasures: int = 0
 
     @property
     def mode(self) -> str:
@@ -674,12 +687,11 @@ def _check_file(folder: Path, name: str, wanted: str) -> None:
 
 def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     if manifest.encoder.name == "conv":
-        _check_weights(lambda: FrozenEncoder(manifest.encoder), folder / ENCODER)
+        _check_weights(450 * manifest.encoder.width**2, folder / ENCODER)
     encoder = FrozenEncoder(manifest.encoder)
     _load_into(encoder, folder / ENCODER, _own_state(encoder))
     n_classes = len(manifest.classes)
-    _check_weights(lambda: _build_model(manifest, encoder, n_classes), folder / MODEL)
-    model = _build_model(manifest, encoder, n_classes)
+    model = _build_model(manifest, encoder, n_classes, folder / MODEL)
     _load_into(model, folder / MODEL, model.state_dict())
 
     raw = read_tensors(folder / BANK)
@@ -744,17 +756,14 @@ def _read_checked(folder: Path, manifest: Manifest, digest: str) -> Bundle:
     )
 
 
-def _check_weights(build: Callable[[], nn.Module], path: Path) -> None:
-    """Whether a file can hold the weights of a network. Asked before it is built: settings alone
-    must not fill the memory."""
-    with torch.device("meta"):  # shapes without memory
-        state = build().state_dict()
-    wanted = sum(value.numel() * value.element_size() for value in state.values())
+def _check_weights(least: int, path: Path) -> None:
+    """Whether a file can hold so many weights, a number below which the network has none. Asked
+    before it is built: settings alone must not fill the memory."""
     size = path.stat().st_size
-    if wanted > size:
+    if 4 * least > size:
         raise BundleError(
-            f"{path.name} holds {size:,} bytes, but the network that {MANIFEST} describes "
-            f"has {wanted:,}"
+            f"{path.name} holds {size:,} bytes, but the network that {MANIFEST} describes has at "
+            f"least {4 * least:,}"
         )
 
 
@@ -817,16 +826,24 @@ def read_projections(path: Path, n: int) -> dict[str, FittedMap]:
     return found
 
 
-def _build_model(manifest: Manifest, encoder: FrozenEncoder, n_classes: int) -> ExemplarTransformer:
-    if manifest.model.tokens == "features":
-        n_tokens = encoder.n_tokens
+def _build_model(
+    manifest: Manifest, encoder: FrozenEncoder, n_classes: int, path: Path
+) -> ExemplarTransformer:
+    """path: of its weights."""
+    config = manifest.model
+    if config.tokens == "features":
+        n_tokens, embedding = encoder.n_tokens, encoder.channels
     else:
-        n_tokens = (int(manifest.dataset["image_size"]) // manifest.model.patch_size) ** 2
+        n_tokens = (int(manifest.dataset["image_size"]) // config.patch_size) ** 2
+        embedding = config.patch_size**2 * (config.dim // 2)
     if not 1 <= n_tokens <= _MAX_IMAGE_TOKENS:
         raise BundleError(
             f"{MANIFEST}: an image must be of 1 to {_MAX_IMAGE_TOKENS:,} tokens, got {n_tokens:,}"
         )
-    return ExemplarTransformer(manifest.model, encoder.channels, n_tokens, n_classes)
+    block = 4 * config.dim + 2 * int(config.mlp_ratio * config.dim)
+    rows = config.layers * block + embedding + n_tokens + n_classes
+    _check_weights(rows * config.dim, path)
+    return ExemplarTransformer(config, encoder.channels, n_tokens, n_classes)
 
 
 def _expect(
@@ -893,8 +910,8 @@ def _read_metrics(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
         metrics = parse_json(read_limited(folder / METRICS, _TEXT_LIMIT, METRICS), METRICS)
     except (OSError, BadInputError) as error:
         raise BundleError(f"{METRICS} can't be read ({error})") from error
-    for table in (metrics, metrics.get(EXACT_MODE) if isinstance(metrics, dict) else None):
-        _check_metrics(table or {})
+    _check_metrics(metrics)
+    _check_metrics(metrics.get(EXACT_MODE) or {})
     return dict(metrics)
 
 

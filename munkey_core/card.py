@@ -54,13 +54,18 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "## Data",
         "",
         f"{manifest.dataset['title']}, {len(manifest.classes)} classes. "
-        f"Licence: {manifest.dataset['licence']}. {manifest.dataset['attribution']}",
+        f"Licence: {manifest.dataset['licence']}. {manifest.dataset['attribution']}"
+        + _as_it_came(bundle),
         "",
         "| part | images | what for |",
         "|---|---|---|",
         f"| private | {counts[PRIVATE]:,} | the memory bank |",
         f"| test | {counts[TEST]:,} | held out |",
-        f"| public: encoder | {counts['encoder']:,} | trains the frozen encoder |",
+        *(
+            [f"| public: encoder | {counts['encoder']:,} | trains the frozen encoder |"]
+            if counts["encoder"]
+            else []
+        ),
         f"| public: anchors | {counts[ANCHOR]:,} | labelled steps with an empty memory slot |",
         f"| public: calibration | {counts[CALIBRATION]:,} | had an entry during training only; "
         "chooses τ, s₀, K |",
@@ -82,15 +87,18 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         f"null anchor s₀ = {ensemble.anchor}.",
         "",
         "The memory bank, the two pathways, joint training and the K-exemplar ensemble are the "
-        "paper's. The similarity weights, the null anchor, the public anchor steps, the small "
-        "encoder and the choice of τ, s₀ and K on public images are this project's.",
+        "paper's. The similarity weights, the null anchor, the public anchor steps, the choice of "
+        "this encoder and that of τ, s₀ and K on public images are this project's.",
         "",
         "## What is guaranteed, and what is not",
         "",
         "- A deleted key is never retrieved again; the other entries and all weights keep their "
         "bytes.",
         *_promise(bundle),
-        "- The encoder never saw a private image.",
+        "- The encoder never saw a private image."
+        if counts["encoder"]
+        else "- The encoder was trained by its authors on ImageNet, not on this data set; "
+        "only its means and principal components were taken from the public anchors.",
         "- θ also learned from the labels of the public anchors, here and in every model that is "
         "retrained for comparison.",
         *(_exact(manifest.exact, counts, metrics) if manifest.exact else []),
@@ -104,6 +112,19 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _as_it_came(bundle: Bundle) -> str:
+    """How its images differ from the published ones, and where they are if it carries none."""
+    manifest = bundle.manifest
+    differs = str(manifest.dataset.get("differs", ""))
+    text = f". For this bundle {differs}." if differs else ""
+    if bundle.thumbnails is None:
+        text += (
+            f"{'' if differs else '.'} The images are not in it: `munkey images {manifest.name}` "
+            "tells how to get them."
+        )
+    return text
 
 
 def _promise(bundle: Bundle) -> list[str]:
@@ -229,8 +250,35 @@ def figures_before(before: dict[str, Any]) -> list[str]:
 
 
 def main_figures(metrics: dict[str, Any], forget: str) -> list[str]:
-    """Lines of Markdown with one forget set's figures and how to read them, for the README."""
-    return [HOW, "", *set_figures(metrics["reports"][forget])]
+    """Lines of Markdown with the few figures of one forget set that a reader needs first, for the
+    README: MUNKEY before and after deletion and retrained, the null band, the backbone leak."""
+    report = metrics["reports"][forget]
+    models = report["models"]
+    terms = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
+    lines = [
+        f"In percent, mean over seeds {', '.join(map(str, report['seeds']))}, in brackets the "
+        "bootstrap 95% interval over images. MIA: AUROC of an attack that tells forgotten from "
+        "test images by the probability of the true class; 50 is guessing.",
+        "",
+        "| | test accuracy | retained | forgotten | MIA |",
+        "|---|---|---|---|---|",
+    ]
+    for name in ("MUNKEY before", "MUNKEY after", "MUNKEY retrained"):
+        cells = [_figure(models[name], term, many=False) for term in terms]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    after, band = models["MUNKEY after"], report["null_bands"]["MUNKEY retrained"]
+    low, high = after["ci95"]["avg_gap"]
+    return [
+        *lines,
+        "",
+        f"Deleting the {report['n_forget']:,} keys took {duration(after['unlearn_seconds'])}, "
+        f"retraining {duration(models['MUNKEY retrained']['unlearn_seconds'])}. Avg Gap, the mean "
+        f"of the four differences to the retrained model: {after['avg_gap']:.2f} points "
+        f"[{low:.2f}, {high:.2f}]; to those of other seeds {after['avg_gap_cross_seeds']:.2f}, "
+        f"where two retrained models are {band['low']:.2f} to {band['high']:.2f} apart "
+        f"({band['pairs']} pairs). Key deletion leaves the shared weights as they are: this is not "
+        "exact unlearning.",
+    ]
 
 
 def set_figures(report: dict[str, Any]) -> list[str]:

@@ -20,8 +20,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from munkey_core import __version__
 from munkey_core.commands import erase, exact, images, results, train
-from munkey_core.commands.base import IDS_HELP, MODE_HELP, Parser, answer, command, watch
+from munkey_core.commands.base import (
+    IDS_HELP,
+    MODE_HELP,
+    Parser,
+    answer,
+    bundle_argument,
+    command,
+    examples_text,
+    watch,
+)
 from munkey_core.errors import BadInputError, MunkeyError
 
 T = TypeVar("T")
@@ -34,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.environ.get("MUNKEY_BACKGROUND"):
         _stay_in_the_background()
     try:
-        arguments = _parser().parse_args(argv)
+        argv = sys.argv[1:] if argv is None else argv
+        if not argv:
+            make_parser().print_help()
+            return 0
+        arguments = make_parser().parse_args(argv)
         images.use_images(arguments)
         run: Callable[[argparse.Namespace], int] = arguments.command
         return run(arguments)
@@ -53,16 +67,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="munkey", description="Watch a model forget.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="munkey",
+        description="Watch a model forget: delete an image's key from a memory-augmented "
+        "transformer, see what changes,\nand hold it against a model that never saw the image.\n\n"
+        "`munkey COMMAND --help` says more of each command.",
+        epilog=examples_text(
+            [
+                "munkey app                                   open the app",
+                "munkey forget fashion random-1pct            what 100 keys less would change",
+                "munkey train --data photos --out my-bundle   a model of your own images",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"munkey {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
-    app = command(commands, "app", _app, "open the app in the browser")
+    app = command(
+        commands,
+        "app",
+        _app,
+        "open the app in the browser",
+        ["munkey app", "munkey app --bundle my-bundle --host 0.0.0.0 --port 8600"],
+        json_answer=False,
+    )
     app.add_argument("--bundle", help="bundle to open first: a name or a folder")
     app.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets a class join"
     )
-    app.add_argument("--port", type=int, default=8501)
+    app.add_argument("--port", type=int, metavar="N", default=8501, help="default: %(default)s")
     app.add_argument("--headless", action="store_true", help="do not open a browser")
     app.add_argument(
         "--demo",
@@ -70,46 +106,93 @@ def _parser() -> argparse.ArgumentParser:
         help="read-only, for public demonstrations: nothing is erased, uploaded or trained",
     )
 
-    command(commands, "bundles", _bundles, "list the bundles that can be opened")
+    command(
+        commands,
+        "bundles",
+        _bundles,
+        "list the bundles that can be opened",
+        ["munkey bundles"],
+    )
 
-    show = command(commands, "show", _show, "check a bundle and tell what it is")
-    show.add_argument("bundle")
+    show = command(
+        commands,
+        "show",
+        _show,
+        "check a bundle and tell what it is",
+        ["munkey show fashion", "munkey show fashion --records > records.csv"],
+    )
+    bundle_argument(show)
     show.add_argument("--records", action="store_true", help="list ids, labels, owners as CSV")
 
-    predict = command(commands, "predict", _predict, "predict images")
-    predict.add_argument("bundle")
+    predict = command(
+        commands,
+        "predict",
+        _predict,
+        "tell what images show, with all keys or without some",
+        [
+            "munkey predict fashion test-00007",
+            "munkey predict fashion photo.png --without owner:customer-0001",
+        ],
+    )
+    bundle_argument(predict)
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="an id or an image file")
     predict.add_argument("--without", metavar="IDS", help="with these keys deleted: " + IDS_HELP)
 
     forget = command(
-        commands, "forget", _forget, "what would change without these keys; writes nothing"
+        commands,
+        "forget",
+        _forget,
+        "tell what would change without some keys; writes nothing",
+        ["munkey forget fashion train-14265", "munkey forget fashion random-1pct"],
     )
-    forget.add_argument("bundle")
+    bundle_argument(forget)
     forget.add_argument("ids", metavar="IDS", help=IDS_HELP)
 
     erase.add(commands)
     train.add(commands)
 
     audit = command(
-        commands, "audit", _audit, "retrain without a forget set and compare (takes minutes)"
+        commands,
+        "audit",
+        _audit,
+        "retrain without a forget set and compare (takes minutes)",
+        [
+            "munkey audit fashion --forget random-10pct",
+            "munkey audit fashion --forget @ids.csv --csv images.csv",
+        ],
     )
-    audit.add_argument("bundle")
+    bundle_argument(audit)
     audit.add_argument("--forget", required=True, metavar="IDS", help=IDS_HELP)
     audit.add_argument("--mode", default="", help=MODE_HELP)
-    audit.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
+    audit.add_argument(
+        "--seeds", type=int, metavar="N", help="trainings of each kind (default: all known)"
+    )
     audit.add_argument("--device", default="auto", help="auto, cpu or cuda")
     audit.add_argument("--csv", type=Path, metavar="FILE", help="write one row an image")
 
     compare = command(
-        commands, "compare", _compare, "audit every unlearning method on a forget set"
+        commands,
+        "compare",
+        _compare,
+        "audit every unlearning method on a forget set",
+        [
+            "munkey compare fashion --forget random-10pct",
+            "munkey compare my-bundle --forget canonical --tune --save",
+        ],
     )
-    compare.add_argument("bundle")
+    bundle_argument(compare)
     compare.add_argument(
         "--forget", required=True, metavar="IDS", help=IDS_HELP + "; or canonical: all of those"
     )
     compare.add_argument("--mode", default="", help=MODE_HELP)
-    compare.add_argument("--methods", metavar="KEYS", help="separated by commas (default: all)")
-    compare.add_argument("--seeds", type=int, help="trainings of each kind (default: all known)")
+    compare.add_argument(
+        "--methods",
+        metavar="KEYS",
+        help="separated by commas, such as scrub,salun,knn; a wrong one lists all (default: all)",
+    )
+    compare.add_argument(
+        "--seeds", type=int, metavar="N", help="trainings of each kind (default: all known)"
+    )
     compare.add_argument("--device", default="auto", help="auto, cpu or cuda")
     compare.add_argument(
         "--tune",
@@ -125,45 +208,83 @@ def _parser() -> argparse.ArgumentParser:
         "oracles",
         _oracles,
         "train the models that stand beside a bundle's own; their answers go into the bundle",
+        ["munkey oracles my-bundle"],
     )
-    oracles.add_argument("bundle")
+    bundle_argument(oracles)
     oracles.add_argument(
-        "--seeds", type=int, default=3, help="for random-10pct; one for the other canonical sets"
+        "--seeds",
+        type=int,
+        metavar="N",
+        default=3,
+        help="of the originals, and for random-10pct (default: %(default)s)",
     )
-    oracles.add_argument("--references", type=int, default=8, help="of each family, an even number")
+    oracles.add_argument(
+        "--other-seeds",
+        type=int,
+        metavar="N",
+        default=1,
+        help="for each of the other canonical sets (default: %(default)s)",
+    )
+    oracles.add_argument(
+        "--references", type=int, metavar="N", default=8, help="of each family, an even number"
+    )
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     retrain = command(
-        commands, "retrain", _retrain, "find or train models that never saw a forget set"
+        commands,
+        "retrain",
+        _retrain,
+        "find or train models that never saw a forget set",
+        ["munkey retrain fashion --without owner:customer-0001"],
     )
-    retrain.add_argument("bundle")
+    bundle_argument(retrain)
     retrain.add_argument("--without", required=True, metavar="IDS", help=IDS_HELP)
-    retrain.add_argument("--seeds", type=int, default=1, help="how many of each family")
-    retrain.add_argument("--seed", type=int, help="the first of them (default: the bundle's own)")
+    retrain.add_argument(
+        "--seeds", type=int, metavar="N", default=1, help="how many of each family"
+    )
+    retrain.add_argument(
+        "--seed", type=int, metavar="N", help="the first of them (default: the bundle's own)"
+    )
     retrain.add_argument("--family", choices=("munkey", "plain", "both"), default="both")
     retrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     project = command(
-        commands, "project", _project, "fit the maps of the memory, which the app shows"
+        commands,
+        "project",
+        _project,
+        "fit the maps of the memory, which the app shows",
+        ["munkey project my-bundle --save"],
     )
-    project.add_argument("bundle")
+    bundle_argument(project)
     project.add_argument("--mode", default="", help=MODE_HELP)
     project.add_argument("--space", choices=("keys", "tokens", "both"), default="both")
-    project.add_argument("--seed", type=int, default=0, help="of UMAP")
+    project.add_argument("--seed", type=int, metavar="N", default=0, help="of UMAP")
     project.add_argument("--save", action="store_true", help="into the bundle")
 
     influence = command(
-        commands, "influence", _influence, "what forgetting each image alone changes for others"
+        commands,
+        "influence",
+        _influence,
+        "tell what forgetting each image alone changes for others",
+        ["munkey influence fashion --top 5"],
     )
-    influence.add_argument("bundle")
-    influence.add_argument("--top", type=int, default=10, help="list so many, largest first")
+    bundle_argument(influence)
+    influence.add_argument(
+        "--top", type=int, metavar="N", default=10, help="list so many, largest first"
+    )
     influence.add_argument("--save", action="store_true", help="compute anew, into the bundle")
 
     exact.add(commands)
     results.add(commands)
 
-    bench = command(commands, "bench", _bench, "time deletion and prediction on this machine")
-    bench.add_argument("bundle", nargs="?", default="fashion")
+    bench = command(
+        commands,
+        "bench",
+        _bench,
+        "time deletion and prediction on this machine",
+        ["munkey bench"],
+    )
+    bundle_argument(bench, nargs="?", default="fashion")
     images.add(commands)
     return parser
 
@@ -258,12 +379,15 @@ def _records(arguments: argparse.Namespace, studio: Any) -> int:
     """Ids and what is known of them: private and test images."""
     from dataclasses import asdict
 
+    from munkey_core.foreign import safe_cell
+
     records = [studio.record(id_) for id_ in (*studio.private_ids(), *studio.test_ids())]
     rows = [{**asdict(record), "label": studio.classes[record.label]} for record in records]
+    cells = [{name: safe_cell(value) for name, value in row.items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(cells)
     return answer(arguments, rows, [text.getvalue().rstrip("\n")])
 
 
@@ -446,7 +570,15 @@ def _oracles(arguments: argparse.Namespace) -> int:
     from munkey_core.shipping import ship_oracles
 
     folder = find_bundle(arguments.bundle)
-    sets = watch(ship_oracles(folder, arguments.seeds, arguments.references, arguments.device))
+    sets = watch(
+        ship_oracles(
+            folder,
+            arguments.seeds,
+            arguments.references,
+            arguments.device,
+            other_seeds=arguments.other_seeds,
+        )
+    )
     size = sum(path.stat().st_size for path in folder.glob("oracles/*"))
     return answer(
         arguments,

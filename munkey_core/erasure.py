@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from munkey_core import durable
-from munkey_core.bank import MemoryBank
+from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     BANK,
     CARD,
@@ -30,6 +30,7 @@ from munkey_core.bundle import (
     EXACT,
     EXACT_MODE,
     EXPERIMENTS,
+    JOINT_MODE,
     METRICS,
     MODEL,
     NOTICE,
@@ -56,8 +57,10 @@ from munkey_core.errors import (
     MunkeyError,
     UnknownIdError,
 )
+from munkey_core.explain.influence import leave_one_out
 from munkey_core.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
 from munkey_core.maps import maps_of
+from munkey_core.predictor import Predictor
 from munkey_core.projection import fit_digest
 from munkey_core.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.records import CSV, PARQUET, THUMBNAILS
@@ -81,7 +84,10 @@ from munkey_core.versions import (
     put,
 )
 
-READING, WRITING, PLACING = "reading", "writing the new version", "putting it in place"
+READING, MEASURING = "reading", "measuring the others anew"
+WRITING, PLACING = "writing the new version", "putting it in place"
+_SCORES = ("memorisation", "truth_with", "truth_without")
+_BLOCK = 1024
 _UNTOUCHED = (MODEL, ENCODER, QUERIES, RECIPE, NOTICE)  # these bytes know no private image by name
 
 
@@ -164,7 +170,6 @@ def erase(
     start = time.perf_counter()
     source = folder.resolve()
     with changing(out or source) as place:
-        yield Progress(READING, 0, 1, 0.0)
         bundle = read_bundle(source)
         ledger = Ledger.read(source)
         if bundle.changed or (expected and bundle.version != expected):
@@ -179,13 +184,19 @@ def erase(
         yield Progress(READING, 1, 1, time.perf_counter() - start)
 
         created = now()
-        left = without_rows(bundle, plan.ids, created)
+        left, anew = bundle, 0
+        for step in _measured_anew(bundle, without_rows(bundle, plan.ids, created)):
+            if isinstance(step, Progress):
+                yield replace(step, elapsed_seconds=time.perf_counter() - start)
+            else:
+                left, anew = step
         files = dict(_files(left, source))
-        manifest = with_files(left.manifest, {n: _sha256(data) for n, data in files.items()})
+        digests = {name: _sha256(files[name]) for name in sorted(files)}  # as `seal` sorts them
+        manifest = with_files(left.manifest, digests)
         files[MANIFEST] = manifest.to_json().encode()
         caches = () if out is not None else cache_names(bundle)
         receipt = signed(
-            _receipt(plan, bundle, ledger, created, _sha256(files[MANIFEST]), caches, out),
+            _receipt(plan, bundle, ledger, created, _sha256(files[MANIFEST]), caches, out, anew),
             signer,
         )
         ledger = ledger.with_receipt(receipt)
@@ -254,11 +265,19 @@ def without_rows(bundle: Bundle, ids: Sequence[str], when: str) -> Bundle:
     left = replace(
         bundle,
         manifest=replace(
-            manifest, splits={**manifest.splits, "counts": counts}, exact=exact_table, files={}
+            manifest,
+            splits={**manifest.splits, "counts": counts},
+            exact=exact_table,
+            files={},
+            erasures=manifest.erasures + 1,
         ),
         bank=bank,
         records=tuple(record for record in bundle.records if record.id not in gone),
-        scores=_kept(bundle.scores, keep),
+        scores={
+            name: values
+            for name, values in _kept(bundle.scores, keep).items()
+            if not name.startswith("influence")
+        },
         exact=exact,
         projections=_maps_without(bundle, bank, keep),
         thumbnails=None if bundle.thumbnails is None else bundle.thumbnails.without(ids),
@@ -270,6 +289,54 @@ def without_rows(bundle: Bundle, ids: Sequence[str], when: str) -> Bundle:
 
 def _kept(tensors: Mapping[str, Tensor], keep: Tensor) -> dict[str, Tensor]:
     return {name: tensor[keep].clone() for name, tensor in tensors.items()}
+
+
+def _can_measure(bundle: Bundle) -> bool:
+    """Whether the pictures of a bundle are here, and encoding some of them is quick."""
+    kept = bundle.kept_features
+    if kept is not None:
+        return PRIVATE not in kept.missing
+    return bundle.picture_status.ready
+
+
+def _measured_anew(bundle: Bundle, left: Bundle) -> Iterator[Progress | tuple[Bundle, int]]:
+    """Yield progress, then the bundle that is left with the memorisation scores of those images
+    anew for which an erased one answered, and how many these are, over all modes."""
+    count = 0
+    if _can_measure(bundle):
+        for done, mode in enumerate(bundle.modes):
+            yield Progress(MEASURING, done, len(bundle.modes), 0.0)
+            old, new = bundle.in_mode(mode), left.in_mode(mode)
+            rows = _touched(old, new)
+            if not len(rows) or not set(_SCORES) <= set(new.scores):
+                continue
+            ids = [new.bank.ids[row] for row in rows.tolist()]
+            label = {record.id: record.label for record in new.records}
+            predictor = Predictor(new.encoder, new.model, new.manifest.ensemble)
+            kept, gone = leave_one_out(
+                predictor,
+                new.bank,
+                bundle.encode(ids).features,
+                torch.tensor([label[id_] for id_ in ids]),
+                rows,
+            )
+            scores = {name: values.clone() for name, values in new.scores.items()}
+            for name, values in zip(_SCORES, (kept - gone, kept, gone), strict=True):
+                scores[name][rows] = values if mode == JOINT_MODE else values.half().float()
+            exact = None if left.exact is None else replace(left.exact, scores=scores)
+            left = replace(left, scores=scores) if mode == left.mode else replace(left, exact=exact)
+            count += len(rows)
+    yield left, count
+
+
+def _touched(old: Bundle, new: Bundle) -> Tensor:
+    """(n,) int64 rows of the new bank whose image had an erased entry among the K + 1 nearest."""
+    kept = old.bank.rows(new.bank.ids)
+    gone = torch.ones(len(old.bank), dtype=torch.bool)
+    gone[kept] = False
+    view, k = BankView(old.bank), old.manifest.ensemble.k + 1
+    found = [gone[view.search(old.bank.keys[rows], k)[0]].any(dim=1) for rows in kept.split(_BLOCK)]
+    return torch.cat(found).nonzero()[:, 0]
 
 
 def _maps_without(bundle: Bundle, bank: MemoryBank, keep: Tensor) -> dict[str, FittedMap]:
@@ -348,12 +415,16 @@ def _receipt(
     after: str,
     caches: Sequence[str],
     out: Path | None,
+    anew: int,
 ) -> Receipt:
     folder = bundle.folder
     salt = ledger.salt
     owners = {record.owner for record in bundle.records if record.id in set(plan.ids)}
     owner = next(iter(owners)) if len(owners) == 1 else ""
     purged = list(plan.purged)
+    if anew:
+        what = "memorisation scores of images that had one of these as a neighbour, measured anew"
+        purged.append(Purged(SCORES, what, anew))
     remains = list(plan.remains)
     if out is None and folder is not None:
         purged += _purged_elsewhere(folder, caches)
@@ -403,6 +474,9 @@ def _purged(bundle: Bundle, ids: Sequence[str]) -> Iterator[Purged]:
     yield Purged(BANK, "keys and exemplar tokens", n)
     yield Purged(PARQUET if PARQUET in files else CSV, "records: id, class, owner", n)
     yield Purged(SCORES, f"rows of {len(bundle.scores)} scores", n)
+    if "influence" in bundle.scores:
+        what = "influence of the other images, measured beside these; `munkey influence --save`"
+        yield Purged(SCORES, what, len(bundle.bank) - n)
     if bundle.thumbnails is not None:
         yield Purged(THUMBNAILS, "images", n)
     if EXACT in files:
@@ -451,11 +525,12 @@ def _remains(bundle: Bundle) -> Iterator[Remaining]:
             "nothing, by construction: the weights of the exact mode saw public images only, and "
             "each row was written alone",
         )
-    yield Remaining(
-        SCORES,
-        "scores of other images that had one of these among their neighbours were measured while "
-        "it was there; `munkey influence --save` measures the influence anew",
-    )
+    if not _can_measure(bundle):
+        yield Remaining(
+            SCORES,
+            "memorisation scores of other images that had one of these among their neighbours were "
+            "measured while it was there: without the pictures they can't be measured anew",
+        )
     if bundle.projections:
         yield Remaining(
             PROJECTIONS,

@@ -1,8 +1,18 @@
 """The project's errors. Each message is one line that says what was wanted and what came."""
 
+_MOST = 2_000  # characters
+
 
 class MunkeyError(Exception):
-    """Anything a person can put right: the command line prints it and exits 2, the app shows it."""
+    """Anything a person can put right: the command line prints it and exits 2, the app shows it.
+
+    Its text is one line of printable characters, whatever names of files, ids or libraries' own
+    messages went into it: a terminal or a log shows it as it is.
+    """
+
+    def __str__(self) -> str:
+        line = "".join(c if c.isprintable() else " " for c in super().__str__()[: _MOST + 1])
+        return line if len(line) <= _MOST else line[:_MOST] + "…"
 
 
 class BadInputError(MunkeyError):

@@ -82,6 +82,12 @@ class KeptFeatures:
                 yield Progress("encoding", done, total, elapsed, left)
             self._keep(split, parts)
 
+    def keep(self, encoded: Mapping[str, Encoded]) -> None:
+        """Keep whole splits that somebody has encoded already, in bundle order."""
+        for split, images in encoded.items():
+            if len(images):
+                self._keep(split, [images])
+
     def clear(self) -> int:
         """Remove every file; returns how many there were."""
         self._read.clear()

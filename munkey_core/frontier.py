@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from munkey_core.bank import BankView, MemoryBank
-from munkey_core.bundle import CARD, EXPERIMENTS, Bundle, read_bundle, seal
+from munkey_core.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
 from munkey_core.calibration import choose_ensemble
 from munkey_core.canonical import forget_set, forget_set_digest
 from munkey_core.card import write_card
@@ -390,11 +390,11 @@ class _Recipe:
     model: ModelConfig
 
 
-def save_experiments(folder: Path, experiments: Experiments, source: str) -> None:
-    """Write experiments.json and the card of a bundle, and seal it anew.
+def save_experiments(folder: Path, experiments: Experiments, source: str, recipes: str) -> None:
+    """Write experiments.json, experiments.toml and the card of a bundle, and seal it anew.
 
-    source: `source_digest` of the bundle that they were made on. Raises BadInputError if the
-    bundle's model or images are others since.
+    source: `source_digest` of the bundle that they were made on. recipes: the text of the file of
+    variants. Raises BadInputError if the bundle's model or images are others since.
     """
     with rewriting(folder) as draft:
         bundle = read_bundle(draft)
@@ -404,6 +404,7 @@ def save_experiments(folder: Path, experiments: Experiments, source: str) -> Non
             )
         card = write_card(replace(bundle, experiments=experiments), bundle.metrics)
         (draft / EXPERIMENTS).write_text(experiments_text(experiments), encoding="utf-8")
+        (draft / RECIPES_TRIED).write_text(recipes, encoding="utf-8")
         (draft / CARD).write_text(card, encoding="utf-8")
         seal(draft, bundle.manifest)
 

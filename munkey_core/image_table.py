@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from munkey_core.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
+from munkey_core.foreign import safe_cell
 from munkey_core.outputs import Outputs
 from munkey_core.table import Entry
 from munkey_core.types import PRIVATE, TEST, FloatArray
@@ -44,12 +45,19 @@ def image_table(audit: ForgettingAudit, entries: Sequence[Entry]) -> str:
         said = [
             value
             for state, p in states.items()
-            for value in (classes[int(p[row].argmax())], f"{truth[state]:.6f}")
+            for value in (safe_cell(classes[int(p[row].argmax())]), f"{truth[state]:.6f}")
         ]
         shift = truth["after"] - truth["before"]
         distance = truth["after"] - truth["retrained"]
         writer.writerow(
-            [record.id, part, classes[record.label], *said, f"{shift:.6f}", f"{distance:.6f}"]
+            [
+                record.id,
+                part,
+                safe_cell(classes[record.label]),
+                *said,
+                f"{shift:.6f}",
+                f"{distance:.6f}",
+            ]
         )
     return text.getvalue()
 

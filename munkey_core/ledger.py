@@ -77,7 +77,7 @@ class Ledger:
             found = connection.execute(
                 "SELECT number, body, hash, signature FROM entries ORDER BY number"
             ).fetchall()
-        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError, MemoryError) as error:
             raise BundleError(f"{LEDGER} is not a readable ledger ({error})") from error
         finally:
             connection.close()

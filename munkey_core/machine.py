@@ -1,10 +1,13 @@
-"""What is free on this machine: memory and disk, in bytes."""
+"""What this machine is, and what is free on it: memory and disk, in bytes."""
 
 from __future__ import annotations
 
+import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
+
+import torch
 
 _MEMINFO = Path("/proc/meminfo")
 # Limit and use of a container's memory: cgroup v2, then v1.
@@ -15,6 +18,11 @@ _CGROUPS = (
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
     ),
 )
+
+
+def processor() -> str:
+    """What decides the last bits of PyTorch's sums on a CPU: `x86_64 AVX2`."""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def free_memory() -> int | None:

@@ -15,13 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from munkey_core.build import Build, data_digest
-from munkey_core.bundle import MANIFEST
+from munkey_core.bundle import JOINT_MODE, MANIFEST
+from munkey_core.config import Recipe
+from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.jobs import making_folder
 from munkey_core.planning import REFERENCES
+from munkey_core.recipes import default_recipe
 from munkey_core.shipping import ship_oracles
+from munkey_core.training import resolve_device
 from munkey_core.types import Progress
 
+_OWN = ("image_folder", "medmnist")
 _ASKED = "asked.json"
 _FINE = 1000  # parts of a model's training that are told apart
 
@@ -44,6 +49,45 @@ def make_bundle(build: Build, references: int) -> Iterator[Progress]:
     with _as_bundle_error(build.out):
         inner.out.rename(build.out)
     shutil.rmtree(making)
+
+
+def train_bundle(
+    data: str,
+    out: Path,
+    recipe: Recipe | None = None,
+    mode: str = JOINT_MODE,
+    references: int = 0,
+    maps: bool = False,
+    device: str = "auto",
+) -> Iterator[Progress]:
+    """Load images, train on them, and leave the bundle in `out`.
+
+    data: what `load_dataset` takes. recipe: None for the one that suits the images. maps: whether
+    the UMAPs of the memory are fitted; the app fits them when somebody wants to see them. Raises
+    DataError or BadInputError for data or settings that can't be used, and what `make_bundle`
+    raises.
+    """
+    if out.exists():
+        raise BundleError(f"{out} exists already; choose another folder or remove it")
+    size = recipe.encoder.image_size if recipe else None
+    # The encoder enlarges small images itself; as they are they take less room.
+    dataset = load_dataset(data, image_size=size, enlarge=False)
+    build = Build(
+        dataset=dataset,
+        recipe=recipe or default_recipe(dataset, out.name),
+        out=out,
+        device=resolve_device(device),
+        thumbnails=may_carry(dataset),
+        maps=maps,
+        mode=mode,
+    )
+    yield from make_bundle(build, references)
+
+
+def may_carry(dataset: ImageDataset) -> bool:
+    """Whether a bundle may hold the images themselves: their licence says so, or they are the
+    person's own, who decides to whom the bundle goes."""
+    return dataset.may_ship_images or dataset.name in _OWN
 
 
 def _claim(making: Path, build: Build) -> None:

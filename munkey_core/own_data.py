@@ -100,6 +100,7 @@ def keep_upload(name: str, data: BinaryIO) -> str:
         raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
     archive = archive_limits()
+    _check_kept(shown)
     with tempfile.TemporaryFile(dir=_uploads()) as copy:
         digest = _copy(data, copy, shown)
         kept = _uploads() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
@@ -227,6 +228,16 @@ def _uploads() -> Path:
     folder = cache_folder() / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
+
+
+def _check_kept(name: str) -> None:
+    """Raises DataError if what was uploaded before takes all the room that uploads may take."""
+    kept = sum(path.lstat().st_size for path in _uploads().rglob("*"))
+    if kept >= limits().kept_bytes:
+        raise DataError(
+            f"{name}: this server keeps {at_most('kept_bytes', 'bytes')} of uploads, and has "
+            f"{kept:,}"
+        )
 
 
 def _copy(data: BinaryIO, copy: BinaryIO, name: str) -> str:

@@ -230,7 +230,8 @@ def _stages(
     one = training * (n["private"] + n["test"]) / 2 / max(1, tokens) + passes / 5
     chosen = _affordable(one, training) if references is None else references
     if chosen:
-        again = rates["image"] * (read - n["validation"])
+        # What a slow encoder made is kept; the small one encodes again.
+        again = rates["image"] * (read - n["validation"]) if _conv(recipe) else 0.0
         stages.append((REFERENCES, 2 * chosen * one + again + training + passes))
     return tuple(stages), chosen
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig
 from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
+from munkey_core.errors import BundleError
 from munkey_core.model import ExemplarTransformer
 from munkey_core.types import FloatArray, ImageArray, Prediction, Retrieval
 
@@ -65,7 +66,8 @@ class Predictor:
 
     @torch.inference_mode()
     def predict(self, queries: Encoded, view: BankView) -> Prediction:
-        """Predict encoded images with the keys that `view` still holds."""
+        """Predict encoded images with the keys that `view` still holds. Raises BundleError for
+        answers that are not finite."""
         rows, similarity = view.search(queries.keys, self.config.k)
         candidates = candidate_similarity(similarity, self.config.anchor)
         weights = exemplar_weights(candidates, self.config)
@@ -76,6 +78,8 @@ class Predictor:
             weights = torch.ones_like(weights[:, :1])
         passes = self.passes(queries.features, tokens)
         mixed = (weights[..., None] * passes).sum(dim=1)
+        if not bool(torch.isfinite(mixed).all()):  # weights may be finite and yet far too large
+            raise BundleError("the model's answers are not finite: its weights are damaged")
         ids = view.bank.ids
         return Prediction(
             probabilities=mixed.numpy(),

@@ -116,6 +116,11 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
     found = ledger.problems()
     if ledger.entries and ledger.entries[-1].digest_after != bundle.version:
         found.append("the ledger's last entry speaks of another version of the bundle")
+    wanted = bundle.manifest.erasures
+    if len(ledger.receipts) != wanted:
+        found.append(
+            f"the manifest knows of {wanted:,} erasures, the ledger of {len(ledger.receipts):,}"
+        )
     for receipt in ledger.receipts:
         state = signature_state(receipt)
         if state == INVALID:

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ THUMBNAILS = "thumbnails.safetensors"
 _COLUMNS = ("id", "label", "owner", "split")
 _SPLITS = (PRIVATE, TEST, ANCHOR, CALIBRATION)
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
+_is_owner = lru_cache(4096)(is_name)  # few owners have many images, and few labels all of them
+_is_whole = lru_cache(4096)(_WHOLE.fullmatch)
 _MAX_PARQUET = 500_000_000  # bytes of the file, and of what it says that it unpacks to
 _MAX_UNPACKED = 1_000_000_000
 _BATCH = 4096
@@ -72,13 +75,13 @@ def _record(
 ) -> Record:
     if not isinstance(id_, str) or not is_id(id_):
         raise BundleError(f"{file}: row {line}: an id must be {ID_WANTED}, got {shown(id_)}")
-    if not isinstance(owner, str) or not is_name(owner):
+    if not isinstance(owner, str) or not _is_owner(owner):
         raise BundleError(
             f"{file}: row {line}: an owner must be a text of one line, got {shown(owner)}"
         )
     if split not in _SPLITS:
         raise BundleError(f"{file}: split must be one of {', '.join(_SPLITS)}, got {shown(split)}")
-    if not isinstance(label, (int, str)) or not _WHOLE.fullmatch(str(label)):
+    if not isinstance(label, (int, str)) or not _is_whole(str(label)):
         raise BundleError(f"{file}: row {line}: a label must be a whole number, got {shown(label)}")
     return Record(id_, int(label), owner, str(split))
 

@@ -81,10 +81,6 @@ _EXACT = (
     "In the exact mode deletion *is* exact unlearning: θ saw public images only and each row was "
     "written alone. *MUNKEY retrained* is then, by construction, *MUNKEY after*."
 )
-_NOTES = {
-    "cifar10": "its images were read from JPEG copies, whose pixels are close to CIFAR-10's but "
-    "not the same",
-}
 
 
 def shipped_bundles() -> tuple[list[Path], Path]:
@@ -205,8 +201,8 @@ def _set_up(manifest: Manifest) -> str:
         f"{counts[CALIBRATION]:,} calibration and {counts['validation']:,} validation images; "
         f"image tokens `{manifest.model.tokens}`, {manifest.model.layers} layers"
     )
-    note = _NOTES.get(str(manifest.dataset.get("name", "")))
-    return f"{text}; {note}" if note else text
+    differs = str(manifest.dataset.get("differs", ""))
+    return f"{text}; {differs}" if differs else text
 
 
 # -- one bundle ------------------------------------------------------------------------------------

@@ -24,17 +24,20 @@ def ship_oracles(
     references: int,
     device: str = "auto",
     only: Sequence[str] | None = None,
+    other_seeds: int = 1,
 ) -> Iterator[Progress | tuple[str, ...]]:
     """Yield progress, then the names of the canonical sets whose oracles the bundle now carries.
 
-    seeds: of originals, and of the oracles of `random-10pct`; one for the other sets. references:
-    of each family. only: names of the canonical sets; None for all. Trains only what the cache
-    lacks, so a run that was killed goes on. A set that this bundle doesn't have (nobody owns an
-    image, no near-duplicates) is left out.
+    seeds: of originals, and of the oracles of `random-10pct`. other_seeds: of the oracles of the
+    other sets, at most as many. references: of each family. only: names of the canonical sets;
+    None for all. Trains only what the cache lacks, so a run that was killed goes on. A set that
+    this bundle doesn't have (nobody owns an image, no near-duplicates) is left out.
     Raises BadInputError for numbers out of range.
     """
     if not 1 <= seeds <= 20:
         raise BadInputError(f"--seeds must be between 1 and 20, got {seeds}")
+    if not 1 <= other_seeds <= seeds:
+        raise BadInputError(f"--other-seeds must be between 1 and {seeds}, got {other_seeds}")
     if not 0 <= references <= 256 or references % 2:
         raise BadInputError(f"--references must be an even number up to 256, got {references}")
     bundle = read_bundle(folder)
@@ -55,7 +58,7 @@ def ship_oracles(
     answers: dict[str, dict[str, Outputs]] = {}
     for set_name, ids in sets.items():
         answers[set_name] = {}
-        for seed in every if set_name == MAIN_SET else every[:1]:
+        for seed in every if set_name == MAIN_SET else every[:other_seeds]:
             for family in families:
                 steps = staged(f"{set_name} {family}.{seed}", runs.outputs(Run(family, ids, seed)))
                 answers[set_name][f"{family}.{seed}"] = yield from last_of(steps, Outputs)

@@ -37,7 +37,7 @@ from munkey_core.bundle import (
     read_bundle,
 )
 from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
-from munkey_core.config import EnsembleConfig
+from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
@@ -45,6 +45,7 @@ from munkey_core.erasure import erase, make_plan
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
+from munkey_core.foreign import safe_cell as safe_cell  # for the app's tables
 from munkey_core.forget_sets import parse_id_csv
 from munkey_core.ledger import Ledger, read_receipt, receipt_text
 from munkey_core.maps import Maps
@@ -172,6 +173,33 @@ class Studio:
     def open(cls, name: str = "fashion") -> Studio:
         """Load a bundle by name or path. Raises BundleError."""
         return cls(SharedModel(read_bundle(find_bundle(name))))
+
+    @classmethod
+    def train(
+        cls,
+        data: str | Path,
+        out: str | Path,
+        *,
+        recipe: Recipe | None = None,
+        mode: str = "joint",
+        references: int = 0,
+        maps: bool = False,
+        device: str = "auto",
+    ) -> Iterator[Progress | Studio]:
+        """Yield progress, then a session with a new bundle in the folder `out`, as `munkey train`
+        makes it.
+
+        data: a folder of images (one sub-folder a class), a .zip of one, a MedMNIST .npz, or the
+        name of a data set. recipe: None for settings that suit the images. mode: "joint", "exact"
+        or "both". references: reference models of each family for the attacks, an even number.
+        maps: fit the maps of the memory now; the app can do so later. Raises DataError,
+        BadInputError, BundleError if `out` exists, TrainingError.
+        """
+        from munkey_core.making import train_bundle
+
+        out = Path(out).resolve()
+        yield from train_bundle(str(data), out, recipe, mode, references, maps, device)
+        yield cls.open(str(out))
 
     def session(self) -> Studio:
         """Another session on the same weights, with a whole bank of its own."""
@@ -326,6 +354,26 @@ class Studio:
         """The audit of exactly these ids beside retrained models, if there is one: shipped with
         the bundle, or made by a job since."""
         return find_report(self._shared.bundle, ids)
+
+    def audit(
+        self, ids: Sequence[str], methods: Sequence[str] = (), seeds: int | None = None
+    ) -> Iterator[Progress | AuditReport]:
+        """Yield progress, then the audit of exactly these ids, whatever this session has forgotten.
+        Retrained models are taken from the bundle or the cache; what is in neither is trained here
+        and now, which takes minutes for thousands of images.
+
+        methods: keys of the other unlearning methods that get a row. seeds: trainings of each kind,
+        None for as many as are known, at least one. Raises BadInputError for a method that isn't
+        known, a set that leaves nothing to train on or a bad number of seeds, UnknownIdError, and
+        BundleError if the bundle carries no images to train on.
+        """
+        from munkey_core.audit import ForgettingAudit
+        from munkey_core.comparison import Comparison
+
+        self._check_known(ids)
+        shared = self._shared
+        audit = ForgettingAudit(shared.bundle, tuple(ids), seeds, evidence=shared.evidence)
+        return Comparison(audit, methods).run()
 
     def main_report(self) -> AuditReport | None:
         """The bundle's main measurement: of the shipped audits the one with the most seeds."""

@@ -24,9 +24,9 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
                 raise BundleError(
                     f"{path.name}: wanted at most {_MAX_TENSORS:,} tensors, got {len(known):,}"
                 )
-            names = [name for name in known if name.startswith(prefix)]
+            wanted = [name for name in known if name.startswith(prefix)]
             # Copies: tensors of a file that is mapped would become zeros once it is overwritten.
-            return {name: file.get_tensor(name).clone() for name in names}
+            return {name: file.get_tensor(name).clone() for name in wanted}
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         # The last two are its answers to dtypes that PyTorch has not.
         raise BundleError(f"{path.name} is not a safetensors file ({error})") from error

@@ -636,6 +636,9 @@ class ExactCheck:
     token_bytes: in half precision, as a bank keeps them. key_bytes: of the retained images' keys,
     encoded beside the forget set and without it. answers: images asked of both memories, all test
     and all retained ones; bits: of their class probabilities in float32.
+    rows_elsewhere: of rows that were written with another version of PyTorch or on another kind of
+    processor, how many stored ones this machine writes differently, with and without the forget
+    set alike. If there are any, deletion was tried on the memory that this machine writes of all.
     """
 
     forget: str
@@ -651,6 +654,7 @@ class ExactCheck:
     bits: int
     bits_differing: int
     seconds: float
+    rows_elsewhere: int = 0
 
     @property
     def exact(self) -> bool:

@@ -2,7 +2,8 @@
 
 An exact memory without some rows must be the memory that would be there had those images never
 been written. Here that is tried: the rows are deleted, all other images are encoded and written
-again in another order and in other batches, and what comes out is compared byte by byte.
+again in another order and in other batches, and what comes out is compared byte by byte. Rows that
+another machine wrote may end in other last bits here; then both memories are written here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.exact import Labelled, labelled, write_again
 from munkey_core.ledger import LEDGER
+from munkey_core.machine import processor
 from munkey_core.predictor import Predictor
 from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
 from munkey_core.versions import MANIFEST, manifest_digest
@@ -118,6 +121,7 @@ class ExactVerification:
     def __init__(self, bundle: Bundle, forget: Sequence[str]) -> None:
         self.bundle = bundle.in_mode(EXACT_MODE)
         self.bundle.require_pictures("verifying needs the images")
+        self._written_here: MemoryBank | None = None
         self.sets = {_name(spec, self.bundle): _checked(spec, self.bundle) for spec in forget}
 
     def run(self) -> Iterator[Progress | tuple[ExactCheck, ...]]:
@@ -132,6 +136,18 @@ class ExactVerification:
             checks.append((yield from self._check(name, ids, everybody, test)))
         yield tuple(checks)
 
+    def _whole(self, everybody: Labelled) -> Generator[Progress, None, MemoryBank]:
+        """The memory of all images as this machine writes it; the generator returns it."""
+        if self._written_here is None:
+            bank = self.bundle.bank
+            for step in write_again(self.bundle, everybody):
+                if isinstance(step, Tensor):
+                    self._written_here = MemoryBank(bank.ids, bank.keys, step)
+                else:
+                    yield replace(step, stage=f"all rows as written here: {step.stage}")
+        assert self._written_here is not None
+        return self._written_here
+
     def _check(
         self, name: str, ids: tuple[str, ...], everybody: Labelled, test: Labelled
     ) -> Generator[Progress, None, ExactCheck]:
@@ -139,8 +155,6 @@ class ExactVerification:
         bank, gone = self.bundle.bank, set(ids)
         kept = [id_ for id_ in bank.ids if id_ not in gone]
         rows = bank.rows(kept)
-        view = BankView(bank)
-        view.forget(ids)
 
         # As if those images had never been there: nothing below reads a row or an image of theirs.
         order = permutation(len(kept), _SEED)
@@ -151,18 +165,18 @@ class ExactVerification:
             if isinstance(step, Tensor):
                 tokens = step
             else:
-                yield Progress(
-                    f"{name}: {step.stage}",
-                    step.done,
-                    step.total,
-                    step.elapsed_seconds,
-                    step.remaining_seconds,
-                )
+                yield replace(step, stage=f"{name}: {step.stage}")
         back = torch.empty(len(kept), dtype=torch.int64)
         back[torch.tensor(order.tolist())] = torch.arange(len(kept))
         # Keys are what the encoder made of each image when the bundle was built. Made again they
         # can differ in the last bit on another processor, so they are compared among themselves.
         rewritten = MemoryBank(kept, bank.keys[rows].clone(), tokens[back])
+        elsewhere = 0
+        if written_elsewhere(self.bundle) and not torch.equal(tokens[back], bank.tokens[rows]):
+            stored, bank = bank, (yield from self._whole(everybody))
+            elsewhere = int((stored.tokens[rows] != bank.tokens[rows]).any(dim=1).sum())
+        view = BankView(bank)
+        view.forget(ids)
         erased = bank.without(ids)
         digests = (row_digests(erased) != row_digests(rewritten)).any(dim=1)
 
@@ -188,7 +202,16 @@ class ExactVerification:
             bits=32 * before.size,
             bits_differing=int(np.unpackbits(_raw(before) ^ _raw(after)).sum()),
             seconds=time.perf_counter() - start,
+            rows_elsewhere=elsewhere,
         )
+
+
+def written_elsewhere(bundle: Bundle) -> bool:
+    """Whether an exact mode's rows come from another version of PyTorch or kind of processor than
+    is here: its arithmetic may end in other last bits."""
+    made = bundle.in_mode(EXACT_MODE).manifest.exact["provenance"]
+    there = made.get("versions", {}).get("torch"), made.get("processor")
+    return there != (torch.__version__, processor())
 
 
 def check_lines(check: ExactCheck) -> list[str]:
@@ -201,6 +224,15 @@ def check_lines(check: ExactCheck) -> list[str]:
         f"{check.key_bytes_differing:,} of {check.key_bytes:,}",
         f"  answers that differ: {check.answers_differing:,} of {check.answers:,} images, "
         f"{check.bits_differing:,} of {check.bits:,} bits",
+        *(
+            [
+                "  the stored rows were written elsewhere: this machine writes "
+                f"{check.rows_elsewhere:,} of them with other last bits, whether or not the "
+                "deleted images are there; compared are memories that this machine wrote"
+            ]
+            if check.rows_elsewhere
+            else []
+        ),
     ]
 
 

@@ -19,7 +19,7 @@ ROWS = [
     ["types", "config", "cache", "machine", "limits", "durable"],
     ["foreign", "plain_words"],
     ["typed", "tensor_files", "request_report"],
-    ["data", "model", "retrieval", "membership", "outputs", "backbones"],
+    ["data", "model", "retrieval", "membership", "outputs", "backbones", "progress"],
     [
         "encoder",
         "bank",

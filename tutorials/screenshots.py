@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -25,13 +27,13 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    for _ in range(240):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(url, timeout=1)
             return
         except OSError:
             time.sleep(0.25)
-    raise SystemExit(f"the app did not answer at {url} within a minute")
+    raise SystemExit(f"the app did not answer at {url} within five minutes")
 
 
 def photograph(browser: Browser, url: str, scheme: str) -> None:
@@ -85,28 +87,39 @@ def photograph_page(browser: Browser, url: str, page_name: str, wait_for_text: s
     page.screenshot(path=IMAGES / f"{page_name}-light.png")
 
 
-def main() -> None:
-    IMAGES.mkdir(exist_ok=True)
+@contextmanager
+def running_app() -> Iterator[str]:
+    """`munkey app` on the default bundle; its URL, once it answers."""
     port = free_port()
     command = [sys.executable, "-m", "munkey_core.cli", "app", "--headless", "--port", str(port)]
     server = subprocess.Popen(command)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/_stcore/health")
-        with sync_playwright() as playwright:
-            found = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(
-                executable_path=found,
-                args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-            )
-            for scheme in ("light", "dark"):
-                photograph(browser, url, scheme)
-            photograph_map(browser, url)
-            photograph_explain(browser, url)
-            photograph_page(browser, url, "privacy", "LiRA online")
-            photograph_page(browser, url, "compare", "Every method, every figure")
+        yield url
     finally:
         server.terminate()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = shutil.which("chromium") or shutil.which("google-chrome")
+        yield playwright.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+        )
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with running_app() as url, chromium() as browser:
+        for scheme in ("light", "dark"):
+            photograph(browser, url, scheme)
+        photograph_map(browser, url)
+        photograph_explain(browser, url)
+        photograph_page(browser, url, "privacy", "LiRA online")
+        photograph_page(browser, url, "compare", "Every method, every figure")
 
 
 if __name__ == "__main__":

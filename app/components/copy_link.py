@@ -1,4 +1,4 @@
-"""A button that puts the address of the present screen on the clipboard."""
+"""A button that puts a link on the clipboard: the address of the present screen, or another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ export default function (component) {
   const button = component.parentElement.querySelector("button");
   const text = button.querySelector(".text");
   button.onclick = async () => {
-    const link = window.location.href;
+    const link = component.data?.link || window.location.href;
     const done = await toClipboard(link, "Copy this link:");
     text.textContent = done ? "Link copied" : "Copy link";
     setTimeout(() => (text.textContent = "Copy link"), 2500);
@@ -42,6 +42,7 @@ _component = st.components.v2.component(
 )
 
 
-def copy_link() -> None:
-    """Show the button. The address is the browser's own, so it can't be behind the screen."""
-    _component(key="copy-link")
+def copy_link(link: str = "", key: str = "copy-link") -> None:
+    """Show the button. Without a link it copies the browser's own address, which can't be behind
+    the screen."""
+    _component(key=key, data={"link": link})

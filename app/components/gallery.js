@@ -3,6 +3,9 @@
 
 const mounts = new WeakMap(); // root element -> the Gallery in it
 
+const KEYS =
+  "Arrow keys move, Space picks, Shift + arrow picks on, Ctrl + A picks the page, Esc none of it";
+
 function element(tag, className) {
   const node = document.createElement(tag);
   node.className = className;
@@ -24,6 +27,7 @@ class Gallery {
     this.grid = root.querySelector(".grid");
     this.empty = root.querySelector(".empty");
     this.live = root.querySelector(".live");
+    this.keys = root.querySelector(".keys");
     this.nodes = new Map(); // id -> tile element, reused from one rerun to the next
     this.data = { tiles: [], selected: [] };
     this.order = []; // ids as shown
@@ -64,6 +68,9 @@ class Gallery {
     setAttribute(grid, "role", data.selectable ? "listbox" : "list");
     setAttribute(grid, "aria-label", data.label);
     setAttribute(grid, "aria-multiselectable", data.selectable ? String(!data.single) : null);
+    setAttribute(grid, "aria-describedby", data.selectable ? "keys" : null);
+    const keys = data.single ? "Arrow keys move, Space chooses" : KEYS;
+    setText(this.keys, data.selectable ? keys : "");
 
     const order = data.tiles.map((tile) => tile.id);
     for (const [id, node] of this.nodes) {

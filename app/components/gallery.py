@@ -28,7 +28,7 @@ _HERE = Path(__file__).parent
 _STATE_PREFIX = "_gallery:"
 _HTML = (
     '<div class="gallery"><div class="grid"></div><div class="empty" hidden></div>'
-    '<div class="live" role="status"></div></div>'
+    '<div class="live" role="status"></div><div class="keys" id="keys"></div></div>'
 )
 
 _component = st.components.v2.component(

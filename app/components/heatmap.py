@@ -21,6 +21,11 @@ from munkey_core.types import FloatArray, ImageArray
 
 # The colours end where 1 pixel in 100 lies beyond: one extreme pixel would turn all others grey.
 _WITHIN = 99.0
+_PLACES = (
+    ("upper left", "upper middle", "upper right"),
+    ("left", "centre", "right"),
+    ("lower left", "lower middle", "lower right"),
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,27 @@ def _figure(
         f"<figcaption>{escape(one.title)}</figcaption>"
         f'<div class="mk-stack" style="{box}"><img src="{picture}" alt="">'
         f'<img src="{overlay}" style="opacity:{opacity / 100:.2f}" '
-        f'alt="{escape(one.title, quote=True)}"></div>'
+        f'alt="{escape(in_words(one, signed), quote=True)}"></div>'
         f'<div class="mk-small">{escape(one.under)}</div></figure>'
+    )
+
+
+def in_words(one: Heatmap, signed: bool) -> str:
+    """What a map shows, for whoever can't see it: how much speaks for and against, and where."""
+    strength = np.abs(one.values).astype(float)
+    total = float(strength.sum())
+    if total <= 0:
+        return f"{one.title}: no pixel matters."
+    height, width = strength.shape
+    row = int(strength.sum(axis=1) @ np.arange(height) / total * 3 / height)
+    column = int(strength.sum(axis=0) @ np.arange(width) / total * 3 / width)
+    where = _PLACES[min(row, 2)][min(column, 2)]
+    if not signed:
+        return f"{one.title}: the pixels that matter lie around the {where}."
+    share = round(100 * float(strength[one.values > 0].sum()) / total)
+    return (
+        f"{one.title}: {share} % of the colour speaks for the class, {100 - share} % against it; "
+        f"it lies around the {where}."
     )
 
 

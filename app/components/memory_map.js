@@ -19,6 +19,12 @@ const ASK_AGAIN_MS = 2500;
 const NEAREST = 60; // Neighbours on screen whose pictures come along.
 const REACH = 12; // CSS pixels between pointer and point that still count as "on it".
 const CLICK_PX = 4; // A shorter drag is a click.
+const STEP_PX = 9; // The arrow keys pass over points that lie nearer than that: they look like one.
+const FAR_PX = 2000;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const KEYS =
+  "Arrow keys go from point to point, Space picks or takes out, plus and minus zoom, 0 shows the " +
+  "whole map; “Pick shown” picks all points on screen.";
 const ALIVE = 1;
 const GHOST = 2;
 const SVG = "http://www.w3.org/2000/svg";
@@ -220,6 +226,8 @@ class MemoryMap {
       this.settings.takeOut = !this.settings.takeOut;
       this.paintBar();
     };
+    this.pickShown = button("mkmap-take", "Pick shown");
+    this.pickShown.onclick = () => this.pick(this.onScreen(), !this.settings.takeOut);
     this.notice = element("div", "mkmap-notice");
     this.notice.setAttribute("role", "status");
     const zooms = element("div", "mkmap-set");
@@ -232,9 +240,14 @@ class MemoryMap {
     const all = button("", "Fit", "Show the whole map");
     all.onclick = () => this.setView(this.wholeView());
     zooms.append(this.toQuery, nearer, farther, all);
-    bar.append(modes, this.takeOut, this.notice, zooms);
+    bar.append(modes, this.takeOut, this.pickShown, this.notice, zooms);
 
     this.stage = element("div", "mkmap-stage");
+    this.stage.tabIndex = 0;
+    this.stage.setAttribute("role", "application");
+    this.stage.setAttribute("aria-label", `Points of the map. ${KEYS}`);
+    this.keys = element("div", "mkmap-keys", KEYS);
+    this.keys.setAttribute("aria-hidden", "true"); // The stage's own name says it.
     this.plot = element("div", "mkmap-plot");
     this.plot.setAttribute("role", "img");
     this.over = document.createElementNS(SVG, "svg");
@@ -247,7 +260,7 @@ class MemoryMap {
     this.tip = element("div", "mkmap-tip");
     this.tip.hidden = true;
     this.wait = element("div", "mkmap-wait", "Drawing the map …");
-    this.stage.append(this.plot, this.over, this.wait, this.tip);
+    this.stage.append(this.plot, this.over, this.wait, this.tip, this.keys);
     this.legend = element("div", "mkmap-legend");
     const body = element("div", "mkmap-body");
     body.append(this.stage, this.legend);
@@ -258,6 +271,8 @@ class MemoryMap {
     this.stage.addEventListener("wheel", (event) => this.wheeled(event), { passive: false });
     this.stage.addEventListener("pointermove", (event) => this.moved(event));
     this.stage.addEventListener("pointerleave", () => this.hover(-1));
+    this.stage.addEventListener("keydown", (event) => this.onKey(event));
+    this.stage.addEventListener("blur", () => this.hover(-1));
     // Leaving for a button next to the map: what was done here must arrive first.
     this.root.addEventListener("pointerleave", () => this.log.flush());
     this.root.addEventListener("focusout", (event) => {
@@ -616,14 +631,15 @@ class MemoryMap {
     for (const [g, group] of this.data.groups.entries()) {
       if (!group.at || off.has(g) || !group.count) continue;
       let [x, y] = this.toScreen(...group.at);
-      const half = 4.2 * group.label.length;
+      const { print = 1 } = this.data;
+      const half = 4.2 * print * group.label.length;
       const width = this.stage.clientWidth;
       if (x > 0 && x < width) x = Math.max(half + 4, Math.min(width - half - 4, x));
       // Two names at one place: the later one gives way downwards.
       for (let tries = 0; tries < 8; tries++) {
-        const hit = taken.find((t) => Math.abs(t.y - y) < 19 && Math.abs(t.x - x) < t.half + half);
+        const hit = taken.find((t) => Math.abs(t.y - y) < 19 * print && Math.abs(t.x - x) < t.half + half);
         if (!hit) break;
-        y = hit.y + 20;
+        y = hit.y + 20 * print;
       }
       taken.push({ x, y, half });
       shape("text", { class: "mkmap-name", x, y }, this.names).textContent = group.label;
@@ -643,7 +659,7 @@ class MemoryMap {
       const line = { x1: sx, y1: sy, x2: x, y2: y, class: link.gone ? "mkmap-lost" : "mkmap-link" };
       shape("line", { ...line, "stroke-width": link.gone ? 1.5 : 1.5 + 5 * link.weight }, this.answer);
     }
-    const note = shape("text", { class: "mkmap-name", x: sx, y: sy + 25 }, this.answer);
+    const note = shape("text", { class: "mkmap-name", x: sx, y: sy + 25 * (this.data.print ?? 1) }, this.answer);
     note.textContent = query.note;
     this.paintLabels(places, sx, sy);
     const points = Array.from({ length: 10 }, (_, k) => {
@@ -657,8 +673,10 @@ class MemoryMap {
   // Pictures stand on a circle around the star, as near to their point's direction as there is
   // room; a far neighbour has its picture beside its own point.
   paintLabels(places, sx, sy) {
-    const RADIUS = 84;
-    const HALF = 17;
+    const print = this.data.print ?? 1;
+    const RADIUS = 84 * print;
+    const HALF = 17 * print;
+    const HIGH = 2 * HALF + 20 * print; // The picture, and its share below.
     const near = places.filter((p) => p.far < RADIUS + 30).sort((a, b) => a.angle - b.angle);
     const gap = Math.min(0.72, (2 * Math.PI) / Math.max(1, near.length));
     for (let round = 0; round < 30 && near.length > 1; round++) {
@@ -676,18 +694,18 @@ class MemoryMap {
     for (const place of places) {
       const [ux, uy] = [Math.cos(place.angle), Math.sin(place.angle)];
       const close = place.far < RADIUS + 30;
-      place.lx = close ? sx + RADIUS * ux : place.x + 34 * ux;
-      place.ly = close ? sy + RADIUS * uy : place.y + 34 * uy;
+      place.lx = close ? sx + RADIUS * ux : place.x + 2 * HALF * ux;
+      place.ly = close ? sy + RADIUS * uy : place.y + 2 * HALF * uy;
     }
-    this.pushApart(places, HALF);
+    this.pushApart(places, HALF, HIGH);
     for (const { link, x, y, lx, ly } of places) {
       shape("line", { x1: x, y1: y, x2: lx, y2: ly, class: "mkmap-leader" }, this.answer);
       shape("circle", { cx: x, cy: y, r: 5, class: "mkmap-hit" }, this.answer);
       const frame = { x: lx - HALF, y: ly - HALF, width: 2 * HALF, height: 2 * HALF };
-      const card = { ...frame, x: frame.x - 2, y: frame.y - 2, width: 38, height: 54, rx: 5 };
+      const card = { ...frame, x: frame.x - 2, y: frame.y - 2, width: 2 * HALF + 4, height: HIGH, rx: 5 };
       shape("rect", { ...card, class: link.gone ? "mkmap-card gone" : "mkmap-card" }, this.answer);
       shape("image", { ...frame, href: link.picture, class: "mkmap-picture" }, this.answer);
-      const text = shape("text", { x: lx, y: ly + HALF + 13, class: "mkmap-share" }, this.answer);
+      const text = shape("text", { x: lx, y: ly + HALF + 13 * print, class: "mkmap-share" }, this.answer);
       text.textContent = link.share;
       if (link.gone) text.classList.add("gone");
     }
@@ -695,8 +713,8 @@ class MemoryMap {
 
   // Pictures that cover each other give way, each by half, in the direction that takes least; those
   // of visible points stay on the stage.
-  pushApart(places, half) {
-    const [wide, high] = [42, 58];
+  pushApart(places, half, tall) {
+    const [wide, high] = [2 * half + 8, tall + 4];
     const { clientWidth: width, clientHeight: height } = this.stage;
     const away = (gap, room) => (room / 2) * (Math.sign(gap) || 1);
     for (let round = 0; round < 30; round++) {
@@ -714,7 +732,7 @@ class MemoryMap {
       for (const place of places) {
         if (place.x <= 0 || place.x >= width || place.y <= 0 || place.y >= height) continue;
         place.lx = Math.max(half + 4, Math.min(width - half - 4, place.lx));
-        place.ly = Math.max(half + 4, Math.min(height - half - 22, place.ly));
+        place.ly = Math.max(half + 4, Math.min(height + half - tall - 2, place.ly));
       }
     }
   }
@@ -729,6 +747,9 @@ class MemoryMap {
     }
     this.takeOut.hidden = !this.data.pickable || mode === "pan";
     this.takeOut.setAttribute("aria-pressed", String(takeOut));
+    this.pickShown.hidden = !this.data.pickable;
+    this.pickShown.textContent = takeOut ? "Take out shown" : "Pick shown";
+    this.pickShown.title = `${takeOut ? "Take out" : "Pick"} all points on screen`;
     this.toQuery.hidden = !this.data.query;
     this.stage.dataset.mode = mode;
   }
@@ -894,7 +915,11 @@ class MemoryMap {
 
   clicked(at) {
     const i = this.nearest(...at);
-    if (i < 0 || !this.data.pickable) return;
+    if (i >= 0) this.toggle(i);
+  }
+
+  toggle(i) {
+    if (!this.data.pickable) return;
     const id = this.cloud.ids[i];
     if (this.gone.has(id)) {
       this.say("Its key is deleted: undo brings it back");
@@ -911,6 +936,92 @@ class MemoryMap {
   say(text, basket = this.basket().size) {
     this.notice.textContent = text;
     this.saidOf = basket;
+  }
+
+  // ---- By keyboard --------------------------------------------------------------------------
+
+  onKey(event) {
+    if (!this.plotted || event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrow = ARROWS[event.key];
+    if (arrow) this.step(...arrow);
+    else if (event.key === " " || event.key === "Enter") {
+      if (!event.repeat && this.hovered >= 0) this.toggle(this.hovered);
+    } else if (event.key === "+" || event.key === "=") this.zoomAt(0.6);
+    else if (event.key === "-") this.zoomAt(1 / 0.6);
+    else if (event.key === "0") this.setView(this.wholeView());
+    else return;
+    event.preventDefault();
+    event.stopPropagation(); // Streamlit has page-wide shortcuts of its own.
+  }
+
+  // To the next point in a direction: near, and not far off the straight way. At first to the one
+  // nearest the middle.
+  step(dx, dy) {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    const start = this.hovered >= 0 ? this.screenOf(this.hovered) : [width / 2, height / 2];
+    const found = this.hovered >= 0 ? this.ahead(start, dx, dy) : this.closest(start);
+    if (found < 0) return;
+    const [x, y] = this.screenOf(found);
+    if (x < 0 || y < 0 || x > width || y > height) {
+      const [px, py] = [this.cloud.xy[2 * found], this.cloud.xy[2 * found + 1]];
+      this.setView(this.around(px, py, this.unit));
+    }
+    this.hover(found);
+    this.ask();
+    this.say(this.inWords(found));
+  }
+
+  ahead([x, y], dx, dy) {
+    let [best, cost] = [-1, Infinity];
+    for (let reach = 40; reach <= FAR_PX && best < 0; reach *= 2) {
+      for (const i of this.nearby(x, y, reach)) {
+        const [px, py] = this.screenOf(i);
+        const along = (px - x) * dx + (py - y) * dy;
+        const aside = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
+        if (along < STEP_PX || aside > along) continue;
+        if (along + 2 * aside < cost) [best, cost] = [i, along + 2 * aside];
+      }
+    }
+    return best;
+  }
+
+  closest([x, y]) {
+    for (let reach = 40; reach <= FAR_PX; reach *= 2) {
+      const [found] = this.nearby(x, y, reach);
+      if (found !== undefined) return found;
+    }
+    return -1;
+  }
+
+  screenOf(i) {
+    return this.toScreen(this.cloud.xy[2 * i], this.cloud.xy[2 * i + 1]);
+  }
+
+  // Nearer or farther, with the point that is looked at in the middle.
+  zoomAt(factor) {
+    const i = this.hovered;
+    if (i < 0) return this.zoom(factor);
+    const [x, y] = [this.cloud.xy[2 * i], this.cloud.xy[2 * i + 1]];
+    this.setView(this.around(x, y, this.unit * factor));
+    this.hover(i);
+  }
+
+  inWords(i) {
+    const id = this.cloud.ids[i];
+    const where = this.gone.has(id) ? ", key deleted" : this.basket().has(id) ? ", picked" : "";
+    return `${this.cloud.classes[this.cloud.labels[i]]}, ${id}${where}`;
+  }
+
+  onScreen() {
+    if (!this.plotted) return [];
+    const { cloud, view, shown } = this;
+    const found = [];
+    within(cloud.grid, ...view.x, ...view.y, (i) => {
+      const [x, y] = [cloud.xy[2 * i], cloud.xy[2 * i + 1]];
+      const inside = x >= view.x[0] && x <= view.x[1] && y >= view.y[0] && y <= view.y[1];
+      if (shown[i] === ALIVE && inside) found.push(cloud.ids[i]);
+    });
+    return found;
   }
 
   // ---- Looking at points --------------------------------------------------------------------
@@ -955,7 +1066,7 @@ class MemoryMap {
     const { known, wanted } = this.album;
     const now = performance.now();
     const missing = (id) => !known.has(id) && !(now - wanted.get(id) < ASK_AGAIN_MS);
-    const [px, py] = this.toScreen(...this.cloud.xy.subarray(2 * this.hovered, 2 * this.hovered + 2));
+    const [px, py] = this.screenOf(this.hovered);
     if (!missing(this.cloud.ids[this.hovered])) return;
     let near = [];
     for (let reach = REACH; reach <= 200 && near.length < NEAREST; reach *= 1.6) {
@@ -976,7 +1087,7 @@ class MemoryMap {
     if (!visible) return;
     const { cloud, data } = this;
     const id = cloud.ids[i];
-    const [x, y] = this.toScreen(cloud.xy[2 * i], cloud.xy[2 * i + 1]);
+    const [x, y] = this.screenOf(i);
     this.ring.setAttribute("cx", x);
     this.ring.setAttribute("cy", y);
     const [source, detail] = this.album.known.get(id) ?? ["", ""];

@@ -194,11 +194,13 @@ def memory_map(
     key: str,
     on_event: Callable[[MapEvent], None],
     height: int = 430,
+    print_scale: float = 1.0,
 ) -> None:
     """Draw the map. A person's next action runs the page again, with `on_event` called first.
 
     Click toggles a point in the basket; a lasso or box adds what it encloses, with Shift it takes
-    it out; the legend hides groups. Deleted and hidden points are never picked.
+    it out; the legend hides groups. Arrow keys go from point to point, Space toggles, and a button
+    picks all that is on screen. Deleted and hidden points are never picked.
 
     Args:
         cloud: The points, all of them, deleted ones too.
@@ -207,6 +209,7 @@ def memory_map(
         on_event: Called before the page runs with what the person did; it counts as handed out
             only when this has returned (see :func:`take_event`).
         height: Of the points' area, in CSS pixels.
+        print_scale: How many times their normal size names and pictures on it have.
     """
     record = kept(_STATE_PREFIX + key, _Record)
     record.ids = cloud.ids
@@ -223,6 +226,7 @@ def memory_map(
             **record.log.head,
             "points": cloud.name,
             "height": height,
+            "print": print_scale,
             "title": scene.title,
             "groups": [asdict(group) for group in scene.groups],
             "codes": _base64(np.asarray(scene.codes), "<u2"),

@@ -70,6 +70,16 @@ def bars(classes: Sequence[str], label: int | None, series: Sequence[Series]) ->
     return f'<div class="mk-bars{turns}">{rows}{axis}</div>'
 
 
+def in_words(classes: Sequence[str], label: int | None, series: Sequence[Series]) -> str:
+    """What the bars show, for whoever can't see them."""
+    rows = (
+        f"{classes[i]}{', the true class' if i == label else ''}: "
+        + ", ".join(f"{percent(float(s.probabilities[i]))} {s.name}" for s in series)
+        for i in _shown_classes(label, series)
+    )
+    return f"Probabilities. {'; '.join(rows)}."
+
+
 def _shown_classes(label: int | None, series: Sequence[Series]) -> list[int]:
     """The classes with the highest bars, the true one first."""
     top = np.max([s.probabilities for s in series], axis=0)
@@ -109,14 +119,14 @@ def card(
     title: str = "Who answers now",
 ) -> str:
     """One image's card. above: a small line over the verdict; note: one under it."""
-    told = " in the colour of each model: " + ", ".join(s.name for s in series)
+    told = in_words(classes, label, series)
     return (
         '<article class="mk mk-card"><div class="mk-head">'
         f'<img class="mk-pic" src="{picture}" alt="{escape(above, quote=True)}">'
         f'<div class="mk-words"><div class="mk-small">{escape(above)}</div>'
         f'<div class="mk-verdict">{_verdict(classes, series)}</div>'
         f'<div class="mk-small">{escape(note)}</div></div></div>'
-        f'<div role="group" aria-label="Probabilities{escape(told, quote=True)}">'
+        f'<div role="img" aria-label="{escape(told, quote=True)}">'
         f"{bars(classes, label, series)}</div>"
         f"{neighbour_row(neighbours, title) if neighbours else ''}</article>"
     )

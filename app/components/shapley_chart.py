@@ -70,19 +70,27 @@ def chart(answer: Answer, class_name: str, scale: float) -> str:
     ordered = sorted(answer.players, key=lambda player: -abs(player.value))
     rows = "".join(_row(player, scale) for player in ordered)
     about = escape(class_name)
+    words = escape(in_words(answer, class_name), quote=True)
     end = round(100 * scale)
     axis = f"<i>−{end}</i><i>0</i><i>+{end} points</i>" if ordered else ""
     return (
         f'<section class="mk mk-card mk-answer mk-{answer.kind}">'
-        f'<h4 class="mk-state">{escape(answer.title)}</h4>'
+        f'<h3 class="mk-state">{escape(answer.title)}</h3>'
         f'<div class="mk-said">{escape(answer.sentence)}</div>'
         f"{_end(f'The image alone says “{about}” with', answer.empty, 'mk-start')}"
-        f'<div role="list">{rows}</div>'
+        f'<div role="img" aria-label="{words}">{rows}</div>'
         f'<div class="mk-shap mk-shap-axis"><span></span><span></span><div>{axis}</div></div>'
         f"{_end(f'Together they say “{about}” with', answer.full, 'mk-finish')}"
         f'<div class="mk-small">Check: the bars add up to the difference within '
         f"{_tiny(answer.residual)} points.</div></section>"
     )
+
+
+def in_words(answer: Answer, class_name: str) -> str:
+    """What the bars show, for whoever can't see them."""
+    ordered = sorted(answer.players, key=lambda player: -abs(player.value))
+    shown = "; ".join(f"{p.name} ({p.about}) {points(p.value)} points" for p in ordered)
+    return f"What each memory adds to “{class_name}”: {shown or 'no memory took part'}."
 
 
 def _end(text: str, probability: float, name: str) -> str:
@@ -102,7 +110,7 @@ def _row(player: Player, scale: float) -> str:
         picture = '<div class="mk-blank" aria-hidden="true">∅</div>'
     leaves = " mk-leaves" if player.leaves else ""
     return (
-        f'<div class="mk-shap{leaves}" role="listitem">{picture}'
+        f'<div class="mk-shap{leaves}">{picture}'
         f'<div class="mk-name">{escape(player.name)}'
         f'<span class="mk-tag">{escape(player.about)}</span>'
         f'<span class="mk-tag">{escape(percent(player.share))} of the answer</span>'

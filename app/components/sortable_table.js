@@ -15,7 +15,10 @@ function headerCell(header, data, ask) {
   const button = element("button", sorted ? "sorted" : "");
   button.type = "button";
   button.dataset.key = header.key;
-  if (header.help) button.title = header.help;
+  if (header.help) {
+    button.dataset.help = header.help; // term_tips.js shows it, to the keyboard too.
+    button.setAttribute("aria-description", header.help);
+  }
   button.append(element("span", "label", header.label));
   button.append(element("span", "arrow", sorted ? (data.descending ? "▼" : "▲") : ""));
   if (header.unit) button.append(element("span", "unit", header.unit));

@@ -25,7 +25,7 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Header:
-    """One column. unit: a second, smaller line. help: shown on hover, and to screen readers."""
+    """One column. unit: a second, smaller line. help: shown on hover and on focus, and read out."""
 
     key: str
     label: str

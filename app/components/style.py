@@ -8,8 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.heatmap import enlarged
-from app.theme import palette
+from app.theme import BASE_FONT_PX, palette
 
+_HERE = Path(__file__).parent
 _SMOOTH_FROM = 57  # pixels: one more than the smallest place a picture has
 _COLOURS = ("page", "panel", "text", "muted", "border", "grid", "forget", "retain", "test")
 
@@ -23,12 +24,21 @@ def use_style() -> None:
     st.html(_sheet())
 
 
-def use_picture_size(side: int) -> None:
+def use_print(scale: float) -> None:
+    """Let everything be so many times its normal size. Streamlit measures in rem, and so do our own
+    sheets, which have the page's narrow form where the letters leave no more room than a tablet."""
+    rules = f"html:has(.stApp) {{ font-size: {scale * BASE_FONT_PX:.1f}px; }}"
+    sheet = (_HERE / "large_print.css").read_text(encoding="utf-8")
+    st.html(f"<style>{f'{rules} {sheet}' if scale != 1 else '.stApp {}'}</style>")
+
+
+def use_picture_size(side: int, scale: float = 1.0) -> None:
     """Let all pictures of `side` pixels be drawn at whole multiples of it, so that their pixels are
-    alike; larger ones are shrunk or grown smoothly."""
+    alike; larger ones are shrunk or grown smoothly. scale: as in :func:`use_print`."""
     smooth = side >= _SMOOTH_FROM
     wanted = {"pic": 112, "small-pic": 56, "seen-pic": 168, "hover-pic": 84}
-    sizes = {name: size if smooth else enlarged(side, size) for name, size in wanted.items()}
+    grown = {name: round(scale * size) for name, size in wanted.items()}
+    sizes = {name: size if smooth else enlarged(side, size) for name, size in grown.items()}
     rules = "".join(f"--mk-{name}:{size}px;" for name, size in sizes.items())
     rules += f"--mk-rendering:{'auto' if smooth else 'pixelated'};"
     st.html(f"<style>.stApp {{ {rules} }}</style>")
@@ -41,7 +51,7 @@ def _sheet() -> str:
     names["--mk-retrained-colour"] = (light.retrained, dark.retrained)
     plain = "".join(f"{name}:{pair[0]};" for name, pair in names.items())
     both = "".join(f"{name}:light-dark({pair[0]},{pair[1]});" for name, pair in names.items())
-    rules = (Path(__file__).parent / "cards.css").read_text(encoding="utf-8")
-    page = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    sheets = (_HERE / f"{name}.css" for name in ("cards", "page", "lesson"))
+    rules = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     supported = f"@supports (color: light-dark(red, blue)) {{ .stApp {{ {both} }} }}"
-    return f"<style>.stApp {{ {plain} }}\n{supported}\n{rules}\n{page}</style>"
+    return f"<style>.stApp {{ {plain} }}\n{supported}\n{rules}</style>"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from app import state
+from app.glossary import TERMS, html, plain, term
 from app.panels.words import count
 from munkey_core.studio import plain_words
-from munkey_core.types import AttackFigures, LeakSplit, PrivacyReport
+from munkey_core.types import AttackFigures, LeakSplit, PrivacyReport, ScoreHistogram
 
 STATES = {
     "before": "before deletion",
@@ -17,40 +19,15 @@ STATES = {
     "plain retrained": "plain, retrained without them",
 }
 MUNKEY_STATES = {name: STATES[name] for name in ("before", "after", "retrained")}
-ABOUT = {
-    "true-class probability": (
-        "log-odds of the true class",
-        "The surer the model is of the true class, the more the attacker takes the image for one "
-        "it was trained on.",
-    ),
-    "loss": ("ln of the true class's probability", "The lower the model's error (loss), the more."),
-    "entropy": (
-        "negative entropy (nats)",
-        "The surer the model is, whatever it says, the more; the true class isn't used.",
-    ),
-    "modified entropy": (
-        "negative modified entropy (nats)",
-        "As entropy, but being sure of a wrong class counts against.",
-    ),
-    "LiRA online": (
-        "log-likelihood ratio Λ (nats)",
-        "Compares the answer with those of reference models that were trained with this image and "
-        "of others that were not (likelihood-ratio attack).",
-    ),
-    "LiRA offline": (
-        "standard deviations above models without the image",
-        "Compares the answer only with reference models that were not trained with this image.",
-    ),
-    "RMIA": (
-        "share of other images it beats",
-        "Asks how much surer the model is than reference models, and of how many unseen images it "
-        "could say the same (robust membership inference).",
-    ),
-    "population": (
-        "share of unseen images it beats",
-        "Ranks the image among images that the model never saw. It orders images as the "
-        "probability does; it adds a known rate of false alarms.",
-    ),
+_AXES = {
+    "true-class probability": "log-odds of the true class",
+    "loss": "ln of the true class's probability",
+    "entropy": "negative entropy (nats)",
+    "modified entropy": "negative modified entropy (nats)",
+    "LiRA online": "log-likelihood ratio Λ (nats)",
+    "LiRA offline": "standard deviations above models without the image",
+    "RMIA": "share of other images it beats",
+    "population": "share of unseen images it beats",
 }
 _FIELD = {
     "auroc": "auroc",
@@ -58,21 +35,31 @@ _FIELD = {
     "tpr01": "tpr_01pct",
     "accuracy": "balanced_accuracy",
 }
-FIGURE_WORDS = {
-    "auroc": "How often the attacker picks the right one of a pair: one image in question, one "
-    "unseen (area under the ROC curve). **50 = guessing.**",
-    "tpr1": "How many of the images in question are found if only 1 in 100 unseen images may be "
-    "called a member by mistake (true-positive rate). **Guessing finds 1 %.**",
-    "tpr01": "The same with only 1 mistake in 1,000. **Guessing finds 0.1 %.**",
-    "accuracy": "How many guesses are right when half of the images are in question and half "
-    "unseen. The threshold was chosen on other images: training images that stay, and one half of "
-    "the test images; the figure is of the other half. **50 = guessing.**",
-}
 FEW = plain_words.FEW
 _BY_DEFAULT = ("LiRA online", "true-class probability")
 
 in_hundred = plain_words.in_hundred
 interval = plain_words.interval
+
+
+def axis(attack: str) -> str:
+    """What an attack's scores are."""
+    return _AXES.get(attack, "score")
+
+
+def about(attack: str) -> str:
+    """What an attack does; empty for one that the glossary doesn't know."""
+    slug = _slug(attack)
+    return plain(slug) if slug in TERMS else ""
+
+
+def _slug(attack: str) -> str:
+    return attack.lower().replace(" ", "-")
+
+
+def _named(attack: str) -> str:
+    """An attack's name as HTML, explained where the glossary knows it."""
+    return html(_slug(attack), attack) if _slug(attack) in TERMS else escape(attack)
 
 
 def default_attack(report: PrivacyReport) -> str:
@@ -98,10 +85,50 @@ def band(report: PrivacyReport, attack: str) -> str:
     if found is None:
         return ""
     return (
-        f"**Null band:** models retrained without these images from {len(found.seeds)} different "
-        f"seeds ({', '.join(map(str, found.seeds))}) give {found.low:.1f} to {found.high:.1f} by "
-        "themselves. A difference inside that band means nothing."
+        f"**{term('null-band')}:** models retrained without these images from "
+        f"{len(found.seeds)} different seeds ({', '.join(map(str, found.seeds))}) give "
+        f"{found.low:.1f} to {found.high:.1f} by themselves. A difference inside that band means "
+        "nothing."
     )
+
+
+def histograms_in_words(found: Mapping[str, ScoreHistogram]) -> str:
+    """What the histograms show, for whoever can't see them."""
+    parts = [
+        f"{STATES[name]}, half of the images in question score above "
+        f"{_signed(_median(found[name].edges, found[name].members))}, half of the unseen images "
+        f"above {_signed(_median(found[name].edges, found[name].non_members))}"
+        for name in MUNKEY_STATES
+        if name in found
+    ]
+    return f"Histograms of the attacker's scores: {'; '.join(parts)}."
+
+
+def roc_in_words(found: Mapping[str, AttackFigures]) -> str:
+    """What the ROC curves show, for whoever can't see them."""
+    parts = [
+        f"{name}, {max((y for x, y in found[one].roc if x <= 1), default=0.0):.1f} %"
+        for one, name in STATES.items()
+        if one in found
+    ]
+    return (
+        "ROC curves: images in question that the attacker finds with 1 % false alarms: "
+        f"{'; '.join(parts)}; guessing finds 1 %."
+    )
+
+
+def _median(edges: Sequence[float], shares: Sequence[float]) -> float:
+    """The middle of the bin up to which half of them lie."""
+    seen, half = 0.0, sum(shares) / 2
+    for left, right, share in zip(edges, edges[1:], shares, strict=False):
+        seen += share
+        if seen >= half:
+            return (left + right) / 2
+    return edges[-1]
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2g}".replace("-", "−")
 
 
 def stats(report: PrivacyReport, attack: str) -> str:
@@ -134,10 +161,10 @@ def table(report: PrivacyReport, chosen: str, figure: str) -> str:
     for attack, found in report.figures.items():
         mark = ' class="mk-chosen"' if attack == chosen else ""
         cells = "".join(f"<td>{_cell(found.get(s), figure)}</td>" for s in states)
-        rows.append(f'<tr{mark}><th scope="row">{escape(attack)}</th>{cells}</tr>')
+        rows.append(f'<tr{mark}><th scope="row">{_named(attack)}</th>{cells}</tr>')
     return (
         '<div class="mk mk-scroll"><table class="mk-table"><thead><tr><th scope="col">'
-        f"{escape(state.FIGURES[figure])}, percent</th>{head}</tr></thead>"
+        f"{html(figure, state.FIGURES[figure])}, percent</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -206,8 +233,8 @@ def leak_sentences(leak: LeakSplit, exact: bool = False) -> str:
         )
     low, high = leak.image_mia_ci95
     backbone = (
-        "**In the shared weights** (*backbone*), which deletion leaves as they are: with the "
-        f"memory left out, that attacker is right {leak.image_mia:.1f} times in 100 "
+        f"**In the {term('shared-weights', 'shared weights')}**, which deletion leaves as they "
+        f"are: with the memory left out, that attacker is right {leak.image_mia:.1f} times in 100 "
         f"({low:.1f}–{high:.1f})"
     )
     if leak.image_mia_oracle is not None:
@@ -224,5 +251,6 @@ def references(report: PrivacyReport) -> str:
     return (
         f"{count(report.n_forget, 'image')} in question (members) against all "
         f"{report.n_test:,} test images (non-members, never trained on); model seed {report.seed}; "
-        f"reference models: {k or 'none'}. Intervals: bootstrap over images, 95 %, 1,000 resamples."
+        f"{term('reference-models', 'reference models')}: {k or 'none'}. Intervals: bootstrap over "
+        "images, 95 %, 1,000 resamples."
     )

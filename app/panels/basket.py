@@ -9,6 +9,9 @@ import streamlit as st
 from app import models, services, state
 from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
+from app.glossary import plain, term
+from app.lessons import course
+from app.pages import turn_to
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
 
@@ -23,6 +26,22 @@ def sidebar(session: Session) -> None:
         copy_link()
         if state.demo():
             demo_note("Uploading, training and erasing")
+        st.toggle("Large print", **state.widget("large"))
+        _lesson_under_way()
+
+
+def _lesson_under_way() -> None:
+    """The way back to a lesson that a person has left for another page."""
+    if state.page() == course.PATH or state.hidden("menu"):
+        return
+    place = course.here()
+    if place is not None and st.button(
+        f"Back to the lesson, step {place.number}",
+        icon=":material/school:",
+        key="lesson-resume",
+        width="stretch",
+    ):
+        turn_to(course.PATH)
 
 
 def _model(session: Session) -> None:
@@ -37,7 +56,8 @@ def _model(session: Session) -> None:
         )
     _mode(session)
     left, total = session.studio.keys_left, session.studio.keys_total
-    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} keys in memory")
+    keys = term("key", "keys")
+    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} {keys} in memory")
 
 
 def _mode(session: Session) -> None:
@@ -50,9 +70,7 @@ def _mode(session: Session) -> None:
         "Memory",
         list(state.MODES),
         format_func=state.MODES.__getitem__,
-        help="**Joint:** the network and the memory were trained together. **Exact:** the network "
-        "was trained on public images only, and each image was written into its memory alone, so "
-        "deleting it leaves no trace.",
+        help=f"**Joint:** {plain('joint')}\n\n**Exact:** {plain('exact')}",
         width="stretch",
         **box,
     )
@@ -62,16 +80,22 @@ def _basket(session: Session) -> None:
     basket = state.get("basket")
     title, clear = st.columns([3, 2], vertical_alignment="center")
     title.html(f'<div class="mk mk-count"><b>{len(basket):,}</b> picked</div>')
-    clear.button(
-        "Clear", on_click=state.change, args=("basket", ()), disabled=not basket, width="stretch"
-    )
+    if not state.hidden("pick"):
+        clear.button(
+            "Clear",
+            key="clear-basket",
+            on_click=state.change,
+            args=("basket", ()),
+            disabled=not basket,
+            width="stretch",
+        )
     if basket:
         newest = basket[::-1][:_THUMBNAILS]
         images = "".join(_thumbnail(session, id_) for id_ in newest)
         st.html(f'<div class="mk mk-thumbs">{images}</div>')
         if len(basket) > len(newest):
             st.caption(f"and {len(basket) - len(newest):,} more (Show → Only my selection)")
-    else:
+    elif not state.hidden("pick"):
         st.caption("Your basket is empty: click images to pick them. It follows you to every page.")
     _add_owner(session)
 
@@ -98,7 +122,7 @@ def delete_button(n: int) -> None:
 
 def _add_owner(session: Session) -> None:
     owners = session.studio.owners
-    if not owners or state.hidden("filters"):
+    if not owners or state.hidden("pick"):
         return
     word = owner_word(session)
     st.session_state[state.ADD_OWNER] = None
@@ -107,8 +131,9 @@ def _add_owner(session: Session) -> None:
         services.add_owner(st.session_state[state.ADD_OWNER])
 
     st.selectbox(
-        f"Add all of a {word}",
+        f"Pick a {word}",
         list(owners),
+        help=plain("owner"),
         index=None,
         format_func=lambda name: f"{name} ({owners[name]})",
         placeholder="Choose…",

@@ -7,9 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
+from app.glossary import term
+from app.panels.charts import draw
 from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, took
-from app.theme import PLOTLY_CONFIG, current_palette
+from app.panels.looking import section
+from app.theme import current_palette
 from munkey_core.types import AuditReport, ModelFigures
 
 _FAR = 2.5  # Originals that are off by more than so many times everybody else stretch the scale.
@@ -25,18 +28,18 @@ def charts(report: AuditReport) -> None:
     with st.container(key="compare-charts"):
         dots, times = st.columns([46, 54], gap="small")
         with dots:
-            st.markdown("**Distance from the retrained twin**")
+            section("Distance from the retrained twin", "gap-by-method")
             if marks:
                 figure = gap_by_method(marks, bands, p)
-                st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="gap-by-method")
+                draw(figure, "gap-by-method", gaps_in_words(marks, bands))
                 st.caption(_dots_caption(report, left_out))
             else:
                 st.info("No model of this report has a retrained twin yet.")
         with times:
-            st.markdown("**Distance against the time to forget**")
+            section("Distance against the time to forget", "gap-by-time")
             if timed:
                 figure = gap_by_time(timed, bands, p)
-                st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="gap-by-time")
+                draw(figure, "gap-by-time", times_in_words(timed))
                 st.caption(_times_caption(report))
             else:
                 st.info("No time to forget has been measured for this report.")
@@ -75,6 +78,24 @@ def null_bands(report: AuditReport) -> list[Band]:
     ]
 
 
+def gaps_in_words(marks: list[Mark], bands: list[Band]) -> str:
+    """What the first chart shows, for whoever can't see it."""
+    order = sorted(marks, key=lambda mark: mark.gap)
+    shown = ", ".join(f"{mark.name} {number(mark.gap, mark.interval)}" for mark in order)
+    text = f"Avg Gap in points, the closest to its retrained twin first: {shown}."
+    return f"{text} Null band: {_spelled(bands)}." if bands else text
+
+
+def times_in_words(marks: list[Mark]) -> str:
+    """What the second chart shows, for whoever can't see it."""
+    order = sorted(marks, key=lambda mark: mark.seconds or 0.0)
+    shown = "; ".join(
+        f"{mark.name} {took(mark.seconds or 0.0)}, {number(mark.gap, mark.interval)} points"
+        for mark in order
+    )
+    return f"Time to forget and Avg Gap, the fastest first: {shown}."
+
+
 def _oracles(report: AuditReport) -> list[str]:
     """The oracles of the models that were there before anything was forgotten."""
     wanted = dict.fromkeys(f.oracle or "" for f in report.models.values() if f.family == "original")
@@ -109,14 +130,14 @@ def _hover(report: AuditReport, name: str, figures: ModelFigures) -> str:
 
 
 def _dots_caption(report: AuditReport, left_out: list[Mark]) -> str:
-    text = "Dot: mean over seeds. Bar: 95 % interval over images."
+    text = f"Dot: mean over seeds. Bar: {term('interval')} over images."
     bands = null_bands(report)
     if bands:
         text += (
-            " Grey: the null band, what honest retrainings from other seeds differ by "
+            f" Grey: the {term('null-band', 'null band')} "
             f"({_spelled(bands)}); darker where two bands lie over each other."
             if len(bands) > 1
-            else " Grey: the null band, what honest retrainings from other seeds differ by."
+            else f" Grey: the {term('null-band', 'null band')}."
         )
     else:
         text += " One seed: no null band is known."

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.glossary import plain, term
 from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
 from app.panels.words import count
@@ -20,9 +21,8 @@ _TERMS = {
     "avg_gap": "Avg Gap (points)",
 }
 _EXACT = (
-    "**This is the exact mode.** The network was trained on public images only and each image was "
-    "written into the memory alone. So *MUNKEY retrained* was not trained: without these images it "
-    "is, byte for byte, MUNKEY with their keys deleted."
+    f"**This is the exact mode.** {plain('exact')} So *MUNKEY retrained* was not trained: without "
+    "these images it is, byte for byte, MUNKEY with their keys deleted."
 )
 _ORACLES = (
     "**Retrained twins (oracles).** *MUNKEY retrained* and *Plain retrained* were trained from "
@@ -30,8 +30,9 @@ _ORACLES = (
     "network without a memory; it is what post-hoc methods repair. kNN, RAC-style and SPM are each "
     "held against themselves, fitted without these images. **All models also learned from the "
     "labels of the same public anchors**, which nobody asks to forget.\n\n"
-    "**Avg Gap** = mean of |TA − TA\\*|, |RA − RA\\*|, |FA − FA\\*| and |MIA − MIA\\*|, where \\* "
-    "is the twin of the same seed. **Null band** = the same between twins of different seeds.\n\n"
+    f"**{term('avg-gap')}** = mean of |TA − TA\\*|, |RA − RA\\*|, |FA − FA\\*| and |MIA − MIA\\*|, "
+    f"where \\* is the twin of the same seed. **{term('null-band')}** = the same between twins of "
+    "different seeds.\n\n"
     "**Deleting keys is not exact unlearning.** The shared weights were trained while the images "
     "were in the memory, and no deletion changes them. Methods marked *exact by construction* "
     "learn nothing from an image but its own entry."

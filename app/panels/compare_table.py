@@ -12,8 +12,10 @@ import streamlit as st
 
 from app import state
 from app.components.sortable_table import Cell, Header, Row, sortable_table
+from app.glossary import plain, term
 from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, share, took
+from munkey_core.studio import safe_cell
 from munkey_core.types import EQUAL, INSIDE, OUTSIDE, AuditReport, ModelFigures
 
 MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}
@@ -21,10 +23,11 @@ _NONE = "–"
 _PLACES = {EQUAL: "as retrained", INSIDE: "in band", OUTSIDE: "outside"}
 _TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc", "avg_gap")
 _CAPTION = (
-    "Figures are means over seeds; under each its 95 % bootstrap interval over images. **Others**: "
-    "the gap to retrained twins of the *other* seeds. **In band**: it is no larger than the "
-    "largest gap between two of those twins (null band); among such methods none is called "
-    "better. A gap can't be negative, so its interval leans upwards. "
+    f"Figures are means over {term('seed', 'seeds')}; under each its {term('interval')} over "
+    "images (bootstrap). **Others**: the gap to retrained twins of the *other* seeds. **In band**: "
+    "it is no larger than the largest gap between two of those twins "
+    f"({term('null-band', 'null band')}); among such methods none is called better. A gap can't be "
+    "negative, so its interval leans upwards. "
     "A click on a header sorts, a second one turns the order round."
 )
 
@@ -92,8 +95,8 @@ def _quality(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
     found = figures.forgetting_quality
     if found is None:
         return Cell(_NONE)
-    null = f"null {found.null_mean:.2f}, 5 % {found.null_low:.2f}"
-    return Cell(f"{found.score:.2f}", (null,), "below null" if found.score < found.null_low else "")
+    null = f"null {found.null_mean:.2f}", f"5 % {found.null_low:.2f}"
+    return Cell(f"{found.score:.2f}", null, "below null" if found.score < found.null_low else "")
 
 
 def _three_digits(value: float) -> str:
@@ -113,8 +116,7 @@ COLUMNS = {
                 "gap",
                 "Avg Gap",
                 "points, 0 = retrained",
-                "Mean of the four absolute "
-                "differences (TA, RA, FA, MIA) to the retrained twin of the same seed",
+                plain("avg-gap"),
             ),
             lambda name, f: f.avg_gap,
             _gap,
@@ -130,25 +132,19 @@ COLUMNS = {
             _seconds,
         ),
         Column(
-            Header("test", "TA", "test, %", "Accuracy on test images"),
+            Header("test", "TA", "test, %", plain("ta")),
             lambda name, f: f.test_accuracy,
             _accuracy("test_accuracy"),
             True,
         ),
         Column(
-            Header("retain", "RA", "retained, %", "Accuracy on the training images that stay"),
+            Header("retain", "RA", "retained, %", plain("ra")),
             lambda name, f: f.retain_accuracy,
             _accuracy("retain_accuracy"),
             True,
         ),
         Column(
-            Header(
-                "forget",
-                "FA",
-                "forgotten, %",
-                "Accuracy on the forgotten images. The goal is "
-                "not 0 but what the retrained twin has",
-            ),
+            Header("forget", "FA", "forgotten, %", plain("fa")),
             lambda name, f: f.forget_accuracy,
             _accuracy("forget_accuracy"),
             True,
@@ -158,8 +154,8 @@ COLUMNS = {
                 "attack",
                 "MIA",
                 "AUROC, %",
-                "Membership attack on the true class's "
-                "probability, forgotten against test images; 50 = guessing",
+                f"{plain('membership-inference')} By the true class's probability, forgotten "
+                f"against test images. AUROC: {plain('auroc')}",
             ),
             lambda name, f: f.mia_auc,
             _accuracy("mia_auc"),
@@ -170,21 +166,14 @@ COLUMNS = {
                 "same",
                 "Agrees",
                 "with twin, %",
-                "Forgotten images (small: test images) that "
-                "the model and its retrained twin put into the same class",
+                f"{plain('agreement')} In small: of 100 test images.",
             ),
             lambda name, f: f.to_oracle_forget.agreement if f.to_oracle_forget else None,
             _same,
             True,
         ),
         Column(
-            Header(
-                "kl",
-                "KL",
-                "nats",
-                "Mean KL divergence of the retrained twin's answer from "
-                "the model's, forgotten images (small: test images)",
-            ),
+            Header("kl", "KL", "nats", f"{plain('kl')} Forgotten images; in small: test images."),
             lambda name, f: f.to_oracle_forget.kl if f.to_oracle_forget else None,
             _kl,
         ),
@@ -193,9 +182,7 @@ COLUMNS = {
                 "quality",
                 "FQS",
                 "beside its null",
-                "Forgetting Quality Score of the "
-                "Unlearning Comparator, first seed, 1 = not to be told from the twin. Null: "
-                "mean and 5th percentile when the two models' answers are swapped at random",
+                f"{plain('fqs')} First seed; in small: the null's mean and 5th percentile.",
             ),
             lambda name, f: f.forgetting_quality.score if f.forgetting_quality else None,
             _quality,
@@ -253,19 +240,20 @@ def as_csv(report: AuditReport, names: list[str]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ["method", "family", "held_against", "exact", "seeds", "n_forget", "n_test"]
-    for term in _TERMS:
-        head += [term, f"{term}_ci95_low", f"{term}_ci95_high", f"{term}_sd_over_seeds"]
+    for figure in _TERMS:
+        head += [figure, f"{figure}_ci95_low", f"{figure}_ci95_high", f"{figure}_sd_over_seeds"]
     head += ["avg_gap_cross_seeds", "null_band", "unlearn_seconds"]
     head += ["agreement_forget", "kl_forget", "agreement_test", "kl_test"]
     head += ["fqs", "fqs_null_mean", "fqs_null_5th_percentile"]
     writer.writerow(head)
     for name in names:
         f = report.models[name]
-        line: list[object] = [name, f.family, f.oracle, f.exact, len(report.seeds)]
+        line: list[object] = [safe_cell(text) for text in (name, f.family, f.oracle)]
+        line += [f.exact, len(report.seeds)]
         line += [report.n_forget, report.n_test]
-        for term in _TERMS:
-            spread = f.spread.get(term) if len(report.seeds) > 1 else None
-            line += [getattr(f, term), *f.ci95.get(term, (None, None)), spread]
+        for figure in _TERMS:
+            spread = f.spread.get(figure) if len(report.seeds) > 1 else None
+            line += [getattr(f, figure), *f.ci95.get(figure, (None, None)), spread]
         line += [f.avg_gap_cross_seeds, report.place(f), f.unlearn_seconds]
         for distance in (f.to_oracle_forget, f.to_oracle_test):
             line += [distance.agreement, distance.kl] if distance else [None, None]

@@ -11,8 +11,8 @@ from app import state
 from app.components.gallery import Tile as GalleryTile
 from app.components.gallery import gallery
 from app.components.prediction import Tile
+from app.glossary import plain
 from app.panels.desk_request import name_instead
-from app.panels.near import HELP
 from app.panels.result import paged
 from app.panels.words import class_name, count, whose
 from app.services import Session
@@ -162,7 +162,7 @@ def _near(session: Session, plan: ErasurePlan) -> None:
         f":material/content_copy: **{count(n, 'near-copy', 'near-copies')} "
         f"{'stays' if n == 1 else 'stay'}** and can answer instead. Click one to add it to the "
         "request. It may be somebody else’s image.",
-        help=HELP,
+        help=plain("near-copy"),
     )
     shown = list(others)[:_MOST_NEAR]
     event = gallery(

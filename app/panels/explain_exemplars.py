@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from app import services
+from app import services, state
 from app.components.prediction import percent
 from app.components.shapley_chart import (
     Answer,
@@ -16,7 +16,9 @@ from app.components.shapley_chart import (
     legend,
     points,
 )
+from app.glossary import term
 from app.panels.explain_subject import Seen, State
+from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.services import Session
 from munkey_core.types import ExemplarAttribution
@@ -52,7 +54,7 @@ def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
 
 def exemplars(session: Session, image: Seen, target: int) -> None:
     """The section of the page."""
-    st.subheader("Which memories made this prediction", anchor=False)
+    section("Which memories made this prediction", "shapley")
     found = [attribution(session, image, when, target) for when in image.states]
     gone = set(image.states[-1].without)
     answers = [
@@ -93,13 +95,9 @@ def _how(found: ExemplarAttribution) -> str:
     n = len(found.ids) + (found.anchor_value is not None)
     groups = f"all {2**n:,} groups" if n else "all groups"
     return (
-        "**What am I looking at?** The model answers with the memories most similar to the image. "
-        f"To share out the answer fairly, it is computed for {groups} of them that could have "
-        "answered; a bar is what one of them adds on average, in percentage points of probability "
-        "(exact Shapley values: no sampling). ∅ stands for the model's own view of the image, "
-        "which takes part in every answer (null anchor). A memory with hardly any share can have a "
-        "long bar: in groups without ∅ it answers nearly alone, and ∅’s own bar takes that back. "
-        "The colours mean the sign here, on one axis in both charts."
+        f"Computed for {groups} of the memories that could have answered, none left out and none "
+        f"drawn at random ({term('shapley', 'Shapley values')}). ∅ is the image without any memory "
+        f"({term('null-anchor', 'null anchor')})."
     )
 
 
@@ -152,7 +150,7 @@ def players(
 
 
 def _pick(session: Session, found: ExemplarAttribution) -> None:
-    if found.ids:
+    if found.ids and not state.hidden("pick"):
         st.button(
             f"Add these {count(len(found.ids), 'memory', 'memories')} to the basket",
             icon=":material/shopping_basket:",

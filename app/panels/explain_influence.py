@@ -10,6 +10,7 @@ from app import state
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
+from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.panels.work import result, start, work
 from app.services import Session
@@ -25,7 +26,7 @@ Changed = tuple[InfluencedQuery, ...]
 
 def influence(session: Session, image: Seen) -> None:
     """The section of the page; for a training image only."""
-    st.subheader("What would change if this memory were forgotten", anchor=False)
+    section("What would change if this memory were forgotten", "influence")
     if image.split != PRIVATE:
         st.caption("Only a training image has a key that can be forgotten; this one has none.")
         return
@@ -44,12 +45,6 @@ def influence(session: Session, image: Seen) -> None:
     st.html(f'<div class="mk mk-plainly">{sentence(changed)}</div>')
     if known is not None and changed:
         st.html(figures(known, image.name))
-    st.caption(
-        "**What am I looking at?** The key of this image alone is taken out of the whole memory "
-        "and every test image is asked again: computed, not estimated (leave-one-out influence). "
-        "Other deletions of this session are left out of it. What changes for the image itself "
-        "stands at the top."
-    )
     _gallery(session, changed)
 
 
@@ -104,7 +99,7 @@ def _gallery(session: Session, changed: Changed) -> None:
         [_tile(session, query) for query in shown],
         selected=[],
         key=state.EXPLAIN_CHANGED,
-        size=84,
+        size=state.scaled(84),
         single=True,
         label="Test images that change most",
     )

@@ -7,15 +7,18 @@ from math import hypot
 
 import streamlit as st
 
-from app.components.pathway_chart import pathway_chart
+from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
+from app.glossary import term
+from app.panels.charts import draw
 from app.panels.figures import interval, number
 from app.panels.forget_set import choose
+from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
-from app.theme import PLOTLY_CONFIG, current_palette
+from app.theme import current_palette
 from munkey_core.types import PathwayAccuracy, PathwayReport, Progress
 
-PATHWAYS = "pathways"
+MEASURED = "pathways"
 _STAGES = {
     "test": "Asking about test images",
     "retain": "Asking about images that stay",
@@ -27,11 +30,11 @@ Bounds = tuple[float, float]
 
 def pathways(session: Session) -> None:
     """The section of the page: the forget set, the measurement, the chart and its sentence."""
-    st.subheader("Image or memory: who is right?", anchor=False)
+    section("Image or memory: who is right?", "pathways")
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         subject = choose(session, "Forget set: the images to be forgotten", basket_first=True)
-    asked = work(session, PATHWAYS, subject.ids)
+    asked = work(session, MEASURED, subject.ids)
     explain = session.studio.explain
 
     def run() -> Iterator[Progress | PathwayReport]:
@@ -43,18 +46,19 @@ def pathways(session: Session) -> None:
                 "Measure both pathways",
                 icon=":material/play_arrow:",
                 on_click=start,
-                args=(asked, PATHWAYS, run),
+                args=(asked, MEASURED, run),
                 key="measure-pathways",
                 help="Asks the model about some thousand images, once with the memory, once "
                 "without it, once without the image. Takes about half a minute.",
             )
         st.caption(
-            "The answer has two sources: the image itself, and what the memory holds (*image "
-            "pathway* and *memory pathway*). Measured alone, each shows what it knows; whatever "
-            "the image pathway knows of a forgotten image, no deletion of keys removes."
+            "The answer has two sources: the image itself "
+            f"({term('image-pathway', 'image pathway')}) and what the memory holds "
+            f"({term('memory-pathway', 'memory pathway')}). Measured alone, each shows what it "
+            "knows."
         )
         return
-    report = result(asked, PATHWAYS, run, _STAGES)
+    report = result(asked, MEASURED, run, _STAGES)
     if report is not None:
         _report(session, report)
 
@@ -63,14 +67,25 @@ def _report(session: Session, report: PathwayReport) -> None:
     st.html(f'<div class="mk mk-plainly">{sentence(report, session.studio.mode == "exact")}</div>')
     guessing = 100 / len(session.studio.classes)
     figure = pathway_chart(report.figures, current_palette(), guessing)
-    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="pathway-chart")
+    draw(figure, "pathway-chart", in_words(report))
     st.caption(
-        "**What am I looking at?** A dot is the share of images that are classified rightly, the "
-        "line its 95 % interval (Wilson); hollow: before the deletion. *Image and memory* is how "
-        "the model answers (A_full), *image alone* leaves the memory out (A_img), *memory alone* "
-        "the image (A_mem). Dotted: guessing. The sets are forgotten from the whole memory, "
-        f"whatever this session has deleted.{_sampled(report)}"
+        f"Dot and line: the share of images put into the right class, with its {term('interval')}. "
+        f"Hollow: before the deletion. Dotted: guessing.{_sampled(report)}"
     )
+
+
+def in_words(report: PathwayReport) -> str:
+    """What the chart shows, for whoever can't see it."""
+    lines = [
+        f"{title}: "
+        + ", ".join(
+            f"{name} {number(report.figures[group][pathway].accuracy)} %"
+            for group, name in GROUPS.items()
+            if group in report.figures
+        )
+        for pathway, title in PATHWAYS.items()
+    ]
+    return f"Images put into the right class. {'; '.join(lines)}."
 
 
 def _sampled(report: PathwayReport) -> str:

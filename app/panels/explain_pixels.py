@@ -10,8 +10,10 @@ import streamlit as st
 
 from app import state
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
+from app.glossary import plain, term
 from app.panels.explain_subject import Seen
 from app.panels.figures import times
+from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
@@ -20,7 +22,7 @@ from munkey_core.types import PixelAttribution, Progress, SanityCheck
 Found = tuple[PixelAttribution, ...]
 
 PIXELS, SANITY = "pixels", "sanity"
-_SMALL = 112
+_LARGE, _SMALL = 252, 112  # sides of the pictures, in CSS pixels
 _STAGES = {"before": "Looking with the whole memory", "after": "Looking after the deletion"}
 _SANITY_STAGES = {"sanity check": "Destroying what the model has learned, part by part"}
 # Where a rank correlation counts as "hardly any" or "much" likeness (ours: rules of thumb).
@@ -40,14 +42,10 @@ def begin(session: Session, image: Seen, target: int) -> None:
 
 def pixels(session: Session, image: Seen, target: int) -> None:
     """The section of the page; :func:`begin` comes before it."""
-    st.subheader("Which pixels", anchor=False)
-    _controls(session)
     method = _method(session)
-    st.caption(
-        f"**What am I looking at?** {session.studio.explain.pixel_methods[method]} "
-        "Who answers, and with which share, is held fixed meanwhile (*retrieval held fixed*): "
-        "the map is about the path from pixels to answer, not about which memories are found."
-    )
+    section("Which pixels", "pixels")
+    _controls(session)
+    st.caption(f"{session.studio.explain.pixel_methods[method]} {term('retrieval-held-fixed')}.")
     found = result(
         work(session, PIXELS, (image.name, method, target)),
         PIXELS,
@@ -113,7 +111,9 @@ def _draw(image: Seen, found: Found) -> None:
         maps.append(Heatmap("Difference: after − before", change, "", words))
     if len(found) > 1:
         st.markdown(strength(found[0], found[1]))
-    st.html(heatmaps(image.picture, maps, scale, signed, state.get("opacity"), palette))
+    size = state.scaled(_LARGE)
+    opacity = state.get("opacity")
+    st.html(heatmaps(image.picture, maps, scale, signed, opacity, palette, size))
     st.html(colour_bar(scale, signed, palette))
     st.caption(facts(found))
 
@@ -151,14 +151,14 @@ def facts(found: Found) -> str:
     if None in errors:
         lines.append("This method does not promise that the pixels add up to anything.")
     elif len(errors) == 1:
-        lines.append(f"**Convergence error:** {errors[0]}.")
+        lines.append(f"**{term('convergence-error')}:** {errors[0]}.")
     else:
-        lines.append(f"**Convergence error:** before, {errors[0]}; after, {errors[1]}.")
+        lines.append(f"**{term('convergence-error')}:** before, {errors[0]}; after, {errors[1]}.")
     return " ".join(lines)
 
 
 def convergence(found: PixelAttribution) -> str | None:
-    """How far the pixels' sum is from what it should be, in words; None without a promise."""
+    """The convergence error in words; None without a promise that the pixels add up."""
     if found.delta is None:
         return None
     error, moved = abs(found.delta), float(np.abs(found.values).sum())
@@ -190,12 +190,11 @@ def _sanity(session: Session, image: Seen, method: str, target: int, now: PixelA
             on_click=start,
             args=(asked, SANITY, run),
             key="sanity",
-            help="Replaces what the model has learned by random numbers, part by part, and looks "
-            "whether the map notices (Adebayo et al. 2018). Takes some seconds.",
+            help=f"{plain('sanity-check')} Takes some seconds.",
         )
         return
     with st.container(border=True, key="sanity-check"):
-        st.markdown("**Does this method look at what the model has learned?** (sanity check)")
+        section("Does this method look at what the model has learned?", "sanity")
         found = result(asked, SANITY, run, _SANITY_STAGES)
         if found is not None:
             _stages(image, found, now)
@@ -225,19 +224,15 @@ def _stages(image: Seen, found: SanityCheck, now: PixelAttribution) -> None:
                 now.signed,
                 opacity,
                 palette,
-                _SMALL,
+                state.scaled(_SMALL),
             )
             for one in pictures
         )
         + "</div>"
     )
     st.caption(
-        "**What am I looking at?** From left to right more and more of the model is replaced by "
-        "random numbers, from the answer back to the picture; each map has a scale of its own. "
-        "*Likeness* is the rank correlation (Spearman's ρ) of the pixels' importance with that in "
-        "the first map: 1 the same order, 0 none in common. Adebayo et al. 2018, cascading "
-        f"randomisation. Below {_UNLIKE} we call it small, above {_ALIKE} large; the bounds are "
-        "ours."
+        f"Likeness: 1 the same order, 0 none in common. Below {_UNLIKE} we call it small, above "
+        f"{_ALIKE} large; the bounds are ours. Adebayo et al. 2018, cascading randomisation."
     )
 
 

@@ -117,13 +117,15 @@ def _clicked(event: GalleryEvent) -> None:
 
 def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
     """The ways to another image. Returns where there is room for the class."""
+    if state.hidden("pick"):
+        return st.container()
     candidates = choices(session)
     if candidates:
         gallery(
             [_tile(session, id_) for id_ in candidates],
             selected=[chosen.name] if chosen is not None else [],
             key=state.EXPLAIN_CHOICE,
-            size=56,
+            size=state.scaled(56),
             single=True,
             deleted_selectable=True,
             label="Images deleted in this session, and those in the basket",
@@ -170,7 +172,10 @@ def _own(session: Session, chosen: Seen | None) -> None:
         )
         if own_picture(session) is not None and (chosen is None or chosen.split != OWN):
             st.button("Look at your last picture", on_click=_look_at_own, key="explain-own")
-        st.caption("It stays in this session: not stored, never in the memory, not in the link.")
+        st.caption(
+            "It stays in this session: not stored, never in the memory, not in the link. Of an "
+            "animation the first frame is taken."
+        )
 
 
 def _uploaded() -> None:

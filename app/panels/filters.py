@@ -120,6 +120,8 @@ def matching(session: Session) -> tuple[str, ...]:
     if show == "selection":
         fits = set(found)
         return tuple(id_ for id_ in basket if id_ in fits)
+    if show == "gone":
+        return tuple(id_ for id_ in found if session.studio.is_forgotten(id_))
     return found
 
 
@@ -128,6 +130,8 @@ def empty_text() -> str:
     show, basket = state.get("show"), state.get("basket")
     if show == "selection" and not basket:
         return "You have picked no images yet. Choose another order under “Show” and click some."
+    if show == "gone":
+        return "No key that fits these filters has been deleted in this session."
     if show == "near" and not basket:
         return "Pick an image first: its near-copies, if there are any, then show up here."
     if show == "twins":

@@ -27,7 +27,7 @@ def forget_set(session: Session) -> ForgetSet:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         chosen = choose(session, "Forget set: the images to be forgotten")
-    if chosen.name != BASKET:
+    if chosen.name != BASKET and not state.hidden("pick"):
         with right:
             _into_the_basket(session, chosen)
     return chosen

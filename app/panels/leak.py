@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.glossary import term
 from app.panels.words import count
 from app.services import Session
 from munkey_core.types import AuditReport, BackboneLeak
@@ -20,14 +21,13 @@ def backbone_leak(session: Session) -> str:
     if found is None or found.leak is None or found.leak.backbone is None:
         return ""
     leak = found.leak.backbone
-    text = (
+    return (
         f"Measured by deleting {count(found.n_forget, 'image')} and retraining without them "
-        f"{count(len(found.seeds), 'time')} (*backbone leak*): with the memory left out, the "
-        f"network is right on them {_points(leak.points)} more often than on test images; "
-        f"models that never saw them, {_points(leak.oracle_points)}. "
+        f"{count(len(found.seeds), 'time')} ({term('backbone-leak', 'backbone leak')}): with the "
+        f"memory left out, the network is right on them {_points(leak.points)} more often than on "
+        f"test images; models that never saw them, {_points(leak.oracle_points)}. "
         f"The trace is the difference, {_points(leak.excess_points)}{_interval(leak)}."
     )
-    return text.replace("-", "−")
 
 
 def _measured(session: Session) -> AuditReport | None:
@@ -39,7 +39,11 @@ def _measured(session: Session) -> AuditReport | None:
 
 
 def _points(value: float) -> str:
-    return f"{value:+.1f} percentage points"
+    return f"{_signed(value)} percentage points"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _interval(leak: BackboneLeak) -> str:
@@ -47,4 +51,4 @@ def _interval(leak: BackboneLeak) -> str:
         return ""
     low, high = leak.excess_ci95
     verdict = ": none that this measurement can tell from zero" if low <= 0 <= high else ""
-    return f" (95 % interval {low:+.1f} to {high:+.1f}){verdict}"
+    return f" (95 % interval {_signed(low)} to {_signed(high)}){verdict}"

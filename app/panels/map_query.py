@@ -111,15 +111,8 @@ def _placement_before(session: Session, id_: str, space: str, method: str) -> Pl
 def query_panel(session: Session) -> None:
     """The ways to a query, and who answers for it."""
     st.markdown("**Who answers for an image?**")
-    id_field(session, state.MAP_FIND)
-    with st.container(horizontal=True, gap="small"):
-        st.button("Random test image", on_click=look_at_random, key="map-random")
-        clicked = st.session_state.get(state.MAP_CLICKED)
-        if clicked and clicked != state.get("query") and session.studio.can_ask(clicked):
-            st.button("The point I clicked", on_click=look_at, args=(clicked,), key="map-clicked")
-        if state.get("query"):
-            st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
-    refusal(state.MAP_FIND)
+    if not state.hidden("pick"):
+        _choose(session)
     if state.get("query") and not has_pictures(session):
         blind_cards(session, (state.get("query"),))
     elif state.get("query"):
@@ -139,6 +132,18 @@ def query_panel(session: Session) -> None:
             "Choose an image: a star shows where it lies, lines lead to the memories that answer "
             "for it."
         )
+
+
+def _choose(session: Session) -> None:
+    id_field(session, state.MAP_FIND)
+    with st.container(horizontal=True, gap="small"):
+        st.button("Random test image", on_click=look_at_random, key="map-random")
+        clicked = st.session_state.get(state.MAP_CLICKED)
+        if clicked and clicked != state.get("query") and session.studio.can_ask(clicked):
+            st.button("The point I clicked", on_click=look_at, args=(clicked,), key="map-clicked")
+        if state.get("query"):
+            st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
+    refusal(state.MAP_FIND)
 
 
 def _card(session: Session, id_: str) -> None:

@@ -6,14 +6,9 @@ from collections import Counter
 
 import streamlit as st
 
-from app import services
-from app.panels.words import count
+from app import services, state
+from app.glossary import term
 from app.services import Session
-
-HELP = (
-    "Near-copies (near-duplicates) are images whose keys are closer to each other than those of 99 "
-    "in 100 unrelated images of the public part of the data, on which the threshold was chosen."
-)
 
 
 def near_copies(session: Session, ids: tuple[str, ...]) -> Counter[str]:
@@ -29,14 +24,15 @@ def warning(session: Session, ids: tuple[str, ...], deleted: bool) -> None:
         return
     it = "this one" if len(ids) == 1 else "these"
     stay = (
-        f"{count(len(found), 'near-copy', 'near-copies')} {'stays' if len(found) == 1 else 'stay'}"
+        f"{len(found):,} {term('near-copy', 'near-copy' if len(found) == 1 else 'near-copies')} "
+        f"{'stays' if len(found) == 1 else 'stay'}"
     )
     effect = f"so deleting {it} alone may {'have changed' if deleted else 'change'} little"
     with st.container(border=True, key=f"near-{'deleted' if deleted else 'picked'}"):
         text, button = st.columns([5, 3], vertical_alignment="center")
-        text.markdown(
-            f":material/content_copy: **{stay}** and can answer instead, {effect}.", help=HELP
-        )
+        text.markdown(f":material/content_copy: **{stay}** and can answer instead, {effect}.")
+        if state.hidden("pick"):
+            return
         button.button(
             f"Pick {'it' if len(found) == 1 else f'all {len(found):,}'} too",
             on_click=services.pick,

@@ -30,7 +30,7 @@ def own_picture(session: Session) -> None:
         choice = options.radio("Light and dark", list(_INVERT), key="own-invert")
         st.caption(
             "The picture stays in this session: it is not stored, never part of the memory and "
-            "not in the link."
+            "not in the link. Of an animation the first frame is taken."
         )
         if file is not None:
             _answer(session, file.getvalue(), _INVERT[choice])
@@ -63,6 +63,8 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
             neighbours(session, ids, weights),
         )
     )
+    if state.hidden("pick"):
+        return
     st.button(
         "Pick the images that answer",
         on_click=services.pick,

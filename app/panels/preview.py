@@ -9,6 +9,7 @@ from app.components.prediction import Series, card, percent
 from app.pages import link
 from app.panels import near
 from app.panels.answers import neighbours, row, share_of
+from app.panels.looking import looking
 from app.panels.without_pictures import blind_cards
 from app.panels.words import whose
 from app.services import Session
@@ -16,6 +17,7 @@ from munkey_core.errors import MunkeyError
 from munkey_core.types import Prediction
 
 _CARDS = 3
+_WHY = "preview-why"
 
 
 def preview(session: Session) -> None:
@@ -33,7 +35,9 @@ def preview(session: Session) -> None:
         return
     cards = [_card(session, id_, prediction, i) for i, id_ in enumerate(shown)]
     st.html(f'<div class="mk-cards">{"".join(cards)}</div>')
-    link("Why does it say that?", ":material/search_insights:", "explain", shown[0], "preview-why")
+    with st.container(horizontal=True, vertical_alignment="center", key="why-row"):
+        link("Why does it say that?", ":material/search_insights:", "explain", shown[0], _WHY)
+        looking("prediction")
 
 
 def _prediction(session: Session, ids: tuple[str, ...]) -> Prediction | None:

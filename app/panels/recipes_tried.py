@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from html import escape
+from html import escape, unescape
 
 import streamlit as st
 
 from app import state
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
+from app.glossary import term
+from app.panels.charts import draw
 from app.panels.figures import interval, number, took
+from app.panels.looking import section
 from app.panels.words import count
-from app.theme import PLOTLY_CONFIG, current_palette
+from app.theme import current_palette
 from munkey_core.types import Experiments, RecipeTried
 
 _SHIPPED, _PLAIN = "shipped", "plain"
@@ -41,10 +44,10 @@ def recipes_tried(experiments: Experiments | None) -> None:
     if experiments is None or not marks:
         return
     with st.container(key="recipes-tried"):
-        st.markdown("**Accuracy against trace: the recipes tried**")
+        section("Accuracy against trace: the recipes tried", "recipes")
         st.markdown(how_to_read(experiments))
         figure = accuracy_by_leak(marks, plain, current_palette())
-        st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="accuracy-by-leak")
+        draw(figure, "accuracy-by-leak", recipes_in_words(marks))
         st.caption(_caption(experiments, marks, plain))
         with st.expander("The recipes as a table", key="recipes-table"):
             st.table(table_rows(experiments))
@@ -102,6 +105,17 @@ def _apart(own: RecipeTried, other: RecipeTried) -> bool:
     """Whether another recipe leaves more behind than the shipped one, by intervals apart."""
     high, low = own.leak_ci95, other.leak_ci95
     return other.leak > own.leak and (high is None or low is None or high[1] < low[0])
+
+
+def recipes_in_words(marks: list[RecipeMark]) -> str:
+    """What the chart shows, for whoever can't see it."""
+    order = sorted(marks, key=lambda mark: -mark.accuracy)
+    shown = "; ".join(
+        f"{unescape(mark.name)}{' (shipped)' if mark.shipped else ''} {mark.accuracy:.1f} %, leak "
+        f"{number(mark.leak, mark.interval)}"
+        for mark in order
+    )
+    return f"Test accuracy and backbone leak in points, the most accurate recipe first: {shown}."
 
 
 def settings_words(recipe: RecipeTried) -> str:
@@ -182,9 +196,9 @@ def _hover(recipe: RecipeTried) -> str:
 
 def _caption(experiments: Experiments, marks: list[RecipeMark], plain: RecipeMark | None) -> str:
     text = (
-        f"Star: the shipped recipe. Bar: 95 % interval over images. **Backbone leak**: accuracy of "
-        f"the image pathway alone on all {experiments.n_private:,} private minus on all "
-        f"{experiments.n_test:,} test images. Differences smaller than the bars mean nothing."
+        f"Star: the shipped recipe. Bar: {term('interval')} over images. {term('backbone-leak')}: "
+        f"on all {experiments.n_private:,} private against all {experiments.n_test:,} test images. "
+        "Differences smaller than the bars mean nothing."
     )
     if len(experiments.seeds) > 1:
         text += f" Large: mean over {len(experiments.seeds)} seeds; small: each seed."

@@ -11,12 +11,14 @@ import streamlit as st
 from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
+from app.glossary import term
 from app.jobs import Consequences
 from app.pages import link
 from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.panels.changed import polled
 from app.panels.leak import backbone_leak
+from app.panels.looking import looking
 from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import class_name, count, milliseconds, whose
@@ -34,8 +36,6 @@ def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
-    if has_pictures(session):  # without them nothing can be trained, as the page says already
-        retrain_panel(session, session.studio.forgotten)
     job.wait(_PATIENCE)
     watching = not job.finished
     polled(_show, _POLL if watching else None)(session, job, watching)
@@ -50,6 +50,8 @@ def _show(session: Session, job: Consequences, watching: bool) -> None:
     if job.predicted or (job.stopped and job.changes):
         changed = sorted(job.changes, key=lambda change: change.shift)
         _deleted_images(session, changed, job.deletion.generation)
+    if has_pictures(session):  # without them nothing can be trained, as the page says already
+        retrain_panel(session, session.studio.forgotten)
     _side_effects(session, job)
     _what_remains(session)
 
@@ -75,7 +77,7 @@ def _headline(session: Session, job: Consequences) -> None:
     deletion = job.deletion
     with st.container(horizontal=True, vertical_alignment="center", key="result-head"):
         st.html(
-            f'<div class="mk mk-sum">{count(len(deletion.ids), "key")} deleted in '
+            f'<div class="mk mk-sum" role="status">{count(len(deletion.ids), "key")} deleted in '
             f"{escape(milliseconds(deletion.milliseconds))}</div>",
             width="stretch",
         )
@@ -114,7 +116,9 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
 
 def _why(most: Change, n: int) -> None:
     label = "Why? Look inside this answer" if n == 1 else "Why? Look inside the one changed most"
-    link(label, ":material/search_insights:", "explain", most.id, "result-why")
+    with st.container(horizontal=True, vertical_alignment="center", key="why-row"):
+        link(label, ":material/search_insights:", "explain", most.id, "result-why")
+        looking("prediction")
 
 
 def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:
@@ -142,7 +146,7 @@ def _agreement(session: Session, changed: Sequence[Change], retrained: Retrained
     gap = float(np.mean([abs(c.after[c.label] - retrained[c.id][c.label]) for c in changed]))
     rounded = round(100 * gap)
     points = count(rounded, "percentage point") if rounded else "less than 1 percentage point"
-    model = f"A model **retrained without {_all_forgotten(session)}**"
+    model = f"A model **{term('oracle', 'retrained')} without {_all_forgotten(session)}**"
     if n == 1:
         verdict = "gives the same answer" if agree else "gives another answer"
         return f"{model} {verdict}; the true class's probability differs by {points}."
@@ -232,8 +236,8 @@ def progress(job: Consequences) -> None:
 def _found(session: Session, effects: SideEffects) -> None:
     st.markdown(
         f"**{len(effects.retain):,} of {effects.retain_checked:,}** other training images "
-        f"(retain set) and **{len(effects.test):,} of {effects.test_checked:,}** test images get "
-        "another answer now."
+        f"({term('retain-set', 'retain set')}) and **{len(effects.test):,} of "
+        f"{effects.test_checked:,}** {term('test-images', 'test images')} get another answer now."
     )
     touched = effects.retain_touched + effects.test_touched
     st.caption(
@@ -299,8 +303,8 @@ def _what_remains(session: Session) -> None:
         )
         return
     st.caption(
-        "**What remains:** the network's shared weights were trained while these images were in "
-        f"the memory, and deleting keys does not change them. {backbone_leak(session)} A model "
-        "that never saw these images would still recognise many of them, so don't expect every "
-        "answer to turn."
+        f"**What remains:** the network's {term('shared-weights', 'shared weights')} were trained "
+        "while these images were in the memory, and deleting keys does not change them. "
+        f"{backbone_leak(session)} A model that never saw these images would still recognise many "
+        "of them, so don't expect every answer to turn."
     )

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import state
 from app.components.demo_note import demo_note
+from app.glossary import term
 from app.panels.asker import me, present
 from app.panels.changed import polled
 from app.panels.job_words import where
@@ -39,7 +40,7 @@ class _Words:
 _WORDS = {
     RETRAIN: _Words(
         "Retraining",
-        "Not compared yet with a model that was **retrained** without {these}.",
+        f"Not compared yet with a model **{term('oracle', 'retrained')}** without {{these}}.",
         "Retrain now",
         "The retraining failed",
         "The retraining was cancelled.",
@@ -53,8 +54,8 @@ _WORDS = {
     ),
     PROJECT: _Words(
         "Making a map",
-        "The map that keeps similar images together (UMAP) has not been made yet for this model: "
-        "what you see is a flat shadow of the memory (PCA).",
+        f"The map that keeps similar images together ({term('umap')}) has not been made yet for "
+        f"this model: what you see is a flat shadow of the memory ({term('pca')}).",
         "Make the map now",
         "The map could not be made",
         "The making of the map was cancelled.",

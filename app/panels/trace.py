@@ -8,8 +8,10 @@ from html import escape
 import streamlit as st
 
 from app import models, state
+from app.glossary import term
 from app.panels.figures import interval, number
 from app.panels.forget_set import ForgetSet
+from app.panels.looking import section
 from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
@@ -31,7 +33,7 @@ def trace_panel(session: Session, subject: ForgetSet) -> None:
     """Draws nothing for a model that has one mode only."""
     if len(models.shared(session.name).studio.modes) < 2:
         return
-    st.markdown("**Where the trace stays: both memories**")
+    section("Where the trace stays: both memories", "trace")
     studios = {mode: models.shared(session.name, mode).studio for mode in state.MODES}
     stored = {mode: studio.report(subject.ids) for mode, studio in studios.items()}
     known = {mode: report for mode, report in stored.items() if report is not None}
@@ -138,10 +140,8 @@ def _verified(studio: Studio) -> str:
     """What was tried of the exact mode, and what it costs, in sentences."""
     found = studio.exact_verified
     text = (
-        "**Points:** how much more often the network alone, without its memory, is right on these "
-        "images than a network that never saw them (*backbone leak*). **Exact:** the network was "
-        "trained on public images only, and each image was written into the memory alone, so "
-        "deleting it gives the memory that would be there had it never been. "
+        f"**Points:** the {term('backbone-leak', 'backbone leak')}. **{term('exact', 'Exact')}:** "
+        "deleting an image gives the memory that would be there had it never been. "
     )
     if found:
         rows = sum(one["rows"] for one in found.values())

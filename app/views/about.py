@@ -8,7 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app import services, state
+from app.components.glossary_list import glossary_list
+from app.glossary import Term
 from app.panels.leak import backbone_leak
+from app.panels.looking import section
 from app.panels.words import count
 from app.services import Session
 
@@ -28,12 +31,28 @@ def show() -> None:
         _card(session)
     with facts:
         _facts(session)
+    section("Glossary")
+    st.caption(
+        "Words with dots under them say this wherever they stand, when they are pointed at or "
+        "reached with the Tab key."
+    )
+    st.html(glossary_list(_pixel_methods(session)))
+
+
+def _pixel_methods(session: Session) -> list[Term]:
+    """What the library says of its own methods."""
+    methods = session.studio.explain.pixel_methods
+    return [
+        Term(state.PIXEL_METHODS[name], sentence, "tutorials/METHOD.md, section 6", "why")
+        for name, sentence in methods.items()
+    ]
 
 
 def _card(session: Session) -> None:
     text = _TITLE.sub("", _HEAD.sub("", session.studio.card))
     if text.strip():
-        st.markdown(text)
+        # A picture from elsewhere would tell its server who is looking.
+        st.markdown(text.replace("![", "!\\["))
     else:
         st.info("This model came without a card: nobody wrote down how it was made.")
     leak = backbone_leak(session)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from app import services, state
+from app.glossary import term
 from app.panels.compare_charts import charts
 from app.panels.compare_details import details
 from app.panels.compare_table import table
 from app.panels.compare_words import basis, headline, little_to_repair, not_ahead, repairs, speed
 from app.panels.forget_set import ForgetSet, forget_set
+from app.panels.looking import section
 from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
 from app.services import Session
@@ -23,7 +25,8 @@ def show() -> None:
     st.title("How close is forgetting to retraining?", anchor=False)
     st.markdown(
         "The goal of every method is the model one would get by **training again without these "
-        "images** (the *retrained twin*, or oracle): the same answers, not fewer right ones."
+        f"images** ({term('oracle', 'the retrained twin')}, or oracle): the same answers, not "
+        "fewer right ones."
     )
     chosen = forget_set(session)
     try:
@@ -40,7 +43,7 @@ def show() -> None:
         retrain_panel(session, chosen.ids, COMPARE)
     charts(report)
     _honestly(report)
-    st.markdown("**Every method, every figure**")
+    section("Every method, every figure")
     table(report)
     details(session, report)
     recipes_tried(session.studio.experiments)
@@ -56,7 +59,8 @@ def _in_words(report: AuditReport) -> None:
 def _honestly(report: AuditReport) -> None:
     lines = not_ahead(report)
     if lines:
-        st.markdown("**Where MUNKEY is not ahead**\n" + "".join(f"\n- {line}" for line in lines))
+        section("Where MUNKEY is not ahead")
+        st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _nothing_yet(session: Session, chosen: ForgetSet) -> None:

@@ -110,7 +110,8 @@ def _links(session: Session, image: Seen) -> None:
     with st.container(horizontal=True, gap="small"):
         if image.label is not None:
             link("Show on the map", ":material/scatter_plot:", "map", image.name, "explain-map")
-        if image.split != PRIVATE or session.studio.is_forgotten(image.name):
+        gone = image.split != PRIVATE or session.studio.is_forgotten(image.name)
+        if gone or state.hidden("pick"):
             return
         picked = image.name in state.get("basket")
         st.button(

@@ -7,8 +7,10 @@ import streamlit as st
 from app import services, state
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
+from app.glossary import term
 from app.panels.basket import delete_button
 from app.panels.filters import empty_text, filters, matching
+from app.panels.first_minute import explanation, first_steps, guess_first
 from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
@@ -24,11 +26,7 @@ def show() -> None:
     """Draw the page of the current session."""
     session = services.current()
     st.title("Watch a model forget", anchor=False)
-    st.markdown(
-        "This model keeps a **memory of every training image** (a *key* in its memory bank) and "
-        "looks there before it answers. Pick images, delete their keys, and see what it says "
-        "without them. You can always undo."
-    )
+    st.markdown(explanation(session))
     images, answers = st.columns([60, 40], gap="small")
     with images:
         _images(session)
@@ -47,16 +45,32 @@ def _images(session: Session) -> None:
     page = min(state.get("page"), total)
     shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
     copies = near_copies(session, shown)
+    _above(session)
     gallery(
         [_tile(session, id_, copies[id_]) for id_ in shown],
         selected=state.get("basket"),
         key=state.GALLERY,
-        size=84,
+        size=state.scaled(84),
+        selectable=not state.hidden("pick"),
         label="Training images",
         empty=empty_text(),
     )
     if found:
         _below(session, found, page, total)
+
+
+def _above(session: Session) -> None:
+    """What stands below each picture, before anybody has to ask."""
+    if state.get("show") == "influential":
+        st.caption(
+            f"**In 41 answers**: one of the {session.studio.ensemble.k} memories that answer for "
+            f"41 test images. First come those with the largest {term('influence', 'influence')}."
+        )
+    elif session.scored:
+        st.caption(
+            f"**{term('memorisation', 'By heart')} +97**: with its key the model is 97 points "
+            "surer of the true class."
+        )
 
 
 def _tile(session: Session, id_: str, copies: int) -> Tile:
@@ -85,20 +99,9 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         pager(page, total, text, _turn, "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
-    if new and len(found) <= _MANY and not state.hidden("filters"):
+    if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
-        )
-    if state.get("show") == "influential":
-        st.caption(
-            f"**In 41 answers** means: it is one of the {session.studio.ensemble.k} memories that "
-            "answer for 41 test images. First come those whose deletion would move the answers "
-            "most (influence: summed change of the true class's probability)."
-        )
-    elif session.scored:
-        st.caption(
-            "**By heart +87** means: with its key the model is 87 percentage points surer of the "
-            "true class than without (memorisation)."
         )
 
 
@@ -114,29 +117,11 @@ def _answers(session: Session) -> None:
     n = len(basket)
     delete_button(n)
     if n:
+        guess_first(session)
         preview(session)
     job = session.consequences
     if job is not None:
         with st.container(border=bool(n), key="result"):
             result(session, job)
-    elif not n:
-        _first_steps(session)
-
-
-def _first_steps(session: Session) -> None:
-    with st.container(border=True, key="first-steps"):
-        st.html(
-            '<div class="mk"><div class="mk-sum">Try it</div><ol class="mk-steps">'
-            "<li>Click an image, or several: what the model says about it shows up here.</li>"
-            "<li>Guess what it will say once it has forgotten the image.</li>"
-            "<li>Delete the key, look, undo.</li></ol></div>"
-        )
-        best = session.best_known()
-        if best:
-            st.button(
-                "Pick the image it knows best by heart",
-                icon=":material/favorite:",
-                width="stretch",
-                on_click=services.pick,
-                args=((best,),),
-            )
+    elif not n and not state.hidden("pick"):
+        first_steps(session)

@@ -15,8 +15,10 @@ from app.components.memory_map import (
     points,
     take_event,
 )
+from app.glossary import term
 from app.panels.basket import delete_button
 from app.panels.filters import class_filter, owner_filter
+from app.panels.looking import looking
 from app.panels.map_colours import Colouring, Mask, colouring, labels, offered, owners
 from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
 from app.panels.near import warning
@@ -34,7 +36,9 @@ def show() -> None:
     session = services.current()
     if take_event(state.MAP, _apply):
         st.rerun()  # What an interrupted run left over; the sidebar shows an older basket.
-    st.title("The memory, seen from above", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="map-head"):
+        st.title("The memory, seen from above", anchor=False, width="content")
+        looking("map")
     st.markdown(
         "Each point is a training image in memory. **Near each other: the model finds them "
         "similar.** Far apart: how far means nothing."
@@ -161,8 +165,16 @@ def _map(session: Session) -> None:
         off=state.get("off"),
         value=chosen.value,
         query=query,
+        pickable=not state.hidden("pick"),
     )
-    memory_map(_points(session, projection), scene, key=state.MAP, on_event=_apply, height=_HEIGHT)
+    memory_map(
+        _points(session, projection),
+        scene,
+        key=state.MAP,
+        on_event=_apply,
+        height=_HEIGHT,
+        print_scale=state.print_scale(),
+    )
     st.fragment(_pictures)()
     st.caption(_about(space, method))
 
@@ -170,15 +182,14 @@ def _map(session: Session) -> None:
 def _about(space: str, method: str) -> str:
     """What the points and the layout are."""
     what = {
-        "keys": "A **key** says how an image looks to the frozen encoder.",
-        "tokens": "An **exemplar token** is what the model learned to keep about an image.",
+        "keys": f"Where an image's {term('key', 'key')} lies",
+        "tokens": f"Where an image's {term('exemplar-token', 'exemplar token')} lies",
     }[space]
-    how = {
-        _UMAP: "**UMAP** keeps neighbours together and bends the rest.",
-        _PCA: "**PCA** is the memory's flat shadow: quickly made, with different images in one "
-        "place.",
-    }[method]
-    return f"{what} {how} Deleted keys stay as hollow points; no other point moves for them."
+    how = {_UMAP: term("umap"), _PCA: term("pca")}[method]
+    return (
+        f"{what}, laid flat by {how}. Deleted keys stay as hollow points; no other point moves for "
+        "them. Instead of a lasso: narrow the map down by the lists above, then *Pick shown*."
+    )
 
 
 def _check_off(groups: int) -> None:

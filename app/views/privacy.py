@@ -10,15 +10,18 @@ from app import services, state
 from app.components.attack_charts import histograms, roc
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
+from app.glossary import plain, term
 from app.panels import attacks as words
+from app.panels.charts import draw
 from app.panels.forget_set import ForgetSet, choose
+from app.panels.looking import section
 from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.trace import trace_panel
 from app.panels.without_pictures import cannot_be_known
 from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
-from app.theme import PLOTLY_CONFIG, current_palette
+from app.theme import current_palette
 from munkey_core.types import Browse, PrivacyReport, Progress
 
 _ATTACKS = "attacks"
@@ -37,8 +40,8 @@ def show() -> None:
     st.title("Can an attacker tell who was in the training data?", anchor=False)
     st.markdown(
         "The attacker sees what a model says about an image and guesses whether the model was "
-        "trained on it (*membership inference*). Images are forgotten when they look to the "
-        "attacker like images that the model never saw."
+        f"trained on it ({term('membership-inference', 'membership inference')}). Images are "
+        "forgotten when they look to the attacker like images that the model never saw."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -68,18 +71,17 @@ def show() -> None:
 
 
 def _report(session: Session, subject: ForgetSet, report: PrivacyReport, attack: str) -> None:
-    axis, about = words.ABOUT.get(attack, ("score", ""))
     if not {"before", "after"} <= report.figures[attack].keys():
         _impossible(report, attack)
         return
     st.html(words.sentence(report, attack, _who(subject)))
     st.html(words.stats(report, attack))
     verdict = words.verdict(report, attack)
-    st.markdown(f"{verdict} *{attack}:* {about}".strip())
+    st.markdown(f"{verdict} *{attack}:* {words.about(attack)}".strip())
     _missing(session, subject, report)
     left, right = st.columns(2, gap="medium")
     with left:
-        _histogram(report, attack, axis)
+        _histogram(report, attack)
     with right:
         _roc(report, attack)
     band = words.band(report, attack)
@@ -121,45 +123,43 @@ def _missing(session: Session, subject: ForgetSet, report: PrivacyReport) -> Non
         return
     with st.container(border=True, key="privacy-missing"):
         st.markdown(
-            "**No retrained model yet.** Only a model that was never trained on exactly these "
-            "images shows what an attacker would see had they never been there. The ready-made "
-            "sets above may come with one."
+            f"**No {term('oracle', 'retrained model')} yet.** Only a model that was never trained "
+            "on exactly these images shows what an attacker would see had they never been there. "
+            "The ready-made sets above may come with one."
         )
         retrain_panel(session, subject.ids)
 
 
-def _histogram(report: PrivacyReport, attack: str, axis: str) -> None:
-    st.markdown("**What the attacker goes by**")
+def _histogram(report: PrivacyReport, attack: str) -> None:
+    section("What the attacker goes by", "histogram")
     figure = histograms(
         report.histograms[attack],
         words.MUNKEY_STATES,
-        axis + " → member",
+        words.axis(attack) + " → member",
         report.n_forget,
         current_palette(),
     )
-    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="attack-histogram")
+    draw(figure, "attack-histogram", words.histograms_in_words(report.histograms[attack]))
     few = report.n_forget < words.FEW
     marks = "Each vertical line: one of the images" if few else "Filled: the images"
     st.caption(
-        f"{marks} in question; violet outline: test images that the model never saw. "
-        "Further right, the attacker is surer that the image was trained on. Forgotten images "
-        "should lie as the violet ones do. The end bins hold what lies beyond."
+        f"{marks} in question; violet outline: test images that the model never saw. Forgotten "
+        "images should lie as the violet ones do. The end bins hold what lies beyond."
     )
 
 
 def _roc(report: PrivacyReport, attack: str) -> None:
-    st.markdown("**How many it finds, for how many false alarms** (ROC)")
+    section(f"How many it finds, for how many {term('fpr', 'false alarms')}", "roc")
     figure = roc(report.figures[attack], words.STATES, current_palette())
-    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="attack-roc")
+    draw(figure, "attack-roc", words.roc_in_words(report.figures[attack]))
     st.caption(
-        "Both axes are logarithmic; the dotted line is guessing. The left end matters most: images "
-        "that an attacker can name with hardly a false alarm. Grey: the plain transformer, the "
-        "same network without a memory."
+        "Both axes are logarithmic; the dotted line is guessing. The left end matters most. Grey: "
+        f"the {term('plain-transformer', 'plain transformer')}."
     )
 
 
 def _table(report: PrivacyReport, attack: str) -> None:
-    st.markdown("**All attacks**")
+    section("All attacks")
     if not state.hidden("settings"):
         st.segmented_control(
             "Figure",
@@ -170,7 +170,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
         )
     figure = state.get("figure")
     st.html(words.table(report, attack, figure))
-    st.caption(words.FIGURE_WORDS[figure] + " In small: the 95 % interval.")
+    st.caption(f"{plain(figure)} In small: the {term('interval')}.")
     for line in words.failures(report, figure):
         st.caption(f":material/error: Not computed: {line}")
     works = words.do_they_work(report)
@@ -180,7 +180,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
 
 
 def _leak(session: Session, report: PrivacyReport) -> None:
-    st.markdown("**Where the trace lies**")
+    section("Where the trace lies")
     if report.leak is not None:
         st.markdown(words.leak_sentences(report.leak, session.studio.mode == "exact"))
     else:
@@ -192,11 +192,12 @@ def _leak(session: Session, report: PrivacyReport) -> None:
 
 def _exposed(session: Session) -> None:
     found = session.studio.exposure
-    st.markdown("**Most exposed images**")
+    section("Most exposed images")
     if found is None:
         st.caption("They show up here once the model has been asked about every image.")
         return
     order = session.browse(Browse(order="exposed"))
+    pick = "" if state.hidden("pick") else " Click to pick."
     if found.k:
         how = f"by {found.attack} with K = {found.k} reference models"
     else:
@@ -206,7 +207,7 @@ def _exposed(session: Session) -> None:
         )
     st.caption(
         f"All training images, those that give themselves away most first, in the model before "
-        f"any deletion ({how}). Click to pick."
+        f"any deletion ({how}).{pick}"
     )
     name = state.RESULT_PAGE + "exposed"
     total = pages(len(order), _EXPOSED)
@@ -226,7 +227,8 @@ def _exposed(session: Session) -> None:
         ],
         selected=state.get("basket"),
         key=state.EXPOSED,
-        size=84,
+        size=state.scaled(84),
+        selectable=not state.hidden("pick"),
         label="Most exposed images",
     )
 

@@ -10,15 +10,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from munkey_core.errors import BadInputError
+from munkey_core.progress import finish
 from munkey_core.types import Progress
 
 T = TypeVar("T")
 
-IDS_HELP = "ids separated by commas, @file.csv, owner:NAME, or a set such as random-10pct"
+IDS_HELP = (
+    "ids separated by commas, @file.csv (a column id), owner:NAME, or a canonical set: "
+    "random-1pct, random-5pct, random-10pct, one-class, one-owner, hard-1pct, near-duplicates"
+)
 
 MODE_HELP = "joint or exact, of a bundle that has both (default: its own)"
 
@@ -31,12 +36,39 @@ class Parser(argparse.ArgumentParser):
 
 
 def command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    about: str,
+    examples: Sequence[str] = (),
+    json_answer: bool = True,
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
-    parser.add_argument("--json", action="store_true", help="answer with one JSON document")
+    """Add a command. about: what it does, in one line. examples: whole command lines. json_answer:
+    whether it has an answer to give."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=examples_text(examples) if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if json_answer:
+        parser.add_argument("--json", action="store_true", help="answer with one JSON document")
     parser.set_defaults(command=run)
     return parser
+
+
+def examples_text(examples: Sequence[str]) -> str:
+    """The end of a help page."""
+    return "\n".join(["examples:", *(f"  {line}" for line in examples)])
+
+
+def bundle_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """Add the argument that names a bundle."""
+    about = "a name, as `munkey bundles` lists them, or a folder"
+    if "default" in options:
+        about += " (default: %(default)s)"
+    parser.add_argument("bundle", metavar="BUNDLE", help=about, **options)
 
 
 def answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) -> int:
@@ -52,20 +84,7 @@ def watch(steps: Iterable[Progress | T]) -> T | None:
     """Show progress on stderr, at most about once a second; return the last other thing."""
     if os.environ.get("MUNKEY_BACKGROUND"):
         return _watch_for_parent(steps)
-    result: T | None = None
-    shown = ("", -1.0)
-    for step in steps:
-        if not isinstance(step, Progress):
-            result = step
-            continue
-        last = step.done == step.total
-        if step.stage == shown[0] and step.elapsed_seconds - shown[1] < 1 and not last:
-            continue
-        shown = (step.stage, step.elapsed_seconds)
-        left = "" if step.remaining_seconds is None else f", {step.remaining_seconds:.0f} s left"
-        detail = "".join(f", {name} {value:.4g}" for name, value in step.detail.items())
-        print(f"{step.stage}: {step.done}/{step.total}{left}{detail}", file=sys.stderr, flush=True)
-    return result
+    return finish(steps, partial(print, file=sys.stderr, flush=True))
 
 
 def _watch_for_parent(steps: Iterable[Progress | T]) -> T | None:

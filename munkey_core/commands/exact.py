@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, answer, command, watch
+from munkey_core.commands.base import IDS_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
 
@@ -18,8 +18,9 @@ def add(commands: Any) -> None:
         "write",
         _write,
         "add an exact mode to a bundle; if it has one, write all rows again and compare",
+        ["munkey write my-bundle"],
     )
-    write.add_argument("bundle")
+    bundle_argument(write)
     write.add_argument("--device", default="auto", help="of θ's training: auto, cpu or cuda")
 
     verify = command(
@@ -27,8 +28,9 @@ def add(commands: Any) -> None:
         "verify",
         _verify,
         "check a bundle's files and ledger, a receipt, or that its exact mode is exact",
+        ["munkey verify fashion", "munkey verify fashion --exact --without random-1pct"],
     )
-    verify.add_argument("bundle")
+    bundle_argument(verify)
     verify.add_argument(
         "--exact",
         action="store_true",

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import answer, command, watch
+from munkey_core.commands.base import answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError
 from munkey_core.picture_places import VARIABLE, PictureSource, download, remember
 from munkey_core.types import PictureStatus
@@ -34,9 +34,13 @@ _NEED_PICTURES = (
 def add(commands: Any) -> None:
     """Add `images`, and --images to the commands that are there already and need pictures."""
     parser = command(
-        commands, "images", _images, "find, fetch and check the pictures a bundle came without"
+        commands,
+        "images",
+        _images,
+        "find, fetch and check the pictures a bundle came without",
+        ["munkey images cifar10", "munkey images cifar10 --from cifar-10.tar.gz"],
     )
-    parser.add_argument("bundle")
+    bundle_argument(parser)
     parser.add_argument(
         "--download", action="store_true", help="download the data set to $MUNKEY_DATA first"
     )

@@ -6,14 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, MODE_HELP, answer, command, watch
+from munkey_core.commands.base import IDS_HELP, MODE_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
 
 def add(commands: Any) -> None:
     """Add the commands of this file."""
     results = command(
-        commands, "results", _results, "write all figures that bundles carry into one page"
+        commands,
+        "results",
+        _results,
+        "write all figures that bundles carry into one page",
+        ["munkey results --check"],
     )
     results.add_argument(
         "bundles", nargs="*", metavar="BUNDLE", help="names or folders (default: those that ship)"
@@ -26,9 +30,13 @@ def add(commands: Any) -> None:
     )
 
     attacks = command(
-        commands, "attacks", _attacks, "every membership attack on all canonical forget sets"
+        commands,
+        "attacks",
+        _attacks,
+        "try every membership attack on all canonical forget sets",
+        ["munkey attacks fashion"],
     )
-    attacks.add_argument("bundle")
+    bundle_argument(attacks)
     attacks.add_argument("--mode", default="", help=MODE_HELP)
     attacks.add_argument("--save", action="store_true", help="into the bundle: metrics.json")
 
@@ -37,8 +45,9 @@ def add(commands: Any) -> None:
         "experiments",
         _experiments,
         "train other recipes on a bundle's images: accuracy against trace",
+        ["munkey experiments fashion --recipes recipes.toml --forget random-10pct"],
     )
-    experiments.add_argument("bundle")
+    bundle_argument(experiments)
     experiments.add_argument(
         "--recipes",
         required=True,
@@ -47,13 +56,17 @@ def add(commands: Any) -> None:
         help="TOML: [[variant]] tables with name, why, and tables train and model of settings "
         "that differ from the bundle's own",
     )
-    experiments.add_argument("--seeds", type=int, default=1, help="trainings of each recipe")
+    experiments.add_argument(
+        "--seeds", type=int, metavar="N", default=1, help="trainings of each recipe"
+    )
     experiments.add_argument(
         "--forget", default="random-10pct", metavar="IDS", help="deleted and measured: " + IDS_HELP
     )
     experiments.add_argument("--device", default="auto", help="auto, cpu or cuda")
     experiments.add_argument(
-        "--save", action="store_true", help="into the bundle: experiments.json, CARD.md"
+        "--save",
+        action="store_true",
+        help="into the bundle: experiments.json, experiments.toml, CARD.md",
     )
 
 
@@ -110,12 +123,12 @@ def _experiments(arguments: argparse.Namespace) -> int:
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)
-    variants = load_variants(arguments.recipes)
+    variants, recipes = load_variants(arguments.recipes), arguments.recipes.read_text("utf-8")
     frontier = Frontier(bundle, variants, arguments.seeds, arguments.forget, arguments.device)
     found = watch(frontier.run())
     if not isinstance(found, Experiments):
         raise MunkeyError("the experiments ended without figures")
     if arguments.save:
-        save_experiments(folder, found, source_digest(bundle))
+        save_experiments(folder, found, source_digest(bundle), recipes)
     answer(arguments, found.to_dict(), experiment_lines(found))
     return 1 if any(recipe.failed for recipe in found.recipes) else 0

@@ -19,7 +19,14 @@ _SHOWN = 20  # skipped files, of thousands perhaps
 
 def add(commands: Any) -> None:
     train = command(
-        commands, "train", _train, "train a model on your own images and write its bundle"
+        commands,
+        "train",
+        _train,
+        "train a model on your own images and write its bundle",
+        [
+            "munkey train --data photos --out my-bundle --dry-run",
+            "munkey train --data photos --out my-bundle",
+        ],
     )
     train.add_argument(
         "--data",
@@ -30,7 +37,7 @@ def add(commands: Any) -> None:
     train.add_argument("--out", required=True, type=Path, help="folder of the new bundle")
     train.add_argument("--config", type=Path, help="recipe file (TOML); default: by the images")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--seed", type=int, help="seed of the joint training")
+    train.add_argument("--seed", type=int, metavar="N", help="seed of the joint training")
     train.add_argument("--no-thumbnails", action="store_true", help="leave the images out")
     train.add_argument(
         "--mode",
@@ -42,6 +49,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--references",
         type=int,
+        metavar="N",
         help="reference models of each family for the attacks, an even number (default: by the "
         "time that they take; none with --config)",
     )
@@ -54,7 +62,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.build import Build
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
-    from munkey_core.making import make_bundle
+    from munkey_core.making import make_bundle, may_carry
     from munkey_core.planning import Plan, make_offer, make_plan
     from munkey_core.projection import umap_installed
     from munkey_core.recipes import default_recipe, with_seed
@@ -71,13 +79,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         recipe = with_seed(recipe, arguments.seed)
     as_written = arguments.config is not None and arguments.seed is None
-    own = dataset.name in ("image_folder", "medmnist")
     build = Build(
         dataset=dataset,
         recipe=recipe,
         out=arguments.out,
         device=device,
-        thumbnails=not arguments.no_thumbnails and (dataset.may_ship_images or own),
+        thumbnails=not arguments.no_thumbnails and may_carry(dataset),
         recipe_text=arguments.config.read_text("utf-8") if as_written else "",
         maps=umap_installed(),
         mode=arguments.mode,

@@ -37,6 +37,8 @@ class ImageDataset:
     may_ship_images: whether the licence allows images inside a bundle.
     skipped: (file name, reason) of each file that couldn't be used.
     notice: the licence's text where it must accompany copies of the images.
+    differs: how the images differ from those that the source publishes, as a half sentence; empty
+    if they don't.
 
     Raises DataError, naming the field, what it should be and what came.
     """
@@ -54,6 +56,7 @@ class ImageDataset:
     may_ship_images: bool
     skipped: tuple[tuple[str, str], ...] = ()
     notice: str = ""
+    differs: str = ""
 
     def __post_init__(self) -> None:
         self._check_images()

@@ -21,6 +21,7 @@ from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import decode_image
 from munkey_core.data.sources import data_home, fetch
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.limits import at_most, limits
 
 CLASSES = (
     "airplane",
@@ -39,6 +40,9 @@ ATTRIBUTION = (
 )
 
 _SIZE = 32
+_LOSSY = (
+    "its images were read from JPEG copies, whose pixels are close to CIFAR-10's but not the same"
+)
 _BATCHES = "cifar-10-batches-py"
 _MEMBER = re.compile(rf"(train|test)/({'|'.join(CLASSES)})/(\d{{4}})\.(?:jpe?g|png)")
 _WANTED = f"train/<class>/<nnnn>.jpg and test/<class>/<nnnn>.jpg, or torchvision's {_BATCHES}"
@@ -165,11 +169,12 @@ def _from_batches(root: Path) -> ImageDataset:
 
 
 def _from_files(members: Iterator[tuple[str, bytes]], path: Path) -> ImageDataset:
-    images, rows, skipped = [], [], []
+    images, rows, names, skipped = [], [], [], []
     for name, content in members:
         try:
             images.append(decode_image(content, _SIZE))
             rows.append(_row(name))
+            names.append(name)
         except BadInputError as error:
             skipped.append((name, str(error)))
     if not images:
@@ -181,6 +186,7 @@ def _from_files(members: Iterator[tuple[str, bytes]], path: Path) -> ImageDatase
         positions=np.array(positions, dtype=np.int64),
         is_test=np.array(parts) == "test",
         skipped=skipped,
+        differs=_LOSSY if any(name.endswith(("jpg", "jpeg")) for name in names) else "",
     )
 
 
@@ -194,7 +200,11 @@ def _tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of each image of an archive; refuses members that are anything else."""
     try:
         with tarfile.open(path, mode="r|*") as archive:
-            for member in archive:
+            for number, member in enumerate(archive):
+                if number >= limits().own_images:
+                    raise DataError(
+                        f"CIFAR-10: {path}: wanted {at_most('own_images', 'members')}, got more"
+                    )
                 if not member.isdir():
                     yield _tar_member(archive, member, path)
     except (tarfile.TarError, LZMAError, zlib.error, EOFError, OSError) as error:
@@ -234,6 +244,7 @@ def _dataset(
     positions: npt.NDArray[np.int64],
     is_test: npt.NDArray[np.bool_],
     skipped: list[tuple[str, str]],
+    differs: str = "",
 ) -> ImageDataset:
     """Name the images and put them in one order, whichever layout they came from."""
     order = np.lexsort((positions, labels, is_test))
@@ -253,4 +264,5 @@ def _dataset(
         owners=None,
         may_ship_images=False,
         skipped=tuple(skipped),
+        differs=differs,
     )

@@ -31,19 +31,26 @@ _CHANGE = 1e-6
 
 
 def leave_one_out(
-    predictor: Predictor, bank: MemoryBank, features: Tensor, labels: Tensor
+    predictor: Predictor,
+    bank: MemoryBank,
+    features: Tensor,
+    labels: Tensor,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """True-class probability of every private image with and without its own entry.
+    """True-class probability of private images with and without their own entry.
 
-    features: (N, ...) of the bank's images in bank order; labels: (N,) int64.
-    Returns two (N,) float32 in [0, 1]. Their difference is the memorisation score (METHOD.md §6).
+    rows: (n,) int64 of the bank, those of the images; None for all. features: (n, ...) of these
+    images, in that order; labels: (n,) int64. Returns two (n,) float32 in [0, 1]. Their difference
+    is the memorisation score (METHOD.md §6).
     """
     view = BankView(bank)
+    rows = torch.arange(len(bank)) if rows is None else rows
     truth = []
-    for own in torch.arange(len(bank)).split(_CHUNK):
+    for part in torch.arange(len(rows)).split(_CHUNK):
+        own = rows[part]
         candidates = find_candidates(predictor, view, bank.keys[own], predictor.config.k + 1)
-        said = _without(predictor, features[own], candidates, _first_nobody(own[:, None]))
-        truth.append(_of_class(said, labels[own]).float())
+        said = _without(predictor, features[part], candidates, _first_nobody(own[:, None]))
+        truth.append(_of_class(said, labels[part]).float())
     kept, gone = torch.cat(truth).unbind(dim=1)
     return kept, gone
 

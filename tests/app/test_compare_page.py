@@ -11,6 +11,7 @@ from munkey_core.errors import BadInputError
 from munkey_core.studio import Studio
 from munkey_core.types import AuditReport
 from tests.app.audit_reports import full, munkey, post_hoc, report
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,9 +44,17 @@ def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.title, *app.warning, *app.info, *app.error]
+    blocks = [
+        *app.header,
+        *app.markdown,
+        *app.caption,
+        *app.title,
+        *app.warning,
+        *app.info,
+        *app.error,
+    ]
     html = [e.proto.body for e in app.get("html")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def query(app: AppTest) -> dict[str, str]:

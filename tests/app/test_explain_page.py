@@ -19,6 +19,7 @@ from munkey_core.errors import BundleError
 from munkey_core.explanations import Explanations
 from munkey_core.studio import Studio
 from munkey_core.types import Browse
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (
@@ -59,11 +60,11 @@ def open_page(**query) -> AppTest:
 
 def text(app: AppTest) -> str:
     blocks = [
-        *(*app.markdown, *app.caption, *app.title, *app.subheader),
+        *(*app.markdown, *app.caption, *app.title, *app.header),
         *(*app.info, *app.warning, *app.error),
     ]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def settled(app: AppTest, wanted: str = DRAWN) -> AppTest:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from munkey_core.cli import main
 from munkey_core.studio import Studio
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
@@ -62,9 +63,17 @@ def open_page(script: str = FORGET, **query) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.title, *app.info, *app.error, *app.warning]
+    blocks = [
+        *app.header,
+        *app.markdown,
+        *app.caption,
+        *app.title,
+        *app.info,
+        *app.error,
+        *app.warning,
+    ]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def settled(app: AppTest, wanted: str) -> AppTest:

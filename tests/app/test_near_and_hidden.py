@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import state
 from munkey_core.types import Browse
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -38,7 +39,11 @@ def open_app(**query: str) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    return "\n".join(str(block.value) for block in (*app.markdown, *app.caption, *app.warning))
+    return as_read(
+        "\n".join(
+            str(block.value) for block in (*app.header, *app.markdown, *app.caption, *app.warning)
+        )
+    )
 
 
 def keys(app: AppTest) -> set[str]:
@@ -90,7 +95,8 @@ def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
 
 # Control → the keys of what it stands for on the first page, with a basket and a deletion.
 SHOWN = {
-    "filters": {"munkey-widget:show", "munkey-widget:class", state.ADD_OWNER},
+    "filters": {"munkey-widget:show", "munkey-widget:class"},
+    "pick": {"clear-basket", state.ADD_OWNER},
     "own": {"own-invert"},
     "delete": {"delete"},
     "history": {"undo-0", "undo-newest"},

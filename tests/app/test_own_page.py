@@ -18,6 +18,7 @@ from app.panels.own_start import size
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.studio import own_data
 from munkey_core.types import JobStatus, Progress, TrainingOffer
+from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
@@ -139,10 +140,10 @@ def settled(app: AppTest) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.error, *app.info, *app.warning]
+    blocks = [*app.header, *app.markdown, *app.caption, *app.error, *app.info, *app.warning]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
     bars = [e.proto.text for e in app.get("progress")]
-    return "\n".join([*(str(block.value) for block in blocks), *html, *bars])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html, *bars]))
 
 
 def buttons(app: AppTest) -> dict[str, bool]:

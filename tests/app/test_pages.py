@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from munkey_core.studio import Studio
 from munkey_core.types import BackboneLeak
 from tests.app.audit_reports import munkey, report
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -46,9 +47,17 @@ def ids(n: int) -> list[str]:
 
 def text(app: AppTest) -> str:
     """Everything the page says, in one string."""
-    blocks = [*app.markdown, *app.caption, *app.title, *app.warning, *app.info, *app.error]
+    blocks = [
+        *app.header,
+        *app.markdown,
+        *app.caption,
+        *app.title,
+        *app.warning,
+        *app.info,
+        *app.error,
+    ]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def button(app: AppTest, start: str):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.reading import as_read
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (
     "import sys\n"
@@ -42,9 +44,9 @@ def open_page(**query) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.title, *app.info, *app.error]
+    blocks = [*app.header, *app.markdown, *app.caption, *app.title, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def settled(app: AppTest, wanted: str = "All attacks") -> AppTest:
@@ -118,7 +120,7 @@ def test_a_bad_link_gets_the_default(name, value):
 def test_an_attack_that_cannot_be_computed_says_why_and_shows_no_number():
     app = settled(open_page(attack="RMIA"))
     assert "could not be computed: needs reference models" in app.error[0].value
-    assert "times in 100" not in text(app)
+    assert "times in 100</b>" not in text(app)
 
 
 def test_everything_is_there_once_models_were_retrained(monkeypatch, some, digits_bundle):

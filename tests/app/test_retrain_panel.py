@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.studio import Studio
 from munkey_core.types import JobStatus, Progress
+from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
@@ -61,10 +62,10 @@ def open_page(*forgotten) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.error, *app.info]
+    blocks = [*app.header, *app.markdown, *app.caption, *app.error, *app.info]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
     bars = [e.proto.text for e in app.get("progress")]
-    return "\n".join([*(str(block.value) for block in blocks), *html, *bars])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html, *bars]))
 
 
 def buttons(app: AppTest) -> list[str]:

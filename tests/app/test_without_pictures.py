@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components.blank_picture import blank_picture
 from munkey_core.bundle import write_bundle
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -49,9 +50,9 @@ def open_app(page="", **query):
 
 
 def text(app):
-    blocks = [*app.markdown, *app.caption, *app.warning, *app.info, *app.error]
+    blocks = [*app.header, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return "\n".join([*(str(block.value) for block in blocks), *html])
+    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def run_page(name, **query):

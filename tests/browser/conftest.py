@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,10 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from app.theme import streamlit_options
+from munkey_core.bundle import read_bundle
+from munkey_core.canonical import forget_set, forget_set_digest
+from munkey_core.reports import keep_report
+from tests.app.audit_reports import full, munkey, report
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -89,6 +94,30 @@ def _healthy(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+@pytest.fixture(scope="session")
+def with_reports(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a server that shows digits, with a full report on 10% at random and one of
+    a single seed on one class."""
+    bundles = tmp_path_factory.mktemp("bundles-with-reports")
+    shutil.copytree(digits_folder, bundles / "digits")
+    bundle = read_bundle(bundles / "digits")
+    cache = tmp_path_factory.mktemp("cache-with-reports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUNKEY_CACHE", str(cache))
+        for name, made in (
+            ("random-10pct", full()),
+            ("one-class", report(munkey(seeds=1), seeds=[0])),
+        ):
+            digest = forget_set_digest(forget_set(name, bundle))
+            keep_report(bundle, replace(made, forget=name, set_digest=digest))
+    return {
+        "MUNKEY_BUNDLES": str(bundles),
+        "MUNKEY_BUNDLE": "digits",
+        "MUNKEY_CACHE": str(cache),
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 @pytest.fixture(scope="session")

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
-
-from munkey_core.bundle import read_bundle
-from munkey_core.canonical import forget_set, forget_set_digest
-from munkey_core.reports import keep_report
-from tests.app.audit_reports import full, munkey, report
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 60_000  # A first run on a busy machine.
 
 
 @pytest.fixture(scope="module")
-def url(serve, digits_folder: Path, tmp_path_factory) -> Iterator[str]:
-    """Digits, with a full report on 10% at random and one of a single seed on one class."""
-    bundles = tmp_path_factory.mktemp("compare-bundles")
-    shutil.copytree(digits_folder, bundles / "digits")
-    bundle = read_bundle(bundles / "digits")
-    cache = tmp_path_factory.mktemp("compare-cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUNKEY_CACHE", str(cache))
-        for name, made in (
-            ("random-10pct", full()),
-            ("one-class", report(munkey(seeds=1), seeds=[0])),
-        ):
-            digest = forget_set_digest(forget_set(name, bundle))
-            keep_report(bundle, replace(made, forget=name, set_digest=digest))
-    env = {
-        "MUNKEY_BUNDLES": str(bundles),
-        "MUNKEY_BUNDLE": "digits",
-        "MUNKEY_CACHE": str(cache),
-        "OMP_NUM_THREADS": "1",
-    }
-    with serve(ROOT / "app" / "main.py", env=env) as address:
+def url(serve, with_reports: dict[str, str]) -> Iterator[str]:
+    with serve(ROOT / "app" / "main.py", env=with_reports) as address:
         yield address
 
 

@@ -16,6 +16,7 @@ from munkey_core.reports import (
     report_lines,
     with_stored,
 )
+from munkey_core.studio import SharedModel, Studio
 from munkey_core.tuned import find_tuning, tuned_settings, validation_set
 from munkey_core.types import PRIVATE, TEST, AuditReport
 from munkey_core.unlearning import METHODS, SYSTEMS
@@ -78,6 +79,28 @@ def test_what_was_computed_is_not_computed_again(comparison, digits_bundle):
     again = steps[-1]
     assert again.models["SSD"] == comparison.report.models["SSD"]
     assert not any("SSD" in step.stage or "kNN" in step.stage for step in steps[:-1])
+
+
+def test_a_session_audits_from_what_is_known_whatever_it_has_forgotten(report, digits_bundle):
+    studio = Studio(SharedModel(digits_bundle))
+    ids = studio.select(SET)
+    studio.forget(ids[:3])
+    *_, found = studio.audit(ids, ["fine-tuning"])
+    assert (found.forget, found.seeds) == (SET, report.seeds)
+    assert list(found.models) == [*list(report.models)[:5], "Fine-tuning"]
+    for name, figures in found.models.items():
+        assert figures.per_seed == report.models[name].per_seed
+    assert studio.keys_left == studio.keys_total - 3
+
+
+def test_a_session_refuses_a_bad_audit_before_any_work(digits_bundle):
+    studio = Studio(SharedModel(digits_bundle))
+    with pytest.raises(BadInputError, match="no method 'magic'"):
+        studio.audit(studio.select(SET), ["magic"])
+    with pytest.raises(UnknownIdError, match="never in the memory"):
+        studio.audit(studio.test_ids()[:2])
+    with pytest.raises(BadInputError, match="at least one"):
+        studio.audit([])
 
 
 def test_a_report_survives_json_and_the_cache(report, digits_bundle, cache):

@@ -292,8 +292,10 @@ def test_training_errors_alone_are_passed_over(bundle, monkeypatch):
 def test_saved_experiments_are_checked_read_and_told_in_the_card(folder):
     bundle = read_bundle(folder)
     found = run(bundle, [MORE, LARGER], seeds=2)
-    save_experiments(folder, found, source_digest(bundle))
+    save_experiments(folder, found, source_digest(bundle), "[[variant]]\n")
     again = read_bundle(folder)
+    assert (folder / "experiments.toml").read_text() == "[[variant]]\n"
+    assert "experiments.toml" in again.manifest.files
     assert again.experiments == found
     assert again.card == write_card(again, again.metrics)
     assert "## Recipes tried" in again.card
@@ -308,7 +310,7 @@ def test_experiments_on_another_model_are_not_saved(folder):
     bundle = read_bundle(folder)
     found = run(bundle, [MORE])
     with pytest.raises(BadInputError, match="has changed"):
-        save_experiments(folder, found, "another")
+        save_experiments(folder, found, "another", "")
     assert read_bundle(folder).experiments is None
 
 

@@ -48,6 +48,12 @@ def shipped_folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("other", [0, 3])
+def test_other_sets_get_no_seed_that_has_no_original(shipped_folder, other):
+    with pytest.raises(BadInputError, match="--other-seeds must be between 1 and 2"):
+        next(ship_oracles(shipped_folder, seeds=2, references=2, device="cpu", other_seeds=other))
+
+
 def last(steps):
     *_, result = steps
     return result

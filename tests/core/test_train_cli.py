@@ -12,11 +12,13 @@ from munkey_core import recipes
 from munkey_core.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
+from munkey_core.encoder import encode_inputs
+from munkey_core.errors import BundleError
 from munkey_core.evidence import Evidence
 from munkey_core.retraining import MUNKEY, PLAIN
 from munkey_core.runs import Runs
 from munkey_core.studio import Studio
-from munkey_core.types import PrivacyReport
+from munkey_core.types import PrivacyReport, Progress
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +58,11 @@ def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(m
     assert bundle.manifest.encoder.name == "efficientnet_lite0"
     assert bundle.manifest.splits["counts"]["encoder"] == 0
     assert "Files of the source that were skipped: 5" in bundle.card
+    # What was encoded for the training is kept for those that follow.
+    assert bundle.kept_features.missing == {}
+    ids = bundle.bank.ids[::-4]
+    anew = encode_inputs(bundle.encoder, bundle.pictures.array(ids), "features")
+    torch.testing.assert_close(bundle.encode(ids).features, anew.features, atol=1e-2, rtol=0)
     studio = Studio.open(str(out))
     forgotten = studio.forget(studio.private_ids()[:3])
     assert len(studio.changes(forgotten)) == 3
@@ -151,3 +158,24 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anything_is_written(
         assert (code, err.count("\n")) == (2, 1)
         assert reason in err
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+def test_a_notebook_gets_the_same_bundle_as_the_command_line(munkey, tmp_path):
+    folder = paint_folder(tmp_path / "grey", [40, 40], (16, 16))
+    code, _, err = munkey(
+        *("train", "--data", str(folder), "--out", str(tmp_path / "one" / "mine")),
+        *("--references", "0"),
+    )
+    assert code == 0, err
+    stages, studio = [], None
+    for step in Studio.train(folder, tmp_path / "two" / "mine", device="cpu"):
+        if isinstance(step, Progress):
+            stages.append(step.stage)
+        else:
+            studio = step
+    assert {"encoder", "training"} <= set(stages)
+    other = Studio.open(str(tmp_path / "one" / "mine"))
+    for name in ("bank.safetensors", "model.safetensors", "thumbnails.safetensors"):
+        assert studio.facts["files"][name] == other.facts["files"][name]
+    with pytest.raises(BundleError, match="exists already"):
+        next(Studio.train(folder, tmp_path / "two" / "mine"))

@@ -1,0 +1,1 @@
+"""Lessons: files that lead a person over the app's pages, with a question before each answer."""
