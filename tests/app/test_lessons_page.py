@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.lesson_files import SMALL
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 STAR = "train-42395"
@@ -58,7 +59,7 @@ def text(app: AppTest) -> str:
     blocks = [*app.title, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
     shown = "\n".join([*(str(block.value) for block in blocks), *html])
-    return unescape(shown).replace("\\", "")
+    return as_read(unescape(shown).replace("\\", ""))
 
 
 def query(app: AppTest) -> dict[str, str]:
@@ -238,7 +239,7 @@ def test_a_link_to_a_page_with_images_that_nobody_can_change():
     assert said == {
         "basket": "train-00042 train-14265",
         "forgotten": STAR,
-        "hide": "menu filters pick own delete history jobs settings",
+        "hide": "menu filters pick own delete erase history jobs settings",
     }
     opened = open_page(**said)
     assert labels(opened) & {"Clear", "Delete 2 keys", "Undo", "Go on"} == set()
