@@ -228,7 +228,7 @@ def test_a_link_to_a_step_of_a_lesson():
 
 def test_a_link_to_a_page_with_images_that_nobody_can_change():
     app = open_page("teacher", basket="train-14265", forgotten=STAR)
-    app.segmented_control(key="teacher-kind").set_value("A page with chosen images").run()
+    app.segmented_control(key="teacher-kind").set_value("Chosen images on a page").run()
     app.selectbox(key="teacher-page").set_value("map").run()
     app.text_input(key="teacher-basket").set_value("train-00042 train-14265").run()
     app.toggle(key="teacher-read-only").set_value(True).run()
@@ -251,7 +251,7 @@ def test_a_wrong_address_or_id_is_said_and_no_link_is_made():
     assert not app.code
     app.text_input(key="teacher-address").set_value("http://127.0.0.1:8501").run()
     assert "works on this machine only" in text(app)
-    app.segmented_control(key="teacher-kind").set_value("A page with chosen images").run()
+    app.segmented_control(key="teacher-kind").set_value("Chosen images on a page").run()
     app.text_input(key="teacher-basket").set_value("train-00042 nobody").run()
     assert "“nobody”" in app.error[0].value
     assert not app.code

@@ -146,7 +146,7 @@ def test_a_link_to_a_page_opens_it_with_its_images(page: Page, other: Page, url:
     button(page, "to-teacher").click()
     code = page.locator("[data-testid=stCode] code")
     expect(code).to_be_visible(timeout=SLOW)
-    page.locator(".st-key-teacher-kind").get_by_text("A page with chosen images").click()
+    page.locator(".st-key-teacher-kind").get_by_text("Chosen images on a page").click()
     page.locator(".st-key-teacher-read-only label").first.click()
     expect(code).to_contain_text("hide=menu+filters+pick", timeout=SLOW)
 
