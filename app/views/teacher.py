@@ -251,6 +251,8 @@ def _nobody_else() -> None:
             "network can then open it."
         )
     else:
-        text += "Type into the field for the address how the room reaches this machine, for "
-            "instance `http://192.168.1.20:8501`."
+        text += (
+            "Type into the field for the address how the room reaches this machine, for instance "
+            "`http://192.168.1.20:8501`."
+        )
     st.warning(text, icon=":material/wifi_off:")
