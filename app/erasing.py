@@ -65,12 +65,20 @@ def take_finished() -> Erasing | None:
     del st.session_state[state.ERASING]
     receipt = found.job.result
     if receipt is None:
-        st.session_state[state.ERASE_FAILED] = found.job.error or "it was interrupted"
+        st.session_state[state.ERASE_FAILED] = _reason(found.job.error)
     else:
         report = Studio.request_report(receipt, found.evidence)
         kept = st.session_state.setdefault(state.ERASED, {})
         kept[receipt.hash] = Done(receipt, report)
     return found
+
+
+def _reason(error: str) -> str:
+    """Why it failed, without a path of the server's."""
+    key = signing_key()
+    if key is not None:
+        error = error.replace(str(key), "the server's signing key")
+    return error or "it was interrupted"
 
 
 def done(receipt: Receipt) -> Done | None:

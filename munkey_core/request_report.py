@@ -101,9 +101,9 @@ def _head(receipt: Receipt, evidence: RequestEvidence | None) -> Iterator[str]:
     facts += [("Model", receipt.bundle + of), ("Made by", receipt.tool)]
     yield (
         f"<header><h1>Report of an erasure</h1>\n{_facts(facts)}</header>\n"
-        f'<p class="lead"><b>{_images(receipt.count)} and everything made of '
-        f"{'it' if receipt.count == 1 else 'them'} {_were(receipt.count)} removed from this model "
-        "for good.</b> There is no undo.</p>"
+        f'<p class="lead"><b>{_images(receipt.count)}, with every entry made of '
+        f"{'it' if receipt.count == 1 else 'them'}, {_were(receipt.count)} removed from this model "
+        "for good.</b> There is no undo. What could still hold a trace is listed below.</p>"
     )
     if receipt.original_kept:
         yield (
@@ -166,7 +166,8 @@ def _done(receipt: Receipt) -> Iterator[str]:
 
 
 def _measured(evidence: RequestEvidence | None) -> Iterator[str]:
-    yield "<h2>What changed, as measured before the erasure</h2>"
+    memory = f", in the {escape(_MODES.get(evidence.mode, evidence.mode))}" if evidence else ""
+    yield f"<h2>What changed, as measured before the erasure{memory}</h2>"
     if evidence is None or not (evidence.answers or evidence.others or evidence.privacy):
         yield (
             "<p>Not at hand. Such figures are measured before an erasure, on the Request desk, and "
@@ -268,7 +269,8 @@ def _remains(receipt: Receipt, evidence: RequestEvidence | None) -> Iterator[str
 def _remaining(one: Remaining) -> str:
     name = plain_words.place(one.where)
     why = one.why if one.why.endswith(".") else f"{one.why}."
-    return f"<li><b>{escape(name[:1].upper() + name[1:])}:</b> {escape(why)}</li>"
+    text = re.sub("`([^`]+)`", r"<code>\1</code>", escape(why))
+    return f"<li><b>{escape(name[:1].upper() + name[1:])}:</b> {text}</li>"
 
 
 EXACT = (

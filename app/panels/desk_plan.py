@@ -38,7 +38,7 @@ def dry_run(session: Session, plan: ErasurePlan) -> None:
         keys = f"{plan.keys_before:,} keys → {plan.keys_after:,}"
         with st.expander(f"What will be removed ({keys})", key="desk-goes"):
             st.html(purged_table(plan.purged))
-        with st.expander("What will remain, and could hold a trace", key="desk-stays"):
+        with st.expander("What will remain, and could hold a trace", True, key="desk-stays"):
             st.markdown(remains_list(plan.remains, plan.modes))
 
 

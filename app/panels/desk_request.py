@@ -47,9 +47,15 @@ def asked(session: Session) -> tuple[str, ...]:
 
 def name_instead(ids: tuple[str, ...]) -> None:
     """Make the request be about exactly these ids."""
-    st.session_state.pop(state.ERASE_WRONG, None)
+    _anew()
     state.put("request", tuple(dict.fromkeys(ids)))
     state.change("who", "ids")
+
+
+def _anew() -> None:
+    """What was wrong with an earlier request says nothing about another one."""
+    for name in (state.ERASE_WRONG, state.ERASE_FAILED):
+        st.session_state.pop(name, None)
 
 
 def _ways(session: Session) -> list[str]:
@@ -67,7 +73,7 @@ def _owner(session: Session) -> tuple[str, ...]:
     st.session_state[state.DESK_OWNER] = state.get("asks") or None
 
     def choose() -> None:
-        st.session_state.pop(state.ERASE_WRONG, None)
+        _anew()
         state.change("asks", st.session_state[state.DESK_OWNER] or "")
 
     st.selectbox(
@@ -143,5 +149,5 @@ def _take(ids: tuple[str, ...], key: str) -> None:
         refuse(key, state.plain(f"Wanted {wanted} in one request, got {len(ids):,}."))
         return
     st.session_state.pop(state.REFUSED + key, None)
-    st.session_state.pop(state.ERASE_WRONG, None)
+    _anew()
     state.change("request", ids)

@@ -67,7 +67,8 @@ def _check(session: Session, receipt: Receipt, digest: str) -> ReceiptCheck | No
 def _say(session: Session, receipt: Receipt, check: ReceiptCheck) -> None:
     n = count(receipt.count, "image")
     if check.ok:
-        _verdict(True, f"Verified: receipt no. {receipt.number:,}, {n} erased, none of it is left.")
+        left = "it is not" if receipt.count == 1 else "none of them is"
+        _verdict(True, f"Verified: receipt no. {receipt.number:,}, {n}; {left} in this model.")
     else:
         _verdict(False, f"Not verified: receipt no. {receipt.number:,} does not hold here.")
     _lines(_checks(session, receipt, check))

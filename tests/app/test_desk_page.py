@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from munkey_core.bundle import write_bundle
 from munkey_core.studio import Studio
-from munkey_core.types import Receipt
+from munkey_core.types import LedgerEntry, Receipt
 from tests.app.reading import as_read
 from tests.core import tiny
 
@@ -266,7 +266,8 @@ def test_an_erasure_that_fails_says_so_and_leaves_everything(folder, monkeypatch
     before = (folder / "manifest.json").read_bytes()
     app = erase(open_page(who="owner", asks=OWNER), "3")
     until(app, "The erasure did not come to its end")
-    assert "no-such-key" in text(app)
+    assert "The server's signing key is no private Ed25519 key" in text(app)
+    assert str(tmp_path) not in text(app)
     assert (folder / "manifest.json").read_bytes() == before
     assert "3 images found" in text(app)
     assert Studio.open(str(folder)).ledger() == ()
@@ -320,6 +321,21 @@ def test_a_link_can_leave_the_page_out(folder, hide):
     assert "leaves this page out" in text(app)
     assert not has(app, "desk-erase-button")
     assert not app.get("file_uploader")
+
+
+def test_a_long_ledger_is_paged_the_newest_first(folder, monkeypatch):
+    entries = tuple(
+        LedgerEntry(n, "changed", f"time {n}", "figures saved", *(["ab" * 32] * 4))
+        for n in range(1, 24)
+    )
+    monkeypatch.setattr(Studio, "ledger", lambda self: entries)
+    app = open_page()
+    assert "Page 1 of 3 · 23 entries" in text(app)
+    assert "time 23" in text(app)
+    assert "time 13" not in text(app)
+    next(one for one in app.button if one.key == "desk-ledger-pager1").click().run()
+    assert "time 13" in text(app)
+    assert "time 23" not in text(app)
 
 
 def test_a_ledger_that_cannot_be_read_is_said_in_words(folder):

@@ -104,7 +104,7 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     assert studio.stale is False
     count.fill(str(n))
     button.dblclick()
-    expect(page.get_by_text("Receipt no. 1", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Receipt no. 1")).to_be_visible()
     expect(page.get_by_text(f"{300 - n} of {300 - n} keys in memory")).to_be_visible()
     [entry] = Studio.open(str(folder)).ledger()
     assert entry.receipt is not None

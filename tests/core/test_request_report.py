@@ -142,7 +142,7 @@ def test_it_tells_what_was_asked_done_and_measured():
     told = words(request_report(receipt(), evidence()))
     assert "Reference DSR-17" in told
     assert "25 November 2026, 04:12 UTC" in told
-    assert "40 images and everything made of them were removed from this model for good" in told
+    assert "40 images, with every entry made of them, were removed from this model for good" in told
     assert "all 40 images of one owner" in told
     assert "2 more images of the request had been erased before" in told
     assert "5 near-copies in the memory" in told
@@ -157,6 +157,8 @@ def test_it_tells_what_was_asked_done_and_measured():
     assert "84 times in 100 (81–87)" in told
     assert "can't be told from guessing" in told
     assert "7 of 9,960 in the memory and 2 of 300 test images get another answer" in told
+    assert "as measured before the erasure, in the joint memory" in told
+    assert "The network’s weights (model.safetensors): the shared weights stay." in told
     assert "+0.2 percentage points" in told
     assert "none that this measurement can tell from zero" in told
     assert "In the exact memory nothing remains in the weights, by construction" in told
