@@ -22,7 +22,7 @@ def sidebar(session: Session) -> None:
         _history(session)
         copy_link()
         if state.demo():
-            demo_note("Uploading, training and erasing")
+            demo_note("Uploads, training and erasing", "are")
 
 
 def _model(session: Session) -> None:
