@@ -25,8 +25,7 @@ def sidebar(session: Session) -> None:
         _history(session)
         copy_link()
         if state.demo():
-<<<<<<< HEAD
-            demo_note("Uploading, training and erasing")
+            demo_note("Uploads, training and erasing", "are")
         st.toggle("Large print", **state.widget("large"))
         _lesson_under_way()
 
@@ -43,9 +42,6 @@ def _lesson_under_way() -> None:
         width="stretch",
     ):
         turn_to(course.PATH)
-=======
-            demo_note("Uploads, training and erasing", "are")
->>>>>>> harden
 
 
 def _model(session: Session) -> None:
