@@ -226,6 +226,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="for each of the other canonical sets (default: %(default)s)",
     )
     oracles.add_argument(
+        "--sets", metavar="NAMES", help="canonical forget sets, separated by commas (default: all)"
+    )
+    oracles.add_argument(
         "--references", type=int, metavar="N", default=8, help="of each family, an even number"
     )
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -576,6 +579,7 @@ def _oracles(arguments: argparse.Namespace) -> int:
             arguments.seeds,
             arguments.references,
             arguments.device,
+            only=arguments.sets.split(",") if arguments.sets is not None else None,
             other_seeds=arguments.other_seeds,
         )
     )
