@@ -55,7 +55,8 @@ def settle(page: Page) -> None:
     page.wait_for_function(
         "() => document.querySelector('.stApp[data-test-script-state=notRunning]')"
         " && !document.querySelector('.stMain [data-testid=stProgress]')"
-        " && !document.querySelector('.stMain [data-stale=true]')",
+        " && !document.querySelector('.stMain [data-stale=true]')"
+        " && !document.querySelector('[data-testid=stConnectionStatus]')",
         timeout=SLOW,
     )
 
