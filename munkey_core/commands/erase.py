@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, answer, command, watch
+from munkey_core.commands.base import IDS_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.types import ErasurePlan, Receipt
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         _erase,
         "remove images from a bundle for good, with a receipt; without --yes: what would go",
     )
-    erase.add_argument("bundle")
+    bundle_argument(erase)
     erase.add_argument("ids", metavar="IDS", nargs="?", help=IDS_HELP)
     erase.add_argument("--yes", action="store_true", help="really do it: there is no undo")
     erase.add_argument(

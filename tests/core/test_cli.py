@@ -284,7 +284,6 @@ def test_without_json_the_answer_is_text(capsys, argv):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        ([], "required"),
         (["nonsense"], "invalid choice"),
         (["show"], "required"),
         (["show", "nope"], "no bundle 'nope'"),
