@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import streamlit as st
 
 from app import state
 from app.background import Background
+from app.components.action_log import kept
 from munkey_core.studio import Studio
 from munkey_core.types import Progress, Receipt, RequestEvidence
 
@@ -39,38 +38,66 @@ class Done:
     report: str
 
 
+@dataclass
+class _Desk:
+    """What this session erases and has erased; changed in place. Every access to the session's
+    state is a point at which a newer event may end the run: between the start of a job and its
+    being kept there must be none, or a second click would start a second one."""
+
+    erasing: Erasing | None = None
+    failed: str = ""
+    done: dict[str, Done] = field(default_factory=dict)
+
+
+def _desk() -> _Desk:
+    return kept(state.ERASING, _Desk)
+
+
 def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvidence) -> None:
     """Begin, unless this session is erasing already."""
-    if current() is not None:
-        return
+    desk, key = _desk(), signing_key()
 
     def work() -> Iterator[Progress | Receipt]:
-        return studio.erase(ids, key=signing_key())
+        return studio.erase(ids, key=key)
 
-    st.session_state.pop(state.ERASE_FAILED, None)
-    st.session_state[state.ERASING] = Erasing(name, ids, evidence, Background(work, "erase"))
+    if desk.erasing is None:
+        desk.failed = ""
+        desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
 
 
 def current() -> Erasing | None:
     """The request that is being erased, or has been and was not taken in yet."""
-    found: Erasing | None = st.session_state.get(state.ERASING)
-    return found
+    return _desk().erasing
 
 
-def take_finished() -> Erasing | None:
-    """The request that has come to its end since, once; its receipt or failure is kept."""
+def finished() -> Erasing | None:
+    """The request that has come to its end and was not taken in yet."""
     found = current()
-    if found is None or not found.job.finished:
-        return None
-    del st.session_state[state.ERASING]
+    return found if found is not None and found.job.finished else None
+
+
+def close() -> None:
+    """Take in what has come to its end: the receipt with its report, or why there is none."""
+    desk, found = _desk(), finished()
+    if found is None:
+        return
     receipt = found.job.result
     if receipt is None:
-        st.session_state[state.ERASE_FAILED] = _reason(found.job.error)
+        desk.failed = _reason(found.job.error)
     else:
         report = Studio.request_report(receipt, found.evidence)
-        kept = st.session_state.setdefault(state.ERASED, {})
-        kept[receipt.hash] = Done(receipt, report)
-    return found
+        desk.done[receipt.hash] = Done(receipt, report)
+    desk.erasing = None
+
+
+def failed() -> str:
+    """Why the newest attempt came to no receipt; empty if it did, or there was none."""
+    return _desk().failed
+
+
+def forget_failure() -> None:
+    """What went wrong says nothing about another request."""
+    _desk().failed = ""
 
 
 def _reason(error: str) -> str:
@@ -83,8 +110,7 @@ def _reason(error: str) -> str:
 
 def done(receipt: Receipt) -> Done | None:
     """The report that this session made with a receipt, when it erased the images."""
-    found: Done | None = st.session_state.get(state.ERASED, {}).get(receipt.hash)
-    return found
+    return _desk().done.get(receipt.hash)
 
 
 def signing_key() -> Path | None:

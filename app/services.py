@@ -125,10 +125,14 @@ def enter(page: str) -> Session:
     erased = _take_in_erasure()
     session = _open(state.get("bundle"), renew=news or again or erased)
     if news or session is not earlier:
-        st.session_state[state.SESSION] = session
+        # A newer event may end this run anywhere: what is settled only counts once all of it is.
         _settle(session)
+        st.session_state[state.SESSION] = session
+        state.put("forgotten", ())
     elif turned:
         state.put("forgotten", ())
+    if erased:
+        erasing.close()
     return session
 
 
@@ -182,17 +186,21 @@ def reload() -> None:
 
 
 def _take_in_erasure() -> bool:
-    """Whether this session has just erased images: it then goes on with what is left."""
-    found = erasing.take_finished()
-    session = opened()
-    if found is None or found.job.result is None or session is None:
+    """Whether this session has just erased images: it then goes on with what is left. Can be done
+    twice, if a newer event ends the run before the session is another one."""
+    found, session = erasing.finished(), opened()
+    if found is None:
         return False
-    models.forget_version(found.name, found.job.result.digest_before)
-    if session.name != found.name:
+    receipt = found.job.result
+    if receipt is not None:
+        models.forget_version(found.name, receipt.digest_before)
+    if receipt is None or session is None or session.name != found.name:
+        erasing.close()
         return False
     gone = set(found.ids)
     _leave(session)
-    left = (tuple(id_ for id_ in group if id_ not in gone) for group in session.groups)
+    groups = session.groups or state.get("forgotten")
+    left = (tuple(id_ for id_ in group if id_ not in gone) for group in groups)
     state.put("forgotten", tuple(group for group in left if group))
     for name in ("basket", "request"):
         state.put(name, tuple(id_ for id_ in state.get(name) if id_ not in gone))
@@ -200,7 +208,7 @@ def _take_in_erasure() -> bool:
         state.put("query", "")
     if state.get("asks") not in models.shared(session.name).studio.owners:
         state.put("asks", "")
-    state.put("receipt", found.job.result.number)
+    state.put("receipt", receipt.number)
     state.clear_messages()
     return True
 
@@ -256,7 +264,6 @@ def _settle(session: Session) -> None:
         seen.update(ids)
         if ids:
             studio.forget(ids)
-    state.put("forgotten", ())
     basket = known_ids(studio, "basket", state.get("basket"))
     state.put("basket", tuple(id_ for id_ in basket if id_ not in seen))
     _work_out(session)

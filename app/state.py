@@ -122,9 +122,7 @@ LESSON_TURN = "munkey-lesson-turn"  # whether the next run takes its screen from
 LESSON_UNGUESSED = "munkey-lesson-unguessed"  # whether somebody went on without an answer
 LESSON_FINISHED = "munkey-lesson-finished"  # id of the lesson that was just played to its end
 CAME_FROM = "munkey-came-from"  # the page a link for a class is about, when there is no lesson
-ERASING = "munkey-erasing"  # erasing.Erasing: what this session is erasing, until it is taken in
-ERASED = "munkey-erased"  # erasing.Done of this session, by the receipt's hash
-ERASE_FAILED = "munkey-erase-failed"  # why the newest erasure came to no receipt
+ERASING = "munkey-erasing"  # what this session erases and has erased
 ERASE_WRONG = "munkey-erase-wrong"  # what was typed instead of the count
 DESK_OWNER = "munkey-desk-owner"  # the Request desk's chooser of an owner
 DESK_IDS = "munkey-desk-ids"  # its field for ids
@@ -420,7 +418,9 @@ def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
 
 def say(message: str) -> None:
     """Add a line to the one message about the link, shown until the person's next step."""
-    st.session_state.setdefault(_MESSAGES, []).append(message)
+    said = st.session_state.setdefault(_MESSAGES, [])
+    if message not in said:
+        said.append(message)
 
 
 def clear_messages(about: str = _ABOUT_LINK) -> None:

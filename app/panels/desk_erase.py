@@ -15,6 +15,7 @@ _POLL = 0.4
 _PATIENCE = 0.35
 _STAGES = {
     "reading": "Reading the model",
+    "measuring the others anew": "Measuring the scores of the others anew",
     "writing the new version": "Writing the version without them",
     "putting it in place": "Putting it in place and removing the old one",
 }
@@ -60,7 +61,7 @@ def erase_card(session: Session, plan: ErasurePlan, found: Effect) -> None:
 
 def failure() -> None:
     """Why the newest attempt came to no receipt, until something else is done."""
-    reason = st.session_state.get(state.ERASE_FAILED)
+    reason = erasing.failed()
     if reason:
         st.error(
             f"**The erasure did not come to its end.** {state.plain(reason[:1].upper())}"
@@ -96,7 +97,6 @@ def _erase(session: Session, plan: ErasurePlan, found: Effect) -> None:
     typed = str(st.session_state.get(state.DESK_COUNT, "")).strip()
     if erasing.current() is not None or session is not services.opened():
         return
-    st.session_state.pop(state.ERASE_FAILED, None)
     if typed.replace(",", "").replace("\u00a0", "").replace(" ", "") != str(len(plan.ids)):
         st.session_state[state.ERASE_WRONG] = typed
         return
@@ -104,7 +104,6 @@ def _erase(session: Session, plan: ErasurePlan, found: Effect) -> None:
     reference = str(st.session_state.get(state.DESK_REFERENCE, "")).strip()
     known = evidence(session, plan, found, reference)
     erasing.start(session.studio, session.name, plan.ids, known)
-    st.session_state[state.DESK_COUNT] = ""
 
 
 def _why_not(plan: ErasurePlan) -> str:

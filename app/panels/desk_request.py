@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from app import services, state
+from app import erasing, services, state
 from app.components.demo_note import demo_note
 from app.panels.ask import refusal, refuse
 from app.panels.words import count, owner_word
@@ -54,8 +54,8 @@ def name_instead(ids: tuple[str, ...]) -> None:
 
 def _anew() -> None:
     """What was wrong with an earlier request says nothing about another one."""
-    for name in (state.ERASE_WRONG, state.ERASE_FAILED):
-        st.session_state.pop(name, None)
+    st.session_state.pop(state.ERASE_WRONG, None)
+    erasing.forget_failure()
 
 
 def _ways(session: Session) -> list[str]:

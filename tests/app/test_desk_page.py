@@ -217,7 +217,7 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
 
     labels = [one.label for one in app.get("download_button")]
     assert labels == ["Download the receipt", "Download the one-page report"]
-    [done] = app.session_state["munkey-erased"].values()
+    [done] = app.session_state["munkey-erasing"].done.values()
     assert "Case &lt;7&gt;" in done.report
     assert "all 3 images of one owner" in done.report
     assert "times in 100" in done.report
