@@ -119,6 +119,7 @@ OWN_NAMED = "munkey-own-named"  # (source, name) that a person gave
 LESSON_GUESSES = "munkey-lesson-guesses"  # (lesson's digest, step) → what the person answered
 LESSON_REACHED = "munkey-lesson-reached"  # lesson's id → the last step that was seen
 LESSON_TURN = "munkey-lesson-turn"  # whether the next run takes its screen from the lesson
+LESSON_UNGUESSED = "munkey-lesson-unguessed"  # whether somebody went on without an answer
 LESSON_FINISHED = "munkey-lesson-finished"  # id of the lesson that was just played to its end
 CAME_FROM = "munkey-came-from"  # the page a link for a class is about, when there is no lesson
 ERASING = "munkey-erasing"  # what this session erases and has erased

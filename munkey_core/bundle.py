@@ -1063,9 +1063,10 @@ def bundle_info(folder: Path) -> BundleInfo:
 
 
 def _size(folder: Path, manifest: Manifest) -> int:
-    """Bytes of the files that the manifest names, as far as they are there."""
+    """Bytes of the files that the manifest names, of itself and its seal, as far as they are
+    there."""
     total = 0
-    for name in (MANIFEST, *filter(_may_hold, manifest.files)):
+    for name in (MANIFEST, SEAL, *filter(_may_hold, manifest.files)):
         with contextlib.suppress(OSError):
             total += (folder / name).lstat().st_size
     return total

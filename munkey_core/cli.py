@@ -33,6 +33,7 @@ from munkey_core.commands.base import (
     watch,
 )
 from munkey_core.errors import BadInputError, MunkeyError
+from munkey_core.foreign import safe_cell, shown
 
 T = TypeVar("T")
 
@@ -226,6 +227,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="for each of the other canonical sets (default: %(default)s)",
     )
     oracles.add_argument(
+        "--sets", metavar="NAMES", help="canonical forget sets, separated by commas (default: all)"
+    )
+    oracles.add_argument(
         "--references", type=int, metavar="N", default=8, help="of each family, an even number"
     )
     oracles.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -379,8 +383,6 @@ def _records(arguments: argparse.Namespace, studio: Any) -> int:
     """Ids and what is known of them: private and test images."""
     from dataclasses import asdict
 
-    from munkey_core.foreign import safe_cell
-
     records = [studio.record(id_) for id_ in (*studio.private_ids(), *studio.test_ids())]
     rows = [{**asdict(record), "label": studio.classes[record.label]} for record in records]
     cells = [{name: safe_cell(value) for name, value in row.items()} for row in rows]
@@ -412,7 +414,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _predict_one(studio: Any, image: str) -> dict[str, Any]:
     known = image in {*studio.private_ids(), *studio.test_ids()}
     if not known and not _is_file(image):
-        raise BadInputError(f"{image!r} is neither an id of bundle {studio.name} nor a file")
+        raise BadInputError(f"{shown(image)} is neither an id of bundle {studio.name} nor a file")
     prediction = (
         studio.predict([image]) if known else studio.predict_images(studio.read_image(Path(image)))
     )
@@ -576,6 +578,7 @@ def _oracles(arguments: argparse.Namespace) -> int:
             arguments.seeds,
             arguments.references,
             arguments.device,
+            only=arguments.sets.split(",") if arguments.sets is not None else None,
             other_seeds=arguments.other_seeds,
         )
     )

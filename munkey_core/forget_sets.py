@@ -16,6 +16,7 @@ RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
 _RANDOM = re.compile(r"random-([1-9]\d?)pct")
 # One seed for all bundles, so that a set's name means the same images everywhere it is quoted.
 _SEED = 2603
+_LONGEST_NAME = 200  # characters of a path in a message
 
 
 def random_forget_set(ids: Sequence[str], percent: int) -> tuple[str, ...]:
@@ -57,7 +58,9 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
 
 def read_id_csv(path: Path) -> tuple[str, ...]:
     """Ids of a CSV file: its column `id`, or without such a header its first column."""
-    return _ids_of(read_csv(path, str(path)), str(path))
+    name = str(path)
+    name = name if len(name) <= _LONGEST_NAME else shown(name)
+    return _ids_of(read_csv(path, name), name)
 
 
 def parse_id_csv(data: bytes, name: str) -> tuple[str, ...]:

@@ -7,8 +7,6 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-import torch
-
 _MEMINFO = Path("/proc/meminfo")
 # Limit and use of a container's memory: cgroup v2, then v1.
 _CGROUPS = (
@@ -22,6 +20,8 @@ _CGROUPS = (
 
 def processor() -> str:
     """What decides the last bits of PyTorch's sums on a CPU: `x86_64 AVX2`."""
+    import torch  # here, for whoever only wants to know what is free
+
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 

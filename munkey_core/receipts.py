@@ -121,11 +121,12 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
         found.append(
             f"the manifest knows of {wanted:,} erasures, the ledger of {len(ledger.receipts):,}"
         )
+    contents = Contents(bundle)
     for receipt in ledger.receipts:
         state = signature_state(receipt)
         if state == INVALID:
             found.append(f"ledger entry {receipt.number}: the signature is not its signer's")
-        rows, ids = present(bundle, receipt)
+        rows, ids = contents.of(receipt)
         if rows or ids:
             found.append(
                 f"ledger entry {receipt.number}: {rows:,} of the erased rows and {ids:,} of the "
@@ -134,16 +135,23 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
     return found
 
 
-def present(bundle: Bundle, receipt: Receipt) -> tuple[int, int]:
-    """How many of a receipt's rows, and of its ids, are in a bundle."""
-    rows = 0
-    for mode in bundle.modes:
-        bank = bundle.in_mode(mode).bank
-        erased = {one for rows_ in receipt.rows.values() for one in rows_}
-        rows += sum(bank.row_digest(row) in erased for row in range(len(bank)))
-    hashes = set(receipt.ids)
-    ids = sum(keyed_hash(receipt.salt, record.id) in hashes for record in bundle.records)
-    return rows, ids
+class Contents:
+    """What is in a bundle, as receipts name it; worked out once for all of them."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._ids = [record.id for record in bundle.records]
+        self._hashes: dict[str, set[str]] = {}
+        self._rows: set[str] = set()
+        for mode in bundle.modes:
+            bank = bundle.in_mode(mode).bank
+            self._rows.update(bank.row_digest(row) for row in range(len(bank)))
+
+    def of(self, receipt: Receipt) -> tuple[int, int]:
+        """How many of a receipt's rows, in any mode, and of its ids are in the bundle."""
+        if receipt.salt not in self._hashes:
+            self._hashes[receipt.salt] = {keyed_hash(receipt.salt, id_) for id_ in self._ids}
+        rows = sum(one in self._rows for rows in receipt.rows.values() for one in rows)
+        return rows, sum(one in self._hashes[receipt.salt] for one in receipt.ids)
 
 
 def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> ReceiptCheck:
@@ -172,7 +180,7 @@ def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> Recei
     rows = ids = 0
     try:
         bundle = read_bundle(folder)
-        rows, ids = present(bundle, receipt)
+        rows, ids = Contents(bundle).of(receipt)
         problems += _absence(rows, ids)
     except BundleError as error:
         problems.append(f"whether the rows are gone can't be said: {error}")

@@ -143,7 +143,9 @@ def save_reports(
             metrics = {**(whole.metrics or {}), bundle.mode: metrics}
         metrics = json.loads(json.dumps(metrics))  # as whoever reads them will find them
         card = write_card(whole, metrics)  # before a file of the sealed bundle changes
-        (draft / METRICS).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        (draft / METRICS).write_text(
+            json.dumps(metrics, separators=(",", ":")) + "\n", encoding="utf-8"
+        )
         (draft / CARD).write_text(card, encoding="utf-8")
         seal(draft, whole.manifest)
 

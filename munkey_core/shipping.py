@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from munkey_core.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
-from munkey_core.canonical import MAIN_SET, canonical_sets
+from munkey_core.canonical import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.outputs import Outputs
@@ -32,8 +32,11 @@ def ship_oracles(
     other sets, at most as many. references: of each family. only: names of the canonical sets;
     None for all. Trains only what the cache lacks, so a run that was killed goes on. A set that
     this bundle doesn't have (nobody owns an image, no near-duplicates) is left out.
-    Raises BadInputError for numbers out of range.
+    Raises BadInputError for numbers out of range, or a name that is no canonical set's.
     """
+    unknown = sorted(set(only or ()) - set(CANONICAL))
+    if unknown:
+        raise BadInputError(f"no canonical set {unknown[0]!r}; known: {', '.join(CANONICAL)}")
     if not 1 <= seeds <= 20:
         raise BadInputError(f"--seeds must be between 1 and 20, got {seeds}")
     if not 1 <= other_seeds <= seeds:

@@ -47,7 +47,7 @@ from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
 from munkey_core.foreign import safe_cell as safe_cell  # for the app's tables
 from munkey_core.forget_sets import parse_id_csv
-from munkey_core.ledger import Ledger, read_receipt, receipt_text
+from munkey_core.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.maps import Maps
 from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
@@ -635,8 +635,20 @@ class Studio:
 
     def named_ids(self, spec: str) -> tuple[str, ...]:
         """Ids that a request names, in the command line's syntax, whether this bundle knows them or
-        not. Raises BadInputError if the request can't be read or names nothing."""
-        return forget_set(spec, self._shared.bundle)
+        not. Raises BadInputError if the request can't be read or names nothing, and says so of an
+        owner whose images were erased."""
+        try:
+            return forget_set(spec, self._shared.bundle)
+        except BadInputError as error:
+            owner = spec.strip().removeprefix("owner:")
+            receipts = Ledger.read(self._folder).receipts if owner != spec.strip() else ()
+            for receipt in receipts:
+                if receipt.owner == owner_hash(receipt.salt, owner):
+                    raise BadInputError(
+                        f"the images of owner {owner!r} are erased already: receipt "
+                        f"{receipt.number} of {receipt.created}, {receipt.count:,} images"
+                    ) from error
+            raise
 
     @staticmethod
     def ids_in_csv(data: bytes, name: str) -> tuple[str, ...]:

@@ -27,8 +27,9 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
             wanted = [name for name in known if name.startswith(prefix)]
             # Copies: tensors of a file that is mapped would become zeros once it is overwritten.
             return {name: file.get_tensor(name).clone() for name in wanted}
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        # The last two are its answers to dtypes that PyTorch has not.
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        # TypeError, AttributeError: its answers to dtypes that PyTorch has not. RuntimeError:
+        # PyTorch's to a file that is replaced by a shorter one while it is read.
         raise BundleError(f"{path.name} is not a safetensors file ({error})") from error
 
 

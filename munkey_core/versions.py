@@ -44,6 +44,16 @@ class Journal:
     caches: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What became of an interrupted change. anything: whether there was one. erased: whether it was
+    an erasure whose new version had taken the bundle's place. files: how many went."""
+
+    anything: bool = False
+    erased: bool = False
+    files: int = 0
+
+
 def work_folder(folder: Path) -> Path:
     """Where the other version of a bundle lies while one is being put in the place of the other."""
     return folder.with_name(f".{folder.name}.work")
@@ -64,14 +74,13 @@ def changing(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def finish(folder: Path) -> bool:
-    """Finish what an interrupted change left to do; False if there was nothing. Raises
-    BundleError."""
-    was = unfinished(folder)
-    if was:
-        with changing(folder):
-            pass
-    return was
+def finish(folder: Path) -> Finished:
+    """Finish what an interrupted change left to do. Raises BundleError."""
+    folder = folder.resolve()
+    if not unfinished(folder):
+        return Finished()
+    with durable.locked(folder.parent):
+        return _finish(folder)
 
 
 def new_version(folder: Path) -> Path:
@@ -110,7 +119,7 @@ def switch(folder: Path, journal: Journal) -> None:
 
 def complete(folder: Path) -> int:
     """After `switch`: remove the old version and what the journal says; returns how many files."""
-    return _finish(folder)
+    return _finish(folder).files
 
 
 @contextlib.contextmanager
@@ -187,11 +196,11 @@ def manifest_digest(folder: Path) -> str:
 # -- finishing -----------------------------------------------------------------------------------
 
 
-def _finish(folder: Path) -> int:
-    """With the lock held: bring an interrupted change to its end; returns how many files went."""
+def _finish(folder: Path) -> Finished:
+    """With the lock held: bring an interrupted change to its end."""
     work = work_folder(folder)
     if not work.is_dir() or work.is_symlink():
-        return 0
+        return Finished()
     journal = _read(work / _JOURNAL)
     draft, aside = work / folder.name, work / "aside"
     if not manifest_digest(folder):
@@ -208,7 +217,7 @@ def _finish(folder: Path) -> int:
     durable.sync_folder(work)
     durable.wipe(work)
     durable.sync_folder(folder.parent)
-    return count
+    return Finished(True, erased, count)
 
 
 def _put_back(folder: Path, draft: Path, aside: Path, journal: Journal | None) -> None:

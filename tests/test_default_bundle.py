@@ -10,7 +10,7 @@ from munkey_core.audit import ForgettingAudit
 from munkey_core.bundle import find_bundle, read_bundle
 from munkey_core.canonical import CANONICAL, forget_set
 from munkey_core.card import main_figures, write_card
-from munkey_core.config import Recipe, load_recipe
+from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
 from munkey_core.exact import labelled, write_again
 from munkey_core.reports import report_from_dict
 from munkey_core.retraining import MUNKEY, PLAIN, Run
@@ -69,9 +69,8 @@ def test_its_influence_scores_are_what_deleting_a_key_gives(fashion):
 def test_its_recipe_is_the_one_it_was_made_with(fashion):
     recipe = load_recipe(FOLDER / "recipe.toml")
     assert isinstance(recipe, Recipe)
-    said = recipe.to_dict()
     assert recipe.train == fashion.manifest.train_config()
-    assert said["split"] == fashion.manifest.splits["config"]
+    assert recipe.split == from_dict(SplitConfig, fashion.manifest.splits["config"])
     assert recipe.encoder == fashion.manifest.encoder
     assert recipe.model == fashion.manifest.model
 

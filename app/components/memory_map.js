@@ -250,6 +250,7 @@ class MemoryMap {
     this.keys.setAttribute("aria-hidden", "true"); // The stage's own name says it.
     this.plot = element("div", "mkmap-plot");
     this.plot.setAttribute("role", "img");
+    this.plot.setAttribute("aria-label", "Map of the memory, not drawn yet");
     this.over = document.createElementNS(SVG, "svg");
     this.over.setAttribute("class", "mkmap-over");
     this.over.setAttribute("aria-hidden", "true");

@@ -151,11 +151,7 @@ def _properties(place: Place) -> dict[str, Any]:
     """Every property of the step's screen that is not the link's own."""
     lesson, ids = place.lesson, place.values.scope.ids
     texts = place.screen.properties
-    values = {
-        prop.name: prop.default
-        for prop in state.PROPERTIES
-        if prop.name not in _CARRIED or prop.name in texts
-    }
+    values = {prop.name: prop.default for prop in state.PROPERTIES if prop.name not in _CARRIED}
     for name, text in texts.items():
         try:
             values[name] = state.parse(name, refer(text, ids))

@@ -35,7 +35,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
 _REFERENCE = re.compile(r"\$([a-z][a-z0-9-]*)")
 # A step says these in its own way, or the person who shares the link does.
-_NOT_ON_SCREEN = ("bundle", "lesson", "step", "hide", "data", "training")
+_NOT_ON_SCREEN = ("bundle", "lesson", "step", "hide", "seed", "data", "training")
 _PROPERTIES = [prop.name for prop in state.PROPERTIES if prop.name not in _NOT_ON_SCREEN]
 _MOST_STEPS = 40
 _RULES = ("ids", "most", "near", "owner", "set", "random", "test")

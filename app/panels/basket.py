@@ -25,7 +25,7 @@ def sidebar(session: Session) -> None:
         _history(session)
         copy_link()
         if state.demo():
-            demo_note("Uploading, training and erasing")
+            demo_note("Uploads, training and erasing", "are")
         st.toggle("Large print", **state.widget("large"))
         _lesson_under_way()
 

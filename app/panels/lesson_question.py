@@ -7,14 +7,13 @@ from typing import Any
 
 import streamlit as st
 
+from app import state
 from app.lessons import course
 from app.lessons.course import Guess, Place
 from app.lessons.lesson import CHOICE, CLASS, NUMBER, YES_NO, Question
 from app.lessons.measures import Known
 from app.lessons.reader import fill
 from app.lessons.values import Unknown
-
-_YES_NO = {"Yes": True, "No": False}
 
 
 def question(place: Place, missing: bool) -> None:
@@ -33,43 +32,60 @@ def question(place: Place, missing: bool) -> None:
 
 
 def _ask(place: Place, asked: Question) -> None:
-    guess = _control(place, asked, f"lesson-guess:{place.lesson.id}:{place.number}")
-    st.button(
-        asked.commit,
-        type="primary",
-        icon=":material/lock:",
-        disabled=guess is None,
-        on_click=course.answer,
-        args=(place, guess),
-        width="stretch",
-        key="lesson-commit",
-    )
+    key = f"lesson-guess:{place.lesson.id}:{place.number}"
+    # A form: what is typed last counts, even if the button comes next.
+    with st.form(f"lesson-form-{place.number}", border=False):
+        _control(place, asked, key)
+        st.form_submit_button(
+            asked.commit,
+            type="primary",
+            icon=":material/lock:",
+            on_click=_commit,
+            args=(place, key),
+            width="stretch",
+            key="lesson-commit",
+        )
+    if st.session_state.pop(state.LESSON_UNGUESSED, False):
+        st.warning("Answer first; a guess will do.", icon=":material/help:")
 
 
-def _control(place: Place, asked: Question, key: str) -> Guess | None:
-    """What one answers with; None as long as nothing is chosen, and nothing is chosen at first."""
+def _commit(place: Place, key: str) -> None:
+    guess: Guess | None = st.session_state.get(key)
+    if guess is None:
+        st.session_state[state.LESSON_UNGUESSED] = True
+    else:
+        course.answer(place, guess)
+
+
+def _control(place: Place, asked: Question, key: str) -> None:
+    """What one answers with; at first nothing is chosen."""
     label: dict[str, Any] = {"label": "Your guess", "label_visibility": "collapsed", "key": key}
     if asked.kind == CLASS:
         classes = place.values.scope.studio("").classes
-        picked = st.pills(options=range(len(classes)), format_func=classes.__getitem__, **label)
-        return None if picked is None else int(picked)
+        st.pills(options=range(len(classes)), format_func=classes.__getitem__, **label)
+        return
     if asked.kind == YES_NO:
-        said = st.radio(options=list(_YES_NO), index=None, horizontal=True, **label)
-        return None if said is None else _YES_NO[said]
+        yes_no = {True: "Yes", False: "No"}
+        st.radio(
+            options=list(yes_no),
+            index=None,
+            horizontal=True,
+            format_func=yes_no.__getitem__,
+            **label,
+        )
+        return
     if asked.kind == CHOICE:
         texts = [option.text for option in asked.options]
-        return st.radio(
-            options=range(len(texts)), index=None, format_func=texts.__getitem__, **label
-        )
+        st.radio(options=range(len(texts)), index=None, format_func=texts.__getitem__, **label)
+        return
     whole = all(value == int(value) for value in (asked.low, asked.high))
-    number = st.number_input(
+    st.number_input(
         min_value=int(asked.low) if whole else asked.low,
         max_value=int(asked.high) if whole else asked.high,
         value=None,
         placeholder=f"A number from {asked.low:g} to {asked.high:g}",
         **label,
     )
-    return None if number is None else float(number)
 
 
 # -- after -----------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from app.readings import READINGS
 _QUESTION = "What am I looking at?"
 
 
-def looking(name: str, more: str = "") -> None:
+def looking(name: str, more: str = "", where: str = "") -> None:
     """The question, and its answer when somebody asks. name: of READINGS. more: Markdown that goes
-    before the rest, where a part of the answer depends on a choice."""
+    before the rest, where a part of the answer depends on a choice. where: tells two charts of one
+    kind on a page apart."""
     reading = READINGS[name]
     with st.popover(
-        _QUESTION, type="tertiary", icon=":material/help:", key=f"looking-{name}", wrap=False
+        _QUESTION, type="tertiary", icon=":material/help:", key=f"looking-{name}{where}", wrap=False
     ):
         parts = (more, reading.shows, f"**Look for:** {reading.look_for}")
         said_not = f"**It doesn't say:** {reading.does_not_say}"

@@ -35,9 +35,9 @@ def preview(session: Session) -> None:
         return
     cards = [_card(session, id_, prediction, i) for i, id_ in enumerate(shown)]
     st.html(f'<div class="mk-cards">{"".join(cards)}</div>')
-    with st.container(horizontal=True, vertical_alignment="center", key="why-row"):
+    with st.container(horizontal=True, vertical_alignment="center", key="why-picked"):
         link("Why does it say that?", ":material/search_insights:", "explain", shown[0], _WHY)
-        looking("prediction")
+        looking("prediction", where="-picked")
 
 
 def _prediction(session: Session, ids: tuple[str, ...]) -> Prediction | None:

@@ -116,9 +116,9 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
 
 def _why(most: Change, n: int) -> None:
     label = "Why? Look inside this answer" if n == 1 else "Why? Look inside the one changed most"
-    with st.container(horizontal=True, vertical_alignment="center", key="why-row"):
+    with st.container(horizontal=True, vertical_alignment="center", key="why-deleted"):
         link(label, ":material/search_insights:", "explain", most.id, "result-why")
-        looking("prediction")
+        looking("prediction", where="-deleted")
 
 
 def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:

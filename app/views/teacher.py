@@ -18,7 +18,7 @@ from app.services import Session
 from munkey_core.errors import UnknownIdError
 from munkey_core.types import PRIVATE
 
-_LESSON, _PAGE = "A lesson", "A page with chosen images"
+_LESSON, _PAGE = "A lesson", "Chosen images on a page"
 _KEY = "teacher-"
 
 Screen = tuple[str, dict[str, Any]]  # page, and the properties that the link says
@@ -26,7 +26,11 @@ Screen = tuple[str, dict[str, Any]]  # page, and the properties that the link sa
 
 def show() -> None:
     """Draw the page of the current session."""
-    session = services.current()
+    with st.container(key="teacher"):
+        _page(services.current())
+
+
+def _page(session: Session) -> None:
     st.title("A link for your class", anchor=False)
     st.markdown("Everybody who opens it sees the same screen, and **deletes only for themselves**.")
     left, right = st.columns([56, 44], gap="large")
@@ -242,11 +246,13 @@ def _nobody_else() -> None:
     if class_link.listens_here_only():
         text += (
             "The app listens to nobody else. End it and start it with "
-            "`munkey app --host 0.0.0.0`, then type above how the room reaches this machine, for "
-            "instance `http://192.168.1.20:8501`. Everybody in that network can then open it."
+            "`munkey app --host 0.0.0.0`, then type into the field for the address how the room "
+            "reaches this machine, for instance `http://192.168.1.20:8501`. Everybody in that "
+            "network can then open it."
         )
     else:
         text += (
-            "Type above how the room reaches this machine, for instance `http://192.168.1.20:8501`."
+            "Type into the field for the address how the room reaches this machine, for instance "
+            "`http://192.168.1.20:8501`."
         )
     st.warning(text, icon=":material/wifi_off:")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, answer, command, watch
+from munkey_core.commands.base import IDS_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.types import ErasurePlan, Receipt
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         _erase,
         "remove images from a bundle for good, with a receipt; without --yes: what would go",
     )
-    erase.add_argument("bundle")
+    bundle_argument(erase)
     erase.add_argument("ids", metavar="IDS", nargs="?", help=IDS_HELP)
     erase.add_argument("--yes", action="store_true", help="really do it: there is no undo")
     erase.add_argument(
@@ -45,23 +45,28 @@ def _erase(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle import find_bundle
     from munkey_core.erasure import erase
     from munkey_core.studio import Studio
-    from munkey_core.versions import finish
+    from munkey_core.versions import Finished, finish
 
     folder = find_bundle(arguments.bundle)
     if arguments.finish:
         if arguments.ids or arguments.yes or arguments.out:
             raise BadInputError("--finish takes no ids: it only finishes an interrupted run")
-        done = finish(folder)
+        done = finish(folder).anything
         line = "finished: nothing of an old version is left" if done else "nothing to finish"
         return answer(arguments, {"bundle": str(folder), "finished": done}, [line])
     if not arguments.ids:
         raise BadInputError("name the images to erase: " + IDS_HELP)
     if arguments.receipt and arguments.receipt.exists():
         raise BadInputError(f"{arguments.receipt} exists already: a receipt is never replaced")
-    if arguments.yes:
-        finish(folder)
+    interrupted = finish(folder) if arguments.yes else Finished()
     studio = Studio.open(str(folder))
     ids = studio.named_ids(arguments.ids)
+    if interrupted.erased and _is_a_set(arguments.ids.strip(), ids):
+        # After an erasure a set's name means other images: the same command would erase more.
+        raise BadInputError(
+            f"an interrupted erasure was finished (receipt {len(studio.ledger())}); "
+            f"{arguments.ids.strip()} now means other images: run it again if they should go too"
+        )
     plan = studio.plan_erasure(ids)
     if not arguments.yes:
         lines = [*plan_lines(plan), "nothing was erased: --yes does it, and there is no undo"]
@@ -76,6 +81,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     place = str(arguments.out or folder)
     document = {"bundle": place, "erased": True, "receipt": receipt.to_dict()}
     return answer(arguments, document, receipt_lines(receipt, place))
+
+
+def _is_a_set(spec: str, ids: tuple[str, ...]) -> bool:
+    """Whether ids were named by a set such as random-10pct, not one by one or by owner or file."""
+    named = tuple(dict.fromkeys(part.strip() for part in spec.split(",") if part.strip()))
+    return not spec.startswith(("@", "owner:")) and ids != named
 
 
 def plan_lines(plan: ErasurePlan) -> list[str]:

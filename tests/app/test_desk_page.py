@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from munkey_core.bundle import write_bundle
 from munkey_core.studio import Studio
 from munkey_core.types import LedgerEntry, Receipt
+from tests.app.reading import as_read
 from tests.core import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ def text(app: AppTest) -> str:
     blocks = [*app.markdown, *app.caption, *app.title, *app.warning, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if "<style>" not in e.proto.body[:10]]
     plain = [str(block.value) for block in blocks] + [e.value for e in app.get("text")]
-    return "\n".join([*plain, *html]).replace("\\", "")
+    return as_read("\n".join([*plain, *html]).replace("\\", ""))
 
 
 def query(app: AppTest) -> dict[str, str]:

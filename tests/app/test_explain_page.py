@@ -117,7 +117,7 @@ def test_a_training_image_is_shown_with_and_without_its_own_key(digits, key):
     assert shown.count(f"says “{name}” with") == 2
     assert "deleted afterwards" in shown
     assert "Difference: after − before" in shown
-    settled(app, "(leave-one-out influence)")
+    settled(app, "of 300 test images have it among their nearest memories")
 
 
 def test_a_deletion_makes_it_before_and_after_and_an_undo_takes_it_back(key):
@@ -301,7 +301,7 @@ def test_hidden_settings_leave_their_values_and_take_the_controls(digits):
     assert not app.slider
     assert not app.get("button_group")
     assert not [box for box in app.selectbox if box.key == "munkey-widget:target"]
-    assert not app.get("popover")
+    assert not any("own picture" in box.proto.popover.label for box in app.get("popover"))
 
 
 # -- work in the background ----------------------------------------------------------------------

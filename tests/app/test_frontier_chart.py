@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import models
 from app.components.chart_labels import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
 from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
@@ -140,6 +141,7 @@ def test_names_cover_no_mark_and_no_other_name():
 def page(monkeypatch, digits_folder, known):
     monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
     monkeypatch.setenv("MUNKEY_BUNDLE", "digits")
+    models.bundles.clear()
     monkeypatch.setattr(Studio, "report", lambda self, ids: None)
     monkeypatch.setattr(Studio, "experiments", property(lambda self: known))
     script = (
@@ -155,7 +157,7 @@ def test_the_page_shows_it_only_for_a_bundle_with_experiments(monkeypatch, digit
     app = page(monkeypatch, digits_folder, experiments(*FOUR))
     assert not app.exception
     assert len(app.get("plotly_chart")) == 1
-    assert any("Accuracy against trace" in str(one.value) for one in app.markdown)
+    assert any("Accuracy against trace" in str(one.value) for one in app.header)
     assert len(app.table) == 1
     assert any("30 images, before and after" in str(one.value) for one in app.caption)
     without = page(monkeypatch, digits_folder, None)

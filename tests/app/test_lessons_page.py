@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.lesson_files import SMALL
+from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
 STAR = "train-42395"
@@ -58,7 +59,7 @@ def text(app: AppTest) -> str:
     blocks = [*app.title, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
     html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
     shown = "\n".join([*(str(block.value) for block in blocks), *html])
-    return unescape(shown).replace("\\", "")
+    return as_read(unescape(shown).replace("\\", ""))
 
 
 def query(app: AppTest) -> dict[str, str]:
@@ -91,10 +92,12 @@ def test_all_lessons_are_cards_and_one_begins_at_its_first_step():
 def test_nobody_goes_on_without_a_guess_and_then_both_stand_side_by_side():
     app = open_page(lesson="small", step="2")
     assert app.button(key="lesson-next").disabled
-    assert app.button(key="lesson-commit").disabled
+    press(app, "lesson-commit")
+    assert "Answer first" in text(app)
+    assert app.button(key="lesson-next").disabled
     assert "mk-truth" not in text(app)
     assert "Now it says" not in text(app)
-    app.pills[0].set_value(3).run()
+    app.pills[0].set_value(3)
     press(app, "lesson-commit")
     shown = text(app)
     assert "<small>Your guess</small><b>Dress</b>" in shown
@@ -115,7 +118,7 @@ def test_nobody_goes_on_without_a_guess_and_then_both_stand_side_by_side():
 
 def test_what_a_person_changes_within_a_step_is_in_the_link():
     app = open_page(lesson="small", step="2")
-    app.pills[0].set_value(6).run()
+    app.pills[0].set_value(6)
     press(app, "lesson-commit")
     assert "You were right." in text(app)
     press(app, "undo-newest")
@@ -196,7 +199,7 @@ def test_a_value_that_cannot_be_had_is_said_and_the_lesson_goes_on(own_lessons):
     spoiled = spoiled.replace("kind: class", "kind: number")
     (own_lessons / "small.yaml").write_text(spoiled, encoding="utf-8")
     app = open_page(lesson="small", step="2")
-    app.number_input[0].set_value(3.0).run()
+    app.number_input[0].set_value(3)
     press(app, "lesson-commit")
     assert "This can't be told here: nobody has compared the methods on these" in text(app)
     assert not app.button(key="lesson-next").disabled
@@ -228,7 +231,7 @@ def test_a_link_to_a_step_of_a_lesson():
 
 def test_a_link_to_a_page_with_images_that_nobody_can_change():
     app = open_page("teacher", basket="train-14265", forgotten=STAR)
-    app.segmented_control(key="teacher-kind").set_value("A page with chosen images").run()
+    app.segmented_control(key="teacher-kind").set_value("Chosen images on a page").run()
     app.selectbox(key="teacher-page").set_value("map").run()
     app.text_input(key="teacher-basket").set_value("train-00042 train-14265").run()
     app.toggle(key="teacher-read-only").set_value(True).run()
@@ -238,7 +241,7 @@ def test_a_link_to_a_page_with_images_that_nobody_can_change():
     assert said == {
         "basket": "train-00042 train-14265",
         "forgotten": STAR,
-        "hide": "menu filters pick own delete history jobs settings",
+        "hide": "menu filters pick own delete erase history jobs settings",
     }
     opened = open_page(**said)
     assert labels(opened) & {"Clear", "Delete 2 keys", "Undo", "Go on"} == set()
@@ -251,7 +254,7 @@ def test_a_wrong_address_or_id_is_said_and_no_link_is_made():
     assert not app.code
     app.text_input(key="teacher-address").set_value("http://127.0.0.1:8501").run()
     assert "works on this machine only" in text(app)
-    app.segmented_control(key="teacher-kind").set_value("A page with chosen images").run()
+    app.segmented_control(key="teacher-kind").set_value("Chosen images on a page").run()
     app.text_input(key="teacher-basket").set_value("train-00042 nobody").run()
     assert "“nobody”" in app.error[0].value
     assert not app.code

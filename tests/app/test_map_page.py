@@ -41,7 +41,7 @@ class Drawn:
         self.scenes: list[Scene] = []
         self.apply = None
 
-    def __call__(self, cloud, scene, *, key, on_event, height) -> None:
+    def __call__(self, cloud, scene, *, key, on_event, height, print_scale=1.0) -> None:
         self.cloud, self.apply = cloud, on_event
         self.scenes.append(scene)
 

@@ -412,17 +412,17 @@ def test_a_real_folder_is_looked_at(monkeypatch, tmp_path):
     noise = np.random.default_rng(0)
     for kind in ("black", "white"):
         (tmp_path / "tones" / kind).mkdir(parents=True)
-        for i in range(20):
+        for i in range(40):
             tone = noise.integers(0, 90, (8, 8), dtype=np.uint8) + (160 if kind == "white" else 0)
             Image.fromarray(tone.astype(np.uint8)).save(tmp_path / "tones" / kind / f"{i}.png")
     (tmp_path / "tones" / "black" / "broken.png").write_bytes(b"no picture")
     app = open_page(data="tones")
     for _ in range(300):
-        if "images in" in text(app) or app.error:
+        if "images in 2 classes" in text(app) or app.error:
             break
         time.sleep(0.3)
         settled(app.run())
     shown = text(app)
-    assert "40 images in 2 classes" in shown
+    assert "80 images in 2 classes" in shown
     assert "black/broken.png" in shown
     assert buttons(app)["Start training"]

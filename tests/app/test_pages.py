@@ -222,6 +222,11 @@ def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
 
     monkeypatch.setattr(Consequences, "_predict_deleted", first_chunk_only)
     app = open_app(forgotten=" ".join(ids(200)))
+    for _ in range(60):
+        if app.info:
+            break
+        time.sleep(0.5)
+        app.run()
     assert "64 of 200 deleted images were checked, and none of the others" in app.info[0].value
     assert "of 64 forgotten images" in text(app)
 

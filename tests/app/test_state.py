@@ -32,6 +32,7 @@ def prop(name):
         ("method", "occlusion"),
         ("target", 0),
         ("opacity", 0),
+        ("large", True),
         ("hide", ("menu", "history")),
         ("basket", ("train-00001", "a/b_c~%.-2")),
         ("forgotten", (("train-00001", "train-00002"), ("train-00003",))),
@@ -50,6 +51,7 @@ def test_every_property_has_a_name_of_its_own():
     ("name", "raw"),
     [
         ("show", "wild"),
+        ("large", "yes"),
         ("class", "T-shirt"),
         ("class", "1 -1"),
         ("owner", "x" * 101),

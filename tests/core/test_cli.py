@@ -284,7 +284,6 @@ def test_without_json_the_answer_is_text(capsys, argv):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        ([], "required"),
         (["nonsense"], "invalid choice"),
         (["show"], "required"),
         (["show", "nope"], "no bundle 'nope'"),
@@ -295,7 +294,7 @@ def test_without_json_the_answer_is_text(capsys, argv):
         (["predict", "tiny", "img-00", "--without", "img-12"], "is a test image"),
         (["forget", "tiny", "nobody"], "no image with id 'nobody'"),
         (["forget", "tiny", ","], "name at least one image"),
-        (["forget", "tiny", "@missing.csv"], "missing.csv is not a readable"),
+        (["forget", "tiny", "@missing.csv"], "missing.csv: wanted a CSV file"),
         (["forget", "tiny", "owner:nobody"], "no private image belongs to an owner 'nobody'"),
         (["train", "--out", "new"], "--data"),
         (["train", "--data", "nowhere", "--out", "new"], "nowhere"),

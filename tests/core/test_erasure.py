@@ -648,6 +648,31 @@ def test_commands_from_plan_to_receipt(munkey, folder, tmp_path):
     assert document["receipt"]["number"] == 1
 
 
+def test_an_owner_who_is_gone_is_told_apart_from_one_who_never_was(munkey, folder):
+    code, document, _ = munkey("erase", folder, f"owner:{erasable.OWNER}", "--yes")
+    assert (code, document["receipt"]["count"]) == (0, 6)
+    code, _, err = munkey("erase", folder, f"owner:{erasable.OWNER}", "--yes")
+    assert code == 2
+    assert "erased already: receipt 1" in err
+    code, _, err = munkey("erase", folder, "owner:nobody", "--yes")
+    assert code == 2
+    assert "erased" not in err
+
+
+def test_repeating_an_interrupted_command_never_erases_a_second_set_of_that_name(munkey, folder):
+    from munkey_core import versions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "complete", lambda folder: 0)
+        assert munkey("erase", folder, "random-10pct", "--yes")[0] == 0
+    left = read_bundle(folder).bank.ids
+    code, _, err = munkey("erase", folder, "random-10pct", "--yes")
+    assert code == 2
+    assert "receipt 1" in err
+    assert read_bundle(folder).bank.ids == left
+    assert munkey("verify", folder)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

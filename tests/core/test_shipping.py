@@ -48,6 +48,12 @@ def shipped_folder(tmp_path_factory):
     return folder
 
 
+def test_only_sets_that_there_are_can_be_named(shipped_folder):
+    steps = ship_oracles(shipped_folder, 2, 2, "cpu", only=["random-10pct", "random-3pct"])
+    with pytest.raises(BadInputError, match="no canonical set 'random-3pct'; known: random-1pct"):
+        next(steps)
+
+
 @pytest.mark.parametrize("other", [0, 3])
 def test_other_sets_get_no_seed_that_has_no_original(shipped_folder, other):
     with pytest.raises(BadInputError, match="--other-seeds must be between 1 and 2"):

@@ -40,6 +40,7 @@ _CHANGES = (
     "shutil.move",
     "shutil.copyfile",
 )
+_TWO_PATHS = ("os.rename", "os.link", "os.symlink", "shutil.move")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _state = threading.local()
@@ -58,7 +59,7 @@ def _hook(event, arguments):
     elif event == "open":
         _opened(allowed, *arguments)
     elif event in _CHANGES:
-        for path in arguments[: 2 if event in ("os.rename", "shutil.move") else 1]:
+        for path in arguments[: 2 if event in _TWO_PATHS else 1]:
             _check(allowed["write"], event, path)
 
 
