@@ -25,6 +25,7 @@ def bundle_changed() -> None:
         "version, so it is not shown any more.",
         icon=":material/update:",
     )
+    failure()
     st.markdown(
         "Reload to go on. What you picked and deleted stays as it is, as far as it is still there; "
         "you will be told what is not."
@@ -36,6 +37,17 @@ def bundle_changed() -> None:
         key="reload-bundle",
         on_click=services.reload,
     )
+
+
+def failure() -> None:
+    """Why this session's newest erasure came to no receipt, until something else is done."""
+    reason = erasing.failed()
+    if reason:
+        st.error(
+            f"**The erasure did not come to its end.** {state.plain(reason[:1].upper())}"
+            f"{state.plain(reason[1:])}.",
+            icon=":material/error:",
+        )
 
 
 def polled(part: Callable[..., None], seconds: float | None) -> Callable[..., Any]:

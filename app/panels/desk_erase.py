@@ -59,17 +59,6 @@ def erase_card(session: Session, plan: ErasurePlan, found: Effect) -> None:
     st.caption(measured_words(found))
 
 
-def failure() -> None:
-    """Why the newest attempt came to no receipt, until something else is done."""
-    reason = erasing.failed()
-    if reason:
-        st.error(
-            f"**The erasure did not come to its end.** {state.plain(reason[:1].upper())}"
-            f"{state.plain(reason[1:])}.",
-            icon=":material/error:",
-        )
-
-
 def erasing_now() -> bool:
     """Draw how far an erasure of this session has come; False if there is none."""
     found = erasing.current()

@@ -8,8 +8,9 @@ import streamlit as st
 
 from app import components, services, state
 from app.components.demo_note import demo_note
+from app.panels.changed import failure
 from app.panels.desk_effect import Effect, effect
-from app.panels.desk_erase import erase_card, erasing_now, failure
+from app.panels.desk_erase import erase_card, erasing_now
 from app.panels.desk_ledger import ledger
 from app.panels.desk_plan import dry_run
 from app.panels.desk_receipt import receipt_card

@@ -137,11 +137,11 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     expect(page.get_by_text("This receipt proves nothing")).to_be_visible()
 
     # The other person is told at the next step, and goes on with what is still there.
-    other.get_by_role("link", name="About this model").click()
+    other.get_by_role("link", name="Explain").click()
     expect(other.get_by_role("heading", name="This bundle has changed")).to_be_visible()
     expect(other.locator(".mk-thumbs")).to_have_count(0)
     other.get_by_role("button", name="Reload").click()
-    expect(other.get_by_role("heading", name="About this model")).to_be_visible()
+    expect(other.get_by_role("heading", name="Why does the model say that")).to_be_visible()
     expect(other.get_by_text("erased for good (receipt no. 1)").first).to_be_visible()
     expect(other.get_by_text("1 picked")).to_be_visible()
     expect(other.get_by_text(f"{KEYS - n} of {KEYS - n}")).to_be_visible()
