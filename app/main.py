@@ -75,7 +75,7 @@ def _no_model(reason: str) -> None:
         "to look in, `MUNKEY_BUNDLE` the model to open."
     )
     if not (state.hidden("menu") or state.demo()):
-        st.markdown("Or make one: **Your own images** in the menu above trains it.")
+        st.markdown("Or make one: **Own images** in the menu above trains it.")
 
 
 main()

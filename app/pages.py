@@ -20,8 +20,8 @@ _PAGES = {
     "compare": ("compare", "Compare"),
     "lessons": ("lessons", "Lessons"),
     "desk": ("desk", "Request desk"),
-    "own": ("own_data", "Your own images"),
-    "about": ("about", "About this model"),
+    "own": ("own_data", "Own images"),
+    "about": ("about", "About"),
     "teacher": ("teacher", "Teacher's link"),
 }
 _NOT_IN_MENU = ("teacher",)

@@ -110,7 +110,7 @@ def test_a_copied_link_opens_the_same_screen_elsewhere(name, page, other, url, s
 def test_a_link_can_take_the_menu_away(page, url):
     opened(page, url, "")
     expect(page.get_by_role("link", name="Privacy")).to_be_visible()
-    opened(page, f"{url}/privacy?hide=menu+settings+filters", "privacy")
+    opened(page, f"{url}/privacy?hide=menu+settings+filters+pick", "privacy")
     expect(page.get_by_role("link", name="Compare")).to_have_count(0)
     expect(page.get_by_role("combobox")).to_have_count(0)
 

@@ -148,7 +148,7 @@ def test_on_a_tablet_nothing_leaves_its_card(page: Page, url: str) -> None:
 def test_the_basket_follows_to_another_page_and_back(page: Page, url: str) -> None:
     open_page(page, url)
     pick_two(page)
-    page.get_by_role("link", name="About this model").click()
+    page.get_by_role("link", name="About").click()
     expect(page.get_by_role("heading", name="About this model")).to_be_visible()
     expect(page.get_by_text("2 picked")).to_be_visible()
     page.get_by_role("link", name="Forget").click()

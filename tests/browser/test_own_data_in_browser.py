@@ -101,7 +101,7 @@ def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str)
 def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: str) -> None:
     page.set_default_timeout(SLOW)
     page.goto(url)
-    page.get_by_role("link", name="Your own images").click()
+    page.get_by_role("link", name="Own images").click()
     expect(page.get_by_text("What it needs")).to_be_visible(timeout=SLOW)
     uploader(page).set_input_files(archive("stripes.zip", stripes()))
 
@@ -126,9 +126,9 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
     expect(cancel(page)).to_be_visible(timeout=SLOW)
 
     # It is there after a turn of pages, after a reload, and in another browser.
-    page.get_by_role("link", name="About this model").click()
+    page.get_by_role("link", name="About").click()
     expect(page.get_by_role("heading", name="About this model")).to_be_visible(timeout=SLOW)
-    page.get_by_role("link", name="Your own images").click()
+    page.get_by_role("link", name="Own images").click()
     told = page.get_by_text(re.compile("^my-stripes is (being trained|ready)"))
     expect(told.first).to_be_visible(timeout=SLOW)
     page.reload()

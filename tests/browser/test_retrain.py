@@ -106,7 +106,7 @@ def test_it_runs_beside_the_pages_and_stops_when_told_to(
         took = [
             turn(person, *there)
             for there in [
-                ("About this model", "About this model"),
+                ("About", "About this model"),
                 ("Forget", "Watch a model forget"),
             ]
             * 4
