@@ -7,6 +7,7 @@ no use to anybody. What it leaves is the receipt, in the bundle's ledger.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,13 +41,14 @@ class Done:
 
 @dataclass
 class _Desk:
-    """What this session erases and has erased; changed in place. Every access to the session's
-    state is a point at which a newer event may end the run: between the start of a job and its
-    being kept there must be none, or a second click would start a second one."""
+    """What this session erases and has erased; changed in place, as every access to the session's
+    state is a point at which a newer event may end the run. lock: a second click has a thread of
+    its own, beside the one that the first click is not done with yet."""
 
     erasing: Erasing | None = None
     failed: str = ""
     done: dict[str, Done] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def _desk() -> _Desk:
@@ -54,15 +56,16 @@ def _desk() -> _Desk:
 
 
 def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvidence) -> None:
-    """Begin, unless this session is erasing already."""
+    """Begin, unless this session is erasing already, or what it shows is not there any more."""
     desk, key = _desk(), signing_key()
 
     def work() -> Iterator[Progress | Receipt]:
         return studio.erase(ids, key=key)
 
-    if desk.erasing is None:
-        desk.failed = ""
-        desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
+    with desk.lock:
+        if desk.erasing is None and not studio.stale:
+            desk.failed = ""
+            desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
 
 
 def current() -> Erasing | None:

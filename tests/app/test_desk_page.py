@@ -4,6 +4,7 @@ comes to, what confirms it, what is handed out, and what others see."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.background import Background
 from munkey_core.bundle import write_bundle
 from munkey_core.studio import Studio
-from munkey_core.types import LedgerEntry, Receipt
+from munkey_core.types import LedgerEntry, Receipt, RequestEvidence
 from tests.app.reading import as_read
 from tests.core import tiny
 
@@ -271,6 +273,44 @@ def test_an_erasure_that_fails_says_so_and_leaves_everything(folder, monkeypatch
     assert (folder / "manifest.json").read_bytes() == before
     assert "3 images found" in text(app)
     assert Studio.open(str(folder)).ledger() == ()
+
+
+def test_two_clicks_at_once_are_one_erasure(folder, monkeypatch):
+    """Streamlit gives a second click a thread of its own while the first one is still at work."""
+    from app import erasing
+
+    desk = erasing._Desk()
+    monkeypatch.setattr(erasing, "_desk", lambda: desk)
+    made: list[object] = []
+    both = threading.Barrier(2)
+
+    class Slow(Background):
+        def __init__(self, work, name):
+            made.append(work)
+            go.wait(0.2)  # as long as a busy machine may take to start a thread
+            super().__init__(work, name)
+
+    go = threading.Event()
+    monkeypatch.setattr(erasing, "Background", Slow)
+    studio = Studio.open(str(folder))
+    known = RequestEvidence("", "", 1, 0, 0, False, False, 0, "joint")
+
+    def click():
+        both.wait(10)
+        erasing.start(studio, NAME, ("img-04",), known)
+
+    clicks = [threading.Thread(target=click) for _ in range(2)]
+    for one in clicks:
+        one.start()
+    for one in clicks:
+        one.join(30)
+    assert len(made) == 1
+    assert desk.erasing is not None
+    desk.erasing.job.wait(60)
+    erasing.close()
+    erasing.start(studio, NAME, ("img-05",), known)  # of a version that is not there any more
+    assert len(made) == 1
+    assert [entry.number for entry in studio.ledger()] == [1]
 
 
 def test_a_receipt_is_verified_by_upload(folder):
