@@ -54,15 +54,14 @@ def at_step(page: Page, number: int) -> None:
     )
 
 
-def guess(page: Page) -> None:
-    """Answer an open question with something, and commit to it."""
+def guess(page: Page, kind: str) -> None:
+    """Answer an open question of this kind with something, and commit to it."""
     asked = page.locator(".st-key-lesson-question")
     expect(button(page, "lesson-next")).to_be_disabled()
     expect(page.locator(".mk-truth")).to_have_count(0)
-    number = asked.locator("input[inputmode], input[type=number]")
-    if number.count():
-        number.fill("5")
-    elif asked.locator("[data-variant=pills]").count():
+    if kind == "number":
+        asked.locator("input[inputmode], input[type=number]").fill("5")
+    elif kind == "class":
         asked.locator("[data-variant=pills]").nth(2).click()
     else:
         asked.locator("[data-testid=stRadioOption]").last.click()
@@ -81,7 +80,7 @@ def test_a_lesson_can_be_played_from_its_first_step_to_its_last(
         expect(page.get_by_role("heading", name=step.title, exact=True)).to_be_visible()
         if step.question is not None:
             expect(button(page, "lesson-commit")).to_be_visible(timeout=SLOW)
-            guess(page)
+            guess(page, step.question.kind)
             truth = page.locator(".mk-truth b")
             expect(truth).to_be_visible(timeout=SLOW)
             expect(truth).not_to_have_text("…", timeout=ATTACK)
