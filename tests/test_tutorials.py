@@ -21,6 +21,8 @@ def kernel(tmp_path_factory):
     write_kernel_spec(str(folder / "kernels" / "munkey"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
+        # Streamlit, which other tests import, chooses a backend that draws into no notebook.
+        patch.delenv("MPLBACKEND", raising=False)
         yield "munkey"
 
 

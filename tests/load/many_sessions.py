@@ -32,7 +32,7 @@ from munkey_core.bundle import find_bundle, read_manifest
 from munkey_core.records import CSV, PARQUET, read_records
 from munkey_core.types import PRIVATE
 
-_KEYS = re.compile(r"([\d,]+) of ([\d,]+) keys in memory")
+_KEYS = re.compile(r"([\d,]+) of ([\d,]+) \[?keys\b")
 _START_SECONDS = 900
 
 
@@ -122,7 +122,7 @@ async def work(visitor, share, end):
             if visitor.has("button", "Clear"):
                 await visitor.click("Clear")
             continue
-        await visitor.choose("Add all of", free[0])
+        await visitor.choose("Pick a", free[0])
         await visitor.click("Delete")
         gone[free[0]] = share[free[0]]
         check(visitor, gone, share)

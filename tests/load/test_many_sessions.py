@@ -62,7 +62,7 @@ def test_three_people_delete_and_undo_and_see_only_their_own(digits_folder):
     assert found["errors"] == 0
     assert found["sessions"] == 3
     assert found["interactions"] >= 3 * 3  # each at least opened, chose and deleted
-    assert {"first screen", "Add all of", "Delete"} <= set(found["p95_seconds"])
+    assert {"first screen", "Pick a", "Delete"} <= set(found["p95_seconds"])
     assert found["server_mb_at_most"] < 2_500
 
 
