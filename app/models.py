@@ -66,7 +66,7 @@ def as_uri(png: bytes) -> str:
 
 @st.cache_data(ttl=20, show_spinner=False)
 def bundles() -> tuple[BundleInfo, ...]:
-    """Bundles that a link may name: those found, and the one the server was started with."""
+    """Bundles that a link may name, beside the one that the server was started with."""
     return tuple(info for info in list_bundles() if not info.problem)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import models
+from app import models, state
 from app.panels.asker import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.studio import own_data
@@ -95,7 +95,8 @@ def suggested_name(label: str) -> str:
 
 def taken(name: str) -> bool:
     """Whether a model of this name is there, or being trained. What can't be a name isn't."""
-    if any(info.name == name for info in models.bundles()):
+    # The model that the server was started with may lie outside the folders that are listed.
+    if name == state.default_bundle() or any(info.name == name for info in models.bundles()):
         return True
     try:
         status = own_data.training_status(name)

@@ -27,7 +27,7 @@ from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.types import Projection
 
-_HEIGHT = 432
+_HEIGHT = 416
 _UMAP, _PCA = "umap", "pca"
 
 
