@@ -4,6 +4,7 @@ import asyncio
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,9 @@ def upload(url):
 
 def test_three_people_delete_and_undo_and_see_only_their_own(digits_folder):
     """On a demonstration, which takes no file, however it is sent."""
-    found = run(str(digits_folder), 3, 4, "--demo", then=upload)
+    # In a thread of its own: the browser tests' Playwright keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as alone:
+        found = alone.submit(run, str(digits_folder), 3, 4, "--demo", then=upload).result()
     assert found["errors"] == 0
     assert found["sessions"] == 3
     assert found["interactions"] >= 3 * 3  # each at least opened, chose and deleted
