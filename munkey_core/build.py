@@ -56,7 +56,7 @@ from munkey_core.encoder import (
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
-from munkey_core.machine import processor
+from munkey_core.files.machine import processor
 from munkey_core.model import ExemplarTransformer
 from munkey_core.predictor import Predictor
 from munkey_core.projection import fit_maps

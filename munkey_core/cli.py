@@ -33,7 +33,7 @@ from munkey_core.commands.base import (
     watch,
 )
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.foreign import safe_cell, shown
+from munkey_core.files.untrusted import safe_cell, shown
 
 T = TypeVar("T")
 
@@ -314,7 +314,7 @@ def _stay_in_the_background() -> None:
 
 def _app(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle import find_bundle, read_manifest
-    from munkey_core.limits import DEMO, limits
+    from munkey_core.files.limits import DEMO, limits
 
     limits()  # a wrong one is told now, not to the first visitor
     if arguments.demo:

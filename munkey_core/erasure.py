@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core import durable
 from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     BANK,
@@ -58,6 +57,7 @@ from munkey_core.errors import (
     UnknownIdError,
 )
 from munkey_core.explain.influence import leave_one_out
+from munkey_core.files import durable
 from munkey_core.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
 from munkey_core.maps import maps_of
 from munkey_core.predictor import Predictor

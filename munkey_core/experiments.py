@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.foreign import parse_json
+from munkey_core.files.untrusted import parse_json
 from munkey_core.types import Experiments, RecipeTried, StateFigures, Trial
 
 SHIPPED, VARIANT, PLAIN_RECIPE = "shipped", "variant", "plain"

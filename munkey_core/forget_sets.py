@@ -8,8 +8,8 @@ from pathlib import Path
 
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
-from munkey_core.foreign import parse_csv, read_csv, shown
-from munkey_core.limits import at_most, limits
+from munkey_core.files.limits import at_most, limits
+from munkey_core.files.untrusted import parse_csv, read_csv, shown
 from munkey_core.types import Record
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")

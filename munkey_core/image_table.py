@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from munkey_core.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
-from munkey_core.foreign import safe_cell
+from munkey_core.files.untrusted import safe_cell
 from munkey_core.outputs import Outputs
 from munkey_core.table import Entry
 from munkey_core.types import PRIVATE, TEST, FloatArray

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from munkey_core.bundle import SPACES, Bundle
-from munkey_core.cache import cache_folder
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
-from munkey_core.limits import limits, refuse_in_demo, variable
+from munkey_core.files.cache import cache_folder
+from munkey_core.files.limits import limits, refuse_in_demo, variable
 from munkey_core.maps import maps_of
 from munkey_core.projection import SEED
 from munkey_core.projection import stages as map_stages

@@ -21,8 +21,8 @@ from munkey_core.bundle import (
     seal,
     write_projections,
 )
-from munkey_core.cache import cache_folder
 from munkey_core.errors import BadInputError, BundleError, ProjectionError
+from munkey_core.files.cache import cache_folder
 from munkey_core.projection import (
     METHODS,
     PCA,

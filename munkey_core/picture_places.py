@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from munkey_core.cache import cache_folder
 from munkey_core.data import cifar10, fashion_mnist, image_folder, load_dataset
 from munkey_core.data.base import ImageDataset
 from munkey_core.errors import DataError
+from munkey_core.files.cache import cache_folder
 
 VARIABLE = "MUNKEY_IMAGES"
 _REMEMBERED = "images.json"

@@ -16,8 +16,8 @@ from typing import Any
 
 from munkey_core.data.base import ID_WANTED, MAX_ID, is_id
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.foreign import is_name, read_csv, shown
-from munkey_core.limits import at_most, limits
+from munkey_core.files.limits import at_most, limits
+from munkey_core.files.untrusted import is_name, read_csv, shown
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
 PARQUET = "records.parquet"

@@ -12,9 +12,9 @@ from munkey_core.bundle import CARD, METRICS, Bundle, read_bundle, seal
 from munkey_core.canonical import forget_set_digest
 from munkey_core.card import write_card
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.foreign import parse_json, shown
+from munkey_core.files.typed import check_types
+from munkey_core.files.untrusted import parse_json, shown
 from munkey_core.runs import runs_folder
-from munkey_core.typed import check_types
 from munkey_core.types import (
     AuditReport,
     BackboneLeak,

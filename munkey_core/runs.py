@@ -24,11 +24,11 @@ from torch import Tensor
 
 from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import BANK, ENCODER, EXACT, EXACT_MODE, Bundle
-from munkey_core.cache import cache_folder
 from munkey_core.canonical import forget_set_digest
 from munkey_core.effects import NeighbourTable
 from munkey_core.errors import BadInputError
-from munkey_core.limits import demo
+from munkey_core.files.cache import cache_folder
+from munkey_core.files.limits import demo
 from munkey_core.model import ExemplarTransformer
 from munkey_core.outputs import Outputs, Verdicts
 from munkey_core.predictor import Predictor

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from munkey_core import effects, jobs
-from munkey_core import limits as limits  # the app's way to them
 from munkey_core import own_data as own_data
 from munkey_core import plain_words as plain_words
 from munkey_core.bank import BankView
@@ -45,7 +44,8 @@ from munkey_core.erasure import erase, make_plan
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
-from munkey_core.foreign import safe_cell as safe_cell  # for the app's tables
+from munkey_core.files import limits as limits  # the app's way to them
+from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
 from munkey_core.forget_sets import parse_id_csv
 from munkey_core.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.maps import Maps

@@ -20,8 +20,8 @@ from safetensors.torch import save
 
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.files.tensors import read_tensors
 from munkey_core.records import THUMBNAILS
-from munkey_core.tensor_files import read_tensors
 from munkey_core.types import ImageArray, IntArray
 
 _BLOCK_IMAGES = 256

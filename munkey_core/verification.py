@@ -36,8 +36,8 @@ from munkey_core.canonical import CANONICAL, canonical_name, forget_set
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.exact import Labelled, labelled, write_again
+from munkey_core.files.machine import processor
 from munkey_core.ledger import LEDGER
-from munkey_core.machine import processor
 from munkey_core.predictor import Predictor
 from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
 from munkey_core.versions import MANIFEST, manifest_digest

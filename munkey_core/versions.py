@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from munkey_core import durable
-from munkey_core.cache import cache_folder
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files import durable
+from munkey_core.files.cache import cache_folder
 
 MANIFEST = "manifest.json"
 LEFTOVERS = (".training", ".making", ".writing")  # of runs that made the bundle of this name

@@ -154,7 +154,7 @@ def _tell_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
 
 
 def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
-    from munkey_core.machine import readable_bytes
+    from munkey_core.files.machine import readable_bytes
 
     colour = "grey" if offer.grey else "colour"
     yield (

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from munkey_core.errors import BadInputError, DataError
-from munkey_core.limits import Limits, limits
-from munkey_core.machine import free_disk, readable_bytes
+from munkey_core.files.limits import Limits, limits
+from munkey_core.files.machine import free_disk, readable_bytes
 
 _RATIO_COUNTS_FROM = 100_000_000  # bytes; flat drawings pack well, and less does no harm
 _MAX_NAME_BYTES = 255  # of one folder or file, the limit of common file systems

@@ -21,7 +21,7 @@ from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import decode_image
 from munkey_core.data.sources import data_home, fetch
 from munkey_core.errors import BadInputError, DataError
-from munkey_core.limits import at_most, limits
+from munkey_core.files.limits import at_most, limits
 
 CLASSES = (
     "airplane",

@@ -22,9 +22,9 @@ from PIL import Image
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import FORMATS, SUFFIXES, check_size, decode_image, printable
 from munkey_core.errors import BadInputError, DataError
-from munkey_core.foreign import is_name, read_csv, shown
-from munkey_core.limits import at_most, limits
-from munkey_core.machine import free_memory, readable_bytes
+from munkey_core.files.limits import at_most, limits
+from munkey_core.files.machine import free_memory, readable_bytes
+from munkey_core.files.untrusted import is_name, read_csv, shown
 
 MAX_SIDE = 128  # of images whose size nobody asked for
 MIN_SIDE = 16

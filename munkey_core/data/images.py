@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from munkey_core.errors import BadInputError
-from munkey_core.limits import at_most, limits, variable
+from munkey_core.files.limits import at_most, limits, variable
 
 MAX_SIZE = 4096
 

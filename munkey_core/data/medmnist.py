@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from munkey_core.data.base import ImageDataset
 from munkey_core.errors import DataError
-from munkey_core.limits import at_most, limits
-from munkey_core.machine import free_memory, readable_bytes
+from munkey_core.files.limits import at_most, limits
+from munkey_core.files.machine import free_memory, readable_bytes
 
 ATTRIBUTION = "MedMNIST v2; Yang et al., Scientific Data 10:41, 2023; see the subset's own licence"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import erasable
 import pytest
 
-from munkey_core import durable
 from munkey_core.bundle import find_bundle, read_bundle
-from munkey_core.durable import Disk
 from munkey_core.erasure import erase
 from munkey_core.errors import BundleError
+from munkey_core.files import durable
+from munkey_core.files.durable import Disk
 from munkey_core.receipts import check_receipt
 from munkey_core.types import Receipt
 from munkey_core.verification import damaged_files

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.foreign import is_name, parse_csv, parse_json, safe_cell
+from munkey_core.files.untrusted import is_name, parse_csv, parse_json, safe_cell
 
 ROWS = [["id", "owner"], ["img-00", "Zoë"], ["img-01", "O'Neil, Ann"]]
 

@@ -37,7 +37,7 @@ from munkey_core.data.archives import ArchiveLimits, unpack_zip
 from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
-from munkey_core.foreign import parse_json
+from munkey_core.files.untrusted import parse_json
 from munkey_core.forget_sets import parse_id_csv, select_ids
 from munkey_core.records import PARQUET, THUMBNAILS, read_records
 from munkey_core.reports import report_from_dict

@@ -77,7 +77,7 @@ def guided(name, inputs, corpus):
     import atheris
 
     readers = [
-        "munkey_core.foreign",
+        "munkey_core.files.untrusted",
         "munkey_core.forget_sets",
         "munkey_core.data",
         "munkey_core.records",

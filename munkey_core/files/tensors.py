@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from munkey_core.errors import BundleError
-from munkey_core.limits import at_most, limits
+from munkey_core.files.limits import at_most, limits
 
 _MAX_HEADER = 4_000_000  # bytes; a bundle's largest header has some 20,000
 _MAX_TENSORS = 20_000

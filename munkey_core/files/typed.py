@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from munkey_core.errors import BadInputError
-from munkey_core.foreign import is_name, shown
+from munkey_core.files.untrusted import is_name, shown
 
 
 def check_types(value: object, where: str) -> None:

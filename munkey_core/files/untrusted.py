@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.errors import BadInputError
-from munkey_core.limits import at_most, limits
+from munkey_core.files.limits import at_most, limits
 
 MAX_NAME = 200
 # Control characters but tab, line feed and carriage return; lone surrogates; what overrides or
