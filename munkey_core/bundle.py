@@ -34,6 +34,8 @@ from munkey_core.config import (
     WriteConfig,
     from_dict,
 )
+from munkey_core.data.pictures import Pictures, SourcePictures, no_pictures
+from munkey_core.data.places import PictureSource
 from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.errors import BadInputError, BundleChangedError, BundleError
 from munkey_core.experiments import read_experiments
@@ -45,8 +47,6 @@ from munkey_core.files.tensors import read_tensors as read_tensors
 from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limited, shown
 from munkey_core.ledger import LEDGER, Ledger
 from munkey_core.model import ExemplarTransformer
-from munkey_core.picture_places import PictureSource
-from munkey_core.pictures import Pictures, SourcePictures, no_pictures
 from munkey_core.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import (

@@ -38,6 +38,7 @@ from munkey_core.bundle import (
 from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
+from munkey_core.data.places import PictureSource
 from munkey_core.data.seeding import permutation
 from munkey_core.encoder import Encoded
 from munkey_core.erasure import erase, make_plan
@@ -49,7 +50,6 @@ from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's 
 from munkey_core.forget_sets import parse_id_csv
 from munkey_core.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.maps import Maps
-from munkey_core.picture_places import PictureSource
 from munkey_core.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.commands.base import answer, bundle_argument, command, watch
+from munkey_core.data.places import VARIABLE, PictureSource, download, remember
 from munkey_core.errors import BadInputError
-from munkey_core.picture_places import VARIABLE, PictureSource, download, remember
 from munkey_core.types import PictureStatus
 
 # Commands that read the pixels of a bundle's images, or start what does.

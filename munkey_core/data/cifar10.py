@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.data.base import ImageDataset
+from munkey_core.data.downloads import data_home, fetch
 from munkey_core.data.images import decode_image
-from munkey_core.data.sources import data_home, fetch
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.data.base import ImageDataset
+from munkey_core.data.downloads import data_home, fetch
 from munkey_core.data.idx import read_idx
-from munkey_core.data.sources import data_home, fetch
 from munkey_core.errors import DataError
 
 CLASSES = (

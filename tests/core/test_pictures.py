@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from munkey_core import pictures as module
 from munkey_core.bundle import read_bundle, write_bundle
 from munkey_core.data import cifar10, fashion_mnist
+from munkey_core.data import pictures as module
 from munkey_core.data.images import decode_image
-from munkey_core.errors import BadInputError, BundleError, DataError, UnknownIdError
-from munkey_core.picture_places import (
+from munkey_core.data.pictures import HeldPictures, PictureFiles
+from munkey_core.data.places import (
     PictureSource,
     Place,
     download,
@@ -22,7 +22,7 @@ from munkey_core.picture_places import (
     remember,
     remembered,
 )
-from munkey_core.pictures import HeldPictures, PictureFiles
+from munkey_core.errors import BadInputError, BundleError, DataError, UnknownIdError
 from munkey_core.studio import Studio
 
 CIFAR = PictureSource("mine", "cifar10", "CIFAR-10", 32, False)

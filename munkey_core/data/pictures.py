@@ -20,9 +20,9 @@ from torch import Tensor
 
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import decode_image, encode_png
+from munkey_core.data.places import PictureSource, Place, places, read_place
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BundleError, DataError, MunkeyError, UnknownIdError
-from munkey_core.picture_places import PictureSource, Place, places, read_place
 from munkey_core.types import ImageArray, PictureMatch, PictureStatus
 
 SAMPLE = 64
