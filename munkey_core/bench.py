@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from munkey_core.bank import BankView, MemoryBank
+from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.studio import Studio
 
 REPEATS = 20

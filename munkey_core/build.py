@@ -27,7 +27,6 @@ import torch
 from torch import Tensor
 
 import munkey_core
-from munkey_core.bank import MemoryBank
 from munkey_core.bundle import (
     CARD,
     EXACT_MODE,
@@ -46,19 +45,20 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits, owned_outside
-from munkey_core.encoder import (
+from munkey_core.errors import BadInputError, BundleError, TrainingError
+from munkey_core.exact import SPLITS, Labelled, Made, make_exact
+from munkey_core.explain.influence import influence, influence_scores, leave_one_out
+from munkey_core.files.machine import processor
+from munkey_core.model.bank import MemoryBank
+from munkey_core.model.encoder import (
     Encoded,
     EncoderTraining,
     FrozenEncoder,
     concatenate,
     encode_inputs,
 )
-from munkey_core.errors import BadInputError, BundleError, TrainingError
-from munkey_core.exact import SPLITS, Labelled, Made, make_exact
-from munkey_core.explain.influence import influence, influence_scores, leave_one_out
-from munkey_core.files.machine import processor
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.projection import fit_maps
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data

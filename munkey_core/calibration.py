@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import EnsembleConfig
-from munkey_core.encoder import Encoded
-from munkey_core.predictor import Predictor, candidate_similarity, exemplar_weights
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor, candidate_similarity, exemplar_weights
 
 K_GRID = (4, 8)
 TAU_GRID = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

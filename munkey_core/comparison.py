@@ -17,11 +17,11 @@ import torch
 
 from munkey_core.audit import PLAIN_ORACLE, ForgettingAudit
 from munkey_core.canonical import forget_set_digest
-from munkey_core.encoder import concatenate
 from munkey_core.errors import BadInputError
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.encoder import concatenate
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.outputs import Outputs
-from munkey_core.predictor import Predictor
 from munkey_core.retraining import PLAIN, Retraining, Run, TrainedModel
 from munkey_core.runs import last_of, staged
 from munkey_core.table import Entry

@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     BANK,
     CARD,
@@ -60,7 +59,8 @@ from munkey_core.explain.influence import leave_one_out
 from munkey_core.files import durable
 from munkey_core.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
 from munkey_core.maps import maps_of
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.predictor import Predictor
 from munkey_core.projection import fit_digest
 from munkey_core.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.records import CSV, PARQUET, THUMBNAILS

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bank import MemoryBank
 from munkey_core.bundle import (
     CARD,
     EXACT,
@@ -32,11 +31,12 @@ from munkey_core.bundle import (
 from munkey_core.calibration import choose_ensemble
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
-from munkey_core.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import MemoryBank
+from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.training import JointTraining, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
 from munkey_core.versions import rewriting

@@ -8,15 +8,15 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from munkey_core.bank import BankView
 from munkey_core.bundle import Bundle
-from munkey_core.effects import NeighbourTable
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.exemplars import shapley
 from munkey_core.explain.influence import influence, influenced, stored_influence
 from munkey_core.explain.pathways import pathways
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.types import (
     PRIVATE,
     TEST,

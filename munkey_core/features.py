@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from munkey_core.encoder import Encoded, FrozenEncoder
 from munkey_core.files.limits import demo
+from munkey_core.model.encoder import Encoded, FrozenEncoder
 from munkey_core.types import Progress
 
 _BLOCK = 512

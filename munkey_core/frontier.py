@@ -21,14 +21,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
 from munkey_core.calibration import choose_ensemble
 from munkey_core.canonical import forget_set, forget_set_digest
 from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
-from munkey_core.effects import NeighbourTable
-from munkey_core.encoder import concatenate
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.experiments import (
     NAME_LIMIT,
@@ -43,8 +40,11 @@ from munkey_core.experiments import (
 )
 from munkey_core.leak import accuracy_difference
 from munkey_core.membership.metrics import auroc
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import concatenate
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.outputs import Outputs, Verdicts, split_verdicts, verdicts
-from munkey_core.predictor import Predictor
 from munkey_core.retraining import MUNKEY, PLAIN, Run
 from munkey_core.runs import Runs, last_of, runs_folder, source_digest, staged
 from munkey_core.shipped import all_labels

@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     PROJECTIONS,
     SPACES,
@@ -23,6 +22,7 @@ from munkey_core.bundle import (
 )
 from munkey_core.errors import BadInputError, BundleError, ProjectionError
 from munkey_core.files.cache import cache_folder
+from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.projection import (
     METHODS,
     PCA,

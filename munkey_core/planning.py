@@ -17,10 +17,10 @@ import torch
 from munkey_core.config import Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.splits import Splits, make_splits, owned_outside
-from munkey_core.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs import START_SECONDS, STARTING, Stages, guessed_maps
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.recipes import is_photographic
 from munkey_core.training import JointTraining, TrainingData
 from munkey_core.types import Progress, TrainingOffer

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import torch
 
-from munkey_core.bank import BankView
 from munkey_core.errors import UnknownIdError
 from munkey_core.evidence import Evidence
-from munkey_core.predictor import candidate_similarity, exemplar_weights
+from munkey_core.model.bank import BankView
+from munkey_core.model.predictor import candidate_similarity, exemplar_weights
 from munkey_core.types import FloatArray, Recalled
 
 _WITH, _WITHOUT = "truth_with", "truth_without"

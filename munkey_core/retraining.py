@@ -13,13 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import Bundle
 from munkey_core.config import TrainConfig
 from munkey_core.data.seeding import permutation
-from munkey_core.encoder import Encoded, concatenate
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import Encoded, concatenate
+from munkey_core.model.predictor import Predictor
 from munkey_core.outputs import Outputs, verdicts
-from munkey_core.predictor import Predictor
 from munkey_core.training import JointTraining, TrainingData, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Progress
 

@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from munkey_core import effects, jobs
+from munkey_core import jobs
 from munkey_core import own_data as own_data
 from munkey_core import plain_words as plain_words
-from munkey_core.bank import BankView
 from munkey_core.bundle import (
     SPACES,
     Bundle,
@@ -40,7 +39,6 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.places import PictureSource
 from munkey_core.data.seeding import permutation
-from munkey_core.encoder import Encoded
 from munkey_core.erasure import erase, make_plan
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
@@ -50,7 +48,10 @@ from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's 
 from munkey_core.forget_sets import parse_id_csv
 from munkey_core.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.maps import Maps
-from munkey_core.predictor import Predictor
+from munkey_core.model import side_effects as effects
+from munkey_core.model.bank import BankView
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
 from munkey_core.privacy import ATTACKS, exposure, privacy
 from munkey_core.recall import recall
 from munkey_core.receipts import check_receipt, read_public_key

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from munkey_core.config import ModelConfig, TrainConfig
-from munkey_core.encoder import Encoded, augment
 from munkey_core.errors import TrainingError
-from munkey_core.model import ExemplarTransformer
-from munkey_core.retrieval import nearest_rows, other_neighbours
+from munkey_core.model.encoder import Encoded, augment
+from munkey_core.model.search import nearest_rows, other_neighbours
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress
 
 _TOKEN_SCALE = 0.02

@@ -14,7 +14,7 @@ from munkey_core.comparison import plain_outputs, unlearning_task
 from munkey_core.data.seeding import permutation
 from munkey_core.evidence import Evidence
 from munkey_core.forget_sets import random_forget_set
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import PLAIN, Run, TrainedModel
 from munkey_core.runs import last_of, runs_folder, staged

@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     EXACT,
     EXACT_MODE,
@@ -38,7 +37,8 @@ from munkey_core.errors import BadInputError, BundleError
 from munkey_core.exact import Labelled, labelled, write_again
 from munkey_core.files.machine import processor
 from munkey_core.ledger import LEDGER
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.predictor import Predictor
 from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
 from munkey_core.versions import MANIFEST, manifest_digest
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from munkey_core.config import WriteConfig
 from munkey_core.errors import TrainingError
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress
 
 BATCH = 128  # rows, always; no setting: another size is another arithmetic

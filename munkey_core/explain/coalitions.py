@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig
-from munkey_core.predictor import Predictor, exemplar_weights
+from munkey_core.model.bank import BankView
+from munkey_core.model.predictor import Predictor, exemplar_weights
 
 
 @dataclass(frozen=True)

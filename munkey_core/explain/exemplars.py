@@ -11,11 +11,11 @@ from math import comb
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
 from munkey_core.types import ExemplarAttribution
 
 MAX_EXEMPLARS = 12

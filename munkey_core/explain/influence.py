@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import SCORES, Bundle, read_bundle, read_tensors, seal
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
 from munkey_core.types import Influence, InfluencedQuery, Progress, Record
 from munkey_core.versions import rewriting
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.data.seeding import permutation
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError
 from munkey_core.explain.coalitions import answers, find_candidates, shares
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
 from munkey_core.types import (
     PRIVATE,
     TEST,

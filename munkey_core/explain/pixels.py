@@ -33,13 +33,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView
-from munkey_core.encoder import FrozenEncoder, to_float
 from munkey_core.errors import BadInputError
 from munkey_core.explain.randomisation import cascade, likeness, randomise, seeded
 from munkey_core.explain.rollout import CLS, FIRST_IMAGE_TOKEN, attention_rollout, spread
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.encoder import FrozenEncoder, to_float
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import (
     ImageArray,
     PixelAttribution,

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from munkey_core.encoder import FrozenEncoder
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.encoder import FrozenEncoder
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import FloatArray
 
 # PyTorch's initialisers and Captum draw from generators that the whole process shares.

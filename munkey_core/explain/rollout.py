@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.transformer import ExemplarTransformer
 
 # [CLS ; exemplar slot ; image tokens]
 CLS = 0

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.unlearning.base import (
     Batch,
     Grid,

@@ -21,9 +21,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from munkey_core.encoder import augment
 from munkey_core.errors import BadInputError, TrainingError
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.encoder import augment
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress
 from munkey_core.unlearning.batches import Rows
 

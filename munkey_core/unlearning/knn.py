@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from munkey_core.encoder import Encoded
-from munkey_core.retrieval import ExactRetriever
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.search import ExactRetriever
 from munkey_core.types import Progress
 from munkey_core.unlearning.systems import System, SystemData, label_votes
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from munkey_core.encoder import Encoded
 from munkey_core.errors import TrainingError
-from munkey_core.retrieval import ExactRetriever, other_neighbours
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.search import ExactRetriever, other_neighbours
 from munkey_core.types import Progress
 from munkey_core.unlearning.systems import System, SystemData, fit_network, label_votes
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from munkey_core.encoder import Encoded
+from munkey_core.model.encoder import Encoded
 from munkey_core.types import Progress
 from munkey_core.unlearning.systems import Support, System, SystemData, fit_network
 

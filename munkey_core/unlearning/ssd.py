@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress
 from munkey_core.unlearning.base import Grid, Labelled, Method, Work, plain_logits, require_between
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
+from munkey_core.model.encoder import Encoded
 from munkey_core.types import FloatArray, Progress
 
 # Queries answered at once.

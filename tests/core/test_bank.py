@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.errors import BadInputError, UnknownIdError
+from munkey_core.model.bank import BankView, MemoryBank
 
 N = 8
 IDS = [f"img-{i:02d}" for i in range(N)]

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from munkey_core import bundle as bundle_module
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import (
     BANK,
     CARD,
@@ -37,7 +36,8 @@ from munkey_core.bundle import (
     write_bundle,
 )
 from munkey_core.errors import BundleError
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.predictor import Predictor
 from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
 from munkey_core.studio import list_bundles
 from munkey_core.types import Record

@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from munkey_core.bank import BankView
 from munkey_core.bundle import (
     BANK,
     ENCODER,
@@ -35,7 +34,8 @@ from munkey_core.errors import (
 from munkey_core.explain.influence import leave_one_out, save_influence, stored_influence
 from munkey_core.ledger import keyed_hash, owner_hash
 from munkey_core.maps import save_projections
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.predictor import Predictor
 from munkey_core.receipts import make_key
 from munkey_core.reports import find_report, save_reports
 from munkey_core.retraining import PLAIN, Run

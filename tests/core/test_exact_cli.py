@@ -65,8 +65,8 @@ def other_token(folder, row, digest=True):
     packed, scales = pack_tokens(tokens)
     tensors = {**load_file(folder / EXACT), "codes": packed, "scales": scales}
     if not digest:
-        from munkey_core.bank import MemoryBank
         from munkey_core.bundle import row_digests
+        from munkey_core.model.bank import MemoryBank
 
         bank = bundle.bank
         tensors["digests"] = row_digests(MemoryBank(bank.ids, bank.keys, tokens))

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import EnsembleConfig
 from munkey_core.errors import BadInputError
 from munkey_core.explain.exemplars import every_coalition, shapley, shapley_values
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.predictor import Predictor
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 NULL = "∅"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import TrainConfig, from_dict
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.predictor import Predictor
 from munkey_core.studio import Studio
 from munkey_core.training import JointTraining, TrainingData
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST

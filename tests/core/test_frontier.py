@@ -9,7 +9,6 @@ import tiny
 import torch
 
 from munkey_core import frontier as module
-from munkey_core.bank import BankView
 from munkey_core.bundle import read_bundle, write_bundle
 from munkey_core.canonical import forget_set
 from munkey_core.card import write_card
@@ -17,6 +16,7 @@ from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.experiments import experiments_text, read_experiments
 from munkey_core.frontier import Frontier, Variant, load_variants, save_experiments
+from munkey_core.model.bank import BankView
 from munkey_core.retraining import MUNKEY, Run
 from munkey_core.runs import Runs, runs_folder, source_digest
 from munkey_core.types import CALIBRATION, PRIVATE, TEST, Experiments, Progress

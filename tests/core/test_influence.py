@@ -9,7 +9,6 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.bundle import read_bundle, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
@@ -20,6 +19,7 @@ from munkey_core.explain.influence import (
     save_influence,
     stored_influence,
 )
+from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.runs import source_digest
 from munkey_core.types import TEST, Influence, Progress, Record
 

@@ -7,9 +7,9 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bank import BankView
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.pathways import PATHWAYS, pathways, pathways_right
+from munkey_core.model.bank import BankView
 from munkey_core.types import PRIVATE, TEST, Progress, Record
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]

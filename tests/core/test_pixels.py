@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig, ModelConfig
 from munkey_core.errors import BadInputError
 from munkey_core.explain import pixels
 from munkey_core.explain.pixels import METHODS, attribute
 from munkey_core.explain.rollout import attention_rollout, spread
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 
 SIGNED = {"ig", "gradientshap", "occlusion"}
 COMPLETE = {"ig", "gradientshap"}

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munkey_core import predictor as predictor_module
-from munkey_core.bank import BankView, MemoryBank
 from munkey_core.config import EnsembleConfig
-from munkey_core.encoder import to_float
 from munkey_core.errors import StaleGenerationError
-from munkey_core.predictor import candidate_similarity, exemplar_weights
+from munkey_core.model import predictor as predictor_module
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import to_float
+from munkey_core.model.predictor import candidate_similarity, exemplar_weights
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 ANCHORS = [None, 0.2]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from munkey_core import backbones as backbones_module
 from munkey_core.config import EncoderConfig
-from munkey_core.encoder import FrozenEncoder
 from munkey_core.errors import DataError
+from munkey_core.model import backbones as backbones_module
+from munkey_core.model.encoder import FrozenEncoder
 
 
 @pytest.fixture(autouse=True)

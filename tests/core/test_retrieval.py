@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munkey_core import retrieval
-from munkey_core.retrieval import ExactRetriever
+from munkey_core.model import search as retrieval
+from munkey_core.model.search import ExactRetriever
 
 NOTHING = torch.empty(0, dtype=torch.int64)
 

@@ -6,13 +6,13 @@ import tiny
 import torch
 from scipy.stats import spearmanr
 
-from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig, ModelConfig
 from munkey_core.errors import BadInputError
 from munkey_core.explain.pixels import METHODS, attribute, sanity_check
 from munkey_core.explain.randomisation import likeness
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress, SanityCheck
 
 STAGES = ["head", "head to block 2", "head to block 1", "head to embedding", "head to encoder"]

@@ -9,7 +9,6 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bank import BankView
 from munkey_core.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.canonical import (
     CANONICAL,
@@ -20,6 +19,7 @@ from munkey_core.canonical import (
 )
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.evidence import Evidence
+from munkey_core.model.bank import BankView
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.runs import Runs, clear_runs, runs_folder

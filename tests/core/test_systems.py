@@ -9,8 +9,8 @@ import tiny
 import torch
 import torch.nn.functional as F
 
-from munkey_core.encoder import Encoded
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
+from munkey_core.model.encoder import Encoded
 from munkey_core.unlearning import SYSTEMS, SystemData
 from munkey_core.unlearning.knn import Knn, _choose, vote
 from munkey_core.unlearning.rac import Rac

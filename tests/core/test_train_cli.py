@@ -12,9 +12,9 @@ from munkey_core import recipes
 from munkey_core.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
-from munkey_core.encoder import encode_inputs
 from munkey_core.errors import BundleError
 from munkey_core.evidence import Evidence
+from munkey_core.model.encoder import encode_inputs
 from munkey_core.retraining import MUNKEY, PLAIN
 from munkey_core.runs import Runs
 from munkey_core.studio import Studio

@@ -9,7 +9,7 @@ import torch
 
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
-from munkey_core.retrieval import other_neighbours
+from munkey_core.model.search import other_neighbours
 from munkey_core.training import JointTraining, TrainingData, joint_data, resolve_device
 
 CPU = torch.device("cpu")

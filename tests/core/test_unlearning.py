@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 from munkey_core.config import ModelConfig
 from munkey_core.errors import BadInputError, TrainingError
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import Progress
 from munkey_core.unlearning import METHODS, Labelled, Task, Trial, make, plain_logits, tune
 from munkey_core.unlearning.bad_teacher import incompetent_teacher

@@ -4,13 +4,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from munkey_core.bank import MemoryBank
 from munkey_core.bundle import Bundle, Manifest
 from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.data import ImageDataset
-from munkey_core.encoder import Encoded, FrozenEncoder
-from munkey_core.model import ExemplarTransformer
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import MemoryBank
+from munkey_core.model.encoder import Encoded, FrozenEncoder
+from munkey_core.model.predictor import Predictor
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.errors import BadInputError, UnknownIdError
-from munkey_core.retrieval import ExactRetriever, Retriever
+from munkey_core.model.search import ExactRetriever, Retriever
 from munkey_core.types import Deletion
 
 _UNIT_TOLERANCE = 1e-3

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from munkey_core.backbones import make_backbone
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
+from munkey_core.model.backbones import make_backbone
 from munkey_core.types import ImageArray, Progress
 
 # Reflected border, in pixels, from which the random crops of the encoder's training are taken.

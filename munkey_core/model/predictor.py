@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView
 from munkey_core.config import EnsembleConfig
-from munkey_core.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.errors import BundleError
-from munkey_core.model import ExemplarTransformer
+from munkey_core.model.bank import BankView
+from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
+from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.types import FloatArray, ImageArray, Prediction, Retrieval
 
 # Sequences in one forward pass: enough to keep two cores busy, small enough for their caches.

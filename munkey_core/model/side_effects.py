@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from munkey_core.bank import BankView, MemoryBank
-from munkey_core.encoder import Encoded
-from munkey_core.predictor import Predictor
+from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.model.encoder import Encoded
+from munkey_core.model.predictor import Predictor
 from munkey_core.types import PRIVATE, Change, Prediction, Progress, Record, SideEffects
 
 _CHUNK = 128
