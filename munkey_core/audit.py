@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from munkey_core.bundle import Bundle
-from munkey_core.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.leak import leak_split

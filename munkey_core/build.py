@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 import munkey_core
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     CARD,
     EXACT_MODE,
     JOINT_MODE,
@@ -39,8 +39,9 @@ from munkey_core.bundle import (
     read_manifest,
     write_bundle,
 )
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.calibration import choose_ensemble
-from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
@@ -60,7 +61,6 @@ from munkey_core.model.encoder import (
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.projection import fit_maps
-from munkey_core.thumbnails import Thumbnails
 from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 

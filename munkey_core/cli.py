@@ -313,7 +313,7 @@ def _stay_in_the_background() -> None:
 
 
 def _app(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle, read_manifest
+    from munkey_core.bundle.bundle import find_bundle, read_manifest
     from munkey_core.files.limits import DEMO, limits
 
     limits()  # a wrong one is told now, not to the first visitor
@@ -511,7 +511,7 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from munkey_core.audit import ForgettingAudit
-    from munkey_core.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.image_table import image_table
     from munkey_core.privacy import attack_lines, privacy
     from munkey_core.reports import find_report, report_lines, with_stored
@@ -534,8 +534,8 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle, read_bundle
-    from munkey_core.canonical import CANONICAL
+    from munkey_core.bundle.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.canonical import CANONICAL
     from munkey_core.compare import ALL, attack_sets, compare_sets
     from munkey_core.comparison import known_methods
     from munkey_core.reports import report_lines, save_reports
@@ -568,7 +568,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _oracles(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle
+    from munkey_core.bundle.bundle import find_bundle
     from munkey_core.shipping import ship_oracles
 
     folder = find_bundle(arguments.bundle)
@@ -593,7 +593,7 @@ def _oracles(arguments: argparse.Namespace) -> int:
 def _retrain(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from munkey_core.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.oracles import Oracles
     from munkey_core.retraining import MUNKEY, PLAIN
 
@@ -625,7 +625,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
 
 def _project(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import SPACES, FittedMap, find_bundle, read_bundle
+    from munkey_core.bundle.bundle import SPACES, FittedMap, find_bundle, read_bundle
     from munkey_core.maps import maps_of, save_projections
 
     folder = find_bundle(arguments.bundle)
@@ -664,7 +664,7 @@ def _project(arguments: argparse.Namespace) -> int:
 
 
 def _influence(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle
+    from munkey_core.bundle.bundle import find_bundle
     from munkey_core.explain.influence import save_influence
     from munkey_core.studio import Studio
     from munkey_core.types import Influence

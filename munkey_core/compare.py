@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from munkey_core.audit import ForgettingAudit
-from munkey_core.bundle import read_bundle
-from munkey_core.canonical import canonical_sets, forget_set
+from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.canonical import canonical_sets, forget_set
 from munkey_core.comparison import Comparison
 from munkey_core.evidence import Evidence
 from munkey_core.privacy import privacy

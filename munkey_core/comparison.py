@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from munkey_core.audit import PLAIN_ORACLE, ForgettingAudit
-from munkey_core.canonical import forget_set_digest
+from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor

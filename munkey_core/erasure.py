@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     BANK,
     CARD,
     ENCODER,
@@ -46,8 +46,20 @@ from munkey_core.bundle import (
     seal_text,
     with_files,
 )
-from munkey_core.canonical import CANONICAL
-from munkey_core.card import BEFORE, write_card
+from munkey_core.bundle.canonical import CANONICAL
+from munkey_core.bundle.card import BEFORE, write_card
+from munkey_core.bundle.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
+from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
+from munkey_core.bundle.versions import (
+    MANIFEST,
+    Journal,
+    abandon,
+    changing,
+    count_elsewhere,
+    manifest_digest,
+    new_version,
+    put,
+)
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,
@@ -57,13 +69,11 @@ from munkey_core.errors import (
 )
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.files import durable
-from munkey_core.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
 from munkey_core.maps import maps_of
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.projection import fit_digest
 from munkey_core.receipts import keeps_shared_weights, read_key, row_digests_of, signed
-from munkey_core.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.runs import source_digest
 from munkey_core.types import (
     PRIVATE,
@@ -72,16 +82,6 @@ from munkey_core.types import (
     Purged,
     Receipt,
     Remaining,
-)
-from munkey_core.versions import (
-    MANIFEST,
-    Journal,
-    abandon,
-    changing,
-    count_elsewhere,
-    manifest_digest,
-    new_version,
-    put,
 )
 
 READING, MEASURING = "reading", "measuring the others anew"

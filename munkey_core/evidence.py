@@ -13,8 +13,8 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from munkey_core.bundle import EXACT_MODE
-from munkey_core.canonical import forget_set_digest
+from munkey_core.bundle.bundle import EXACT_MODE
+from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import MUNKEY, Family, Run, in_reference, reference_run
 from munkey_core.runs import Runs, last_of

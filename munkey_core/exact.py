@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     CARD,
     EXACT,
     EXACT_MODE,
@@ -28,8 +28,9 @@ from munkey_core.bundle import (
     seal,
     write_exact,
 )
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.versions import rewriting
 from munkey_core.calibration import choose_ensemble
-from munkey_core.card import write_card
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
@@ -39,7 +40,6 @@ from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.training import JointTraining, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
-from munkey_core.versions import rewriting
 from munkey_core.writing import write_rows
 
 SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode reads

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from munkey_core.bundle import Bundle
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.exemplars import shapley
 from munkey_core.explain.influence import influence, influenced, stored_influence

@@ -21,13 +21,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from munkey_core.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
-from munkey_core.calibration import choose_ensemble
-from munkey_core.canonical import forget_set, forget_set_digest
-from munkey_core.card import write_card
-from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
-from munkey_core.errors import BadInputError, TrainingError
-from munkey_core.experiments import (
+from munkey_core.bundle.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
+from munkey_core.bundle.canonical import forget_set, forget_set_digest
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.experiments import (
     NAME_LIMIT,
     PLAIN_NAME,
     PLAIN_RECIPE,
@@ -38,6 +35,10 @@ from munkey_core.experiments import (
     experiments_text,
     read_trial,
 )
+from munkey_core.bundle.versions import rewriting
+from munkey_core.calibration import choose_ensemble
+from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
+from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.leak import accuracy_difference
 from munkey_core.membership.metrics import auroc
 from munkey_core.model.bank import BankView, MemoryBank
@@ -61,7 +62,6 @@ from munkey_core.types import (
     StateFigures,
     Trial,
 )
-from munkey_core.versions import rewriting
 
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"

@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from munkey_core.bundle import SPACES, Bundle
+from munkey_core.bundle.bundle import SPACES, Bundle
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import limits, refuse_in_demo, variable

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from munkey_core.build import Build, data_digest
-from munkey_core.bundle import JOINT_MODE, MANIFEST
+from munkey_core.bundle.bundle import JOINT_MODE, MANIFEST
 from munkey_core.config import Recipe
 from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError

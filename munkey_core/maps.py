@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     PROJECTIONS,
     SPACES,
     Bundle,
@@ -20,6 +20,7 @@ from munkey_core.bundle import (
     seal,
     write_projections,
 )
+from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError, ProjectionError
 from munkey_core.files.cache import cache_folder
 from munkey_core.model.bank import BankView, MemoryBank
@@ -43,7 +44,6 @@ from munkey_core.types import (
     Projection,
     check_generation,
 )
-from munkey_core.versions import rewriting
 
 
 class BankMaps:

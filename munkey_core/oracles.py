@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from munkey_core.bundle import Bundle
-from munkey_core.canonical import forget_set
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.canonical import forget_set
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.outputs import Outputs, split_verdicts

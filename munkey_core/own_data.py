@@ -23,7 +23,7 @@ from typing import BinaryIO
 import torch
 
 from munkey_core import jobs
-from munkey_core.bundle import find_bundles, own_folder, read_manifest
+from munkey_core.bundle.bundle import find_bundles, own_folder, read_manifest
 from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes

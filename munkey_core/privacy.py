@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from munkey_core.canonical import forget_set_digest
+from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError, BadInputError
 from munkey_core.evidence import Evidence

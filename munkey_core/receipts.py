@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from munkey_core.bundle import EXACT_MODE, Bundle, read_bundle
+from munkey_core.bundle.bundle import EXACT_MODE, Bundle, read_bundle
+from munkey_core.bundle.ledger import Ledger, keyed_hash, receipt_body, sealed, sha256_text
+from munkey_core.bundle.versions import manifest_digest, unfinished
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.ledger import Ledger, keyed_hash, receipt_body, sealed, sha256_text
 from munkey_core.types import Receipt, ReceiptCheck
 from munkey_core.verification import damaged_files
-from munkey_core.versions import manifest_digest, unfinished
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

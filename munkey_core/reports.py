@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from munkey_core.bundle import CARD, METRICS, Bundle, read_bundle, seal
-from munkey_core.canonical import forget_set_digest
-from munkey_core.card import write_card
+from munkey_core.bundle.bundle import CARD, METRICS, Bundle, read_bundle, seal
+from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import check_types
 from munkey_core.files.untrusted import parse_json, shown
@@ -25,7 +26,6 @@ from munkey_core.types import (
     OracleDistance,
     PrivacyReport,
 )
-from munkey_core.versions import rewriting
 
 
 def report_from_dict(values: dict[str, Any]) -> AuditReport:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     EXACT_MODE,
     MANIFEST,
     BundleFigures,
@@ -21,8 +21,8 @@ from munkey_core.bundle import (
     read_figures,
     shipped_folder,
 )
-from munkey_core.canonical import CANONICAL, CANONICAL_TITLES
-from munkey_core.card import HOW, duration, recipe_figures, set_figures, tuning_figures
+from munkey_core.bundle.canonical import CANONICAL, CANONICAL_TITLES
+from munkey_core.bundle.card import HOW, duration, recipe_figures, set_figures, tuning_figures
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.reports import report_from_dict
 from munkey_core.types import (

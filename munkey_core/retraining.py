@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from munkey_core.bundle import Bundle
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.config import TrainConfig
 from munkey_core.data.seeding import permutation
 from munkey_core.model.bank import BankView, MemoryBank

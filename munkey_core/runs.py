@@ -22,8 +22,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from munkey_core.bundle import BANK, ENCODER, EXACT, EXACT_MODE, Bundle
-from munkey_core.canonical import forget_set_digest
+from munkey_core.bundle.bundle import BANK, ENCODER, EXACT, EXACT_MODE, Bundle
+from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.errors import BadInputError
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import demo
@@ -32,7 +33,6 @@ from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.outputs import Outputs, Verdicts
-from munkey_core.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
 from munkey_core.shipped import Shipped
 from munkey_core.types import PRIVATE, TEST, Progress

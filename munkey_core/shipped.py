@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from munkey_core.bundle import ORACLES, Bundle, read_tensors
-from munkey_core.canonical import forget_set_digest
+from munkey_core.bundle.bundle import ORACLES, Bundle, read_tensors
+from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.errors import BundleError
 from munkey_core.outputs import Outputs
 from munkey_core.packing import pack, pack_truth, unpack, unpack_truth

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from munkey_core.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
-from munkey_core.canonical import CANONICAL, MAIN_SET, canonical_sets
+from munkey_core.bundle.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
+from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
+from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.outputs import Outputs
@@ -15,7 +16,6 @@ from munkey_core.runs import Runs, last_of, staged
 from munkey_core.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 from munkey_core.training import resolve_device
 from munkey_core.types import Progress
-from munkey_core.versions import rewriting
 
 
 def ship_oracles(

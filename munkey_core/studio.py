@@ -25,7 +25,7 @@ import torch
 from munkey_core import jobs
 from munkey_core import own_data as own_data
 from munkey_core import plain_words as plain_words
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     SPACES,
     Bundle,
     bundle_info,
@@ -34,7 +34,9 @@ from munkey_core.bundle import (
     picture_source,
     read_bundle,
 )
-from munkey_core.canonical import CANONICAL_TITLES, canonical_sets, forget_set
+from munkey_core.bundle.canonical import CANONICAL_TITLES, canonical_sets, forget_set
+from munkey_core.bundle.forget_sets import parse_id_csv
+from munkey_core.bundle.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.places import PictureSource
@@ -45,8 +47,6 @@ from munkey_core.evidence import Evidence
 from munkey_core.explanations import Explanations
 from munkey_core.files import limits as limits  # the app's way to them
 from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
-from munkey_core.forget_sets import parse_id_csv
-from munkey_core.ledger import Ledger, owner_hash, read_receipt, receipt_text
 from munkey_core.maps import Maps
 from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from munkey_core.audit import AFTER, BEFORE, ORACLE
-from munkey_core.canonical import canonical_name, forget_set_digest
+from munkey_core.bundle.canonical import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.leak import leak_split

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     EXACT,
     EXACT_MODE,
     SEAL,
@@ -31,16 +31,16 @@ from munkey_core.bundle import (
     seal_text,
     sha256,
 )
-from munkey_core.canonical import CANONICAL, canonical_name, forget_set
+from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set
+from munkey_core.bundle.ledger import LEDGER
+from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.exact import Labelled, labelled, write_again
 from munkey_core.files.machine import processor
-from munkey_core.ledger import LEDGER
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.types import PRIVATE, TEST, ExactCheck, Progress
-from munkey_core.versions import MANIFEST, manifest_digest
 
 _SEED = 61_000  # of the other order
 _SEAL_LIMIT = 4096

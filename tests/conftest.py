@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from munkey_core.build import Build
-from munkey_core.bundle import read_bundle
+from munkey_core.bundle.bundle import read_bundle
 from munkey_core.config import (
     EncoderConfig,
     ModelConfig,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from munkey_core.bundle import EXACT, read_bundle, shipped_folder
-from munkey_core.canonical import forget_set
-from munkey_core.card import write_card
+from munkey_core.bundle.bundle import EXACT, read_bundle, shipped_folder
+from munkey_core.bundle.canonical import forget_set
+from munkey_core.bundle.card import write_card
 from munkey_core.config import load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.frontier import load_variants

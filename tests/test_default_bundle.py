@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from munkey_core.audit import ForgettingAudit
-from munkey_core.bundle import find_bundle, read_bundle
-from munkey_core.canonical import CANONICAL, forget_set
-from munkey_core.card import main_figures, write_card
+from munkey_core.bundle.bundle import find_bundle, read_bundle
+from munkey_core.bundle.canonical import CANONICAL, forget_set
+from munkey_core.bundle.card import main_figures, write_card
 from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
 from munkey_core.exact import labelled, write_again
 from munkey_core.reports import report_from_dict

@@ -42,10 +42,10 @@ def add(commands: Any) -> None:
 
 
 def _erase(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle
+    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.versions import Finished, finish
     from munkey_core.erasure import erase
     from munkey_core.studio import Studio
-    from munkey_core.versions import Finished, finish
 
     folder = find_bundle(arguments.bundle)
     if arguments.finish:

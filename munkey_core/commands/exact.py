@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
 
 
 def _write(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import EXACT, EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.bundle.bundle import EXACT, EXACT_MODE, find_bundle, read_bundle
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)
@@ -89,7 +89,7 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     import time
 
     from munkey_core.build import provenance
-    from munkey_core.bundle import RECIPE, read_bundle
+    from munkey_core.bundle.bundle import RECIPE, read_bundle
     from munkey_core.config import WriteConfig, load_recipe
     from munkey_core.exact import Made, encode_splits, make_exact, save_exact
     from munkey_core.runs import last_of
@@ -130,7 +130,7 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
 def _again(arguments: argparse.Namespace, folder: Path) -> int:
     from torch import Tensor
 
-    from munkey_core.bundle import EXACT_MODE, read_bundle
+    from munkey_core.bundle.bundle import EXACT_MODE, read_bundle
     from munkey_core.exact import labelled, write_again
     from munkey_core.types import PRIVATE
     from munkey_core.verification import bytes_differing
@@ -168,11 +168,11 @@ _OTHER_MACHINE = (
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import EXACT_MODE, find_bundle, read_bundle
-    from munkey_core.ledger import Ledger
+    from munkey_core.bundle.bundle import EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.bundle.ledger import Ledger
+    from munkey_core.bundle.versions import unfinished
     from munkey_core.receipts import UNFINISHED, ledger_problems
     from munkey_core.verification import damaged_files, rows_without_their_digest
-    from munkey_core.versions import unfinished
 
     if arguments.exact != bool(arguments.without):
         raise BadInputError("--exact and --without go together: which rows are to be deleted?")
@@ -217,7 +217,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _verify_receipt(arguments: argparse.Namespace, folder: Path) -> int:
-    from munkey_core.ledger import read_receipt
+    from munkey_core.bundle.ledger import read_receipt
     from munkey_core.receipts import check_receipt, read_public_key
 
     wanted = read_public_key(arguments.public_key) if arguments.public_key else ""
@@ -243,7 +243,7 @@ def _verify_receipt(arguments: argparse.Namespace, folder: Path) -> int:
 def _verify_exact(
     arguments: argparse.Namespace, folder: Path, document: dict[str, Any], lines: list[str]
 ) -> int:
-    from munkey_core.bundle import read_bundle
+    from munkey_core.bundle.bundle import read_bundle
     from munkey_core.exact import save_verified
     from munkey_core.verification import ExactVerification, check_lines
 

@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle
+    from munkey_core.bundle.bundle import find_bundle
     from munkey_core.results import results_page, shipped_bundles
 
     shipped, folder = shipped_bundles()
@@ -96,7 +96,7 @@ def _results(arguments: argparse.Namespace) -> int:
 
 
 def _attacks(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle
+    from munkey_core.bundle.bundle import find_bundle
     from munkey_core.compare import attack_sets
     from munkey_core.privacy import attack_lines
     from munkey_core.reports import save_reports
@@ -115,8 +115,8 @@ def _attacks(arguments: argparse.Namespace) -> int:
 
 
 def _experiments(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle import find_bundle, read_bundle
-    from munkey_core.experiments import experiment_lines
+    from munkey_core.bundle.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.experiments import experiment_lines
     from munkey_core.frontier import Frontier, load_variants, save_experiments
     from munkey_core.runs import source_digest
     from munkey_core.types import Experiments

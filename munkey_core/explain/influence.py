@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from munkey_core.bundle import SCORES, Bundle, read_bundle, read_tensors, seal
+from munkey_core.bundle.bundle import SCORES, Bundle, read_bundle, read_tensors, seal
+from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.types import Influence, InfluencedQuery, Progress, Record
-from munkey_core.versions import rewriting
 
 _CHUNK = 256
 _NOBODY = -1  # no bank row: nothing is left out

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load, save_file
 from test_results_page import report
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     EXACT,
     EXACT_MODE,
     METRICS,
@@ -29,18 +29,18 @@ from munkey_core.bundle import (
     seal,
     write_bundle,
 )
-from munkey_core.canonical import forget_set_digest
-from munkey_core.card import write_card
+from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.experiments import experiments_text
+from munkey_core.bundle.thumbnails import _TRANSFORMS
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.exact import rounded_model
-from munkey_core.experiments import experiments_text
 from munkey_core.maps import maps_of
 from munkey_core.outputs import Outputs, verdicts
 from munkey_core.projection import fit_digest
 from munkey_core.retraining import MUNKEY, PLAIN, Run
 from munkey_core.runs import Runs, runs_folder
 from munkey_core.shipped import References, all_labels, write_answers, write_references
-from munkey_core.thumbnails import _TRANSFORMS
 from munkey_core.types import Experiments
 from munkey_core.writing import pack_tokens, round_tokens
 

@@ -9,7 +9,7 @@ import tiny
 import torch
 
 from munkey_core.build import Build, near_duplicate_threshold
-from munkey_core.bundle import read_bundle
+from munkey_core.bundle.bundle import read_bundle
 from munkey_core.config import EncoderConfig, ModelConfig, OwnersConfig, Recipe, SplitConfig
 from munkey_core.data.splits import make_splits
 from munkey_core.errors import BadInputError, BundleError, TrainingError

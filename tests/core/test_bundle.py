@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from munkey_core import bundle as bundle_module
-from munkey_core.bundle import (
+from munkey_core.bundle import bundle as bundle_module
+from munkey_core.bundle.bundle import (
     BANK,
     CARD,
     ENCODER,
@@ -35,10 +35,10 @@ from munkey_core.bundle import (
     sha256,
     write_bundle,
 )
+from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
 from munkey_core.errors import BundleError
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
 from munkey_core.studio import list_bundles
 from munkey_core.types import Record
 

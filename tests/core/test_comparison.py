@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from munkey_core.audit import AFTER, BEFORE, ORACLE, PLAIN_BEFORE, PLAIN_ORACLE, ForgettingAudit
-from munkey_core.canonical import forget_set
+from munkey_core.bundle.canonical import forget_set
 from munkey_core.compare import compare_sets
 from munkey_core.comparison import Comparison, known_methods
 from munkey_core.errors import BadInputError, UnknownIdError

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     BANK,
     ENCODER,
     EXACT,
@@ -22,6 +22,8 @@ from munkey_core.bundle import (
     find_bundles,
     read_bundle,
 )
+from munkey_core.bundle.ledger import keyed_hash, owner_hash
+from munkey_core.bundle.versions import work_folder
 from munkey_core.cli import main
 from munkey_core.erasure import erase
 from munkey_core.errors import (
@@ -32,7 +34,6 @@ from munkey_core.errors import (
     UnknownIdError,
 )
 from munkey_core.explain.influence import leave_one_out, save_influence, stored_influence
-from munkey_core.ledger import keyed_hash, owner_hash
 from munkey_core.maps import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
@@ -44,7 +45,6 @@ from munkey_core.shipping import ship_oracles
 from munkey_core.studio import Studio
 from munkey_core.types import PRIVATE, Progress, Receipt
 from munkey_core.verification import damaged_files, rows_without_their_digest
-from munkey_core.versions import work_folder
 
 TWO = ("img-03", "img-17")
 
@@ -234,7 +234,7 @@ def test_figures_from_before_are_kept_as_such_and_name_no_image(folder, bundle):
 
 
 def test_the_only_mode_may_be_exact(tmp_path, folder, bundle):
-    from munkey_core.bundle import write_bundle
+    from munkey_core.bundle.bundle import write_bundle
 
     only = dataclasses.replace(bundle.in_mode(EXACT_MODE), metrics=None, projections={})
     write_bundle(only, tmp_path / "only")
@@ -328,7 +328,7 @@ def test_a_receipt_of_another_bundle_or_an_older_state_is_not_confirmed(folder, 
 
 def test_rows_put_back_are_found_even_in_a_bundle_that_is_sealed_anew(folder, bundle):
     """Somebody who can write the folder puts the old rows back and seals it with the ledger."""
-    from munkey_core.bundle import pack_bundle, seal
+    from munkey_core.bundle.bundle import pack_bundle, seal
 
     receipt = erased(folder, TWO)
     for name, data in pack_bundle(bundle):
@@ -660,7 +660,7 @@ def test_an_owner_who_is_gone_is_told_apart_from_one_who_never_was(munkey, folde
 
 
 def test_repeating_an_interrupted_command_never_erases_a_second_set_of_that_name(munkey, folder):
-    from munkey_core import versions
+    from munkey_core.bundle import versions
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "complete", lambda folder: 0)
@@ -695,7 +695,7 @@ def test_bad_commands_are_one_line_and_change_nothing(munkey, folder, argv, says
 
 
 def test_verify_tells_of_an_interrupted_erasure_and_finish_completes_it(munkey, folder):
-    from munkey_core import versions
+    from munkey_core.bundle import versions
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "complete", lambda folder: 0)  # it stops right after the switch

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from munkey_core.audit import ForgettingAudit
 from munkey_core.build import provenance
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     EXACT,
     EXACT_MODE,
     JOINT_MODE,

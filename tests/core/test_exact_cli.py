@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from munkey_core import verification
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     EXACT,
     MANIFEST,
     MODEL,
@@ -18,7 +18,7 @@ from munkey_core.bundle import (
     seal,
     write_bundle,
 )
-from munkey_core.card import write_card
+from munkey_core.bundle.card import write_card
 from munkey_core.cli import main
 from munkey_core.writing import pack_tokens, round_tokens
 
@@ -65,7 +65,7 @@ def other_token(folder, row, digest=True):
     packed, scales = pack_tokens(tokens)
     tensors = {**load_file(folder / EXACT), "codes": packed, "scales": scales}
     if not digest:
-        from munkey_core.bundle import row_digests
+        from munkey_core.bundle.bundle import row_digests
         from munkey_core.model.bank import MemoryBank
 
         bank = bundle.bank

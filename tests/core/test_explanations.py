@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle import write_bundle
+from munkey_core.bundle.bundle import write_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.model.bank import BankView
 from munkey_core.studio import SharedModel, Studio

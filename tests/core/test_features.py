@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import random_bundle
 
-from munkey_core.bundle import read_bundle, write_bundle
+from munkey_core.bundle.bundle import read_bundle, write_bundle
+from munkey_core.bundle.features import KeptFeatures
 from munkey_core.errors import BundleError
-from munkey_core.features import KeptFeatures
 
 SPLITS = ("private", "test", "anchor", "calibration")
 

@@ -9,12 +9,12 @@ import tiny
 import torch
 
 from munkey_core import frontier as module
-from munkey_core.bundle import read_bundle, write_bundle
-from munkey_core.canonical import forget_set
-from munkey_core.card import write_card
+from munkey_core.bundle.bundle import read_bundle, write_bundle
+from munkey_core.bundle.canonical import forget_set
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.experiments import experiments_text, read_experiments
 from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.experiments import experiments_text, read_experiments
 from munkey_core.frontier import Frontier, Variant, load_variants, save_experiments
 from munkey_core.model.bank import BankView
 from munkey_core.retraining import MUNKEY, Run

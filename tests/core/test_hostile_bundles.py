@@ -18,7 +18,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     BANK,
     CARD,
     ENCODER,
@@ -33,8 +33,8 @@ from munkey_core.bundle import (
     seal,
     write_bundle,
 )
+from munkey_core.bundle.records import PARQUET
 from munkey_core.errors import BundleError
-from munkey_core.records import PARQUET
 from munkey_core.studio import Studio, list_bundles
 
 

@@ -9,7 +9,7 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle import read_bundle, write_bundle
+from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
 from munkey_core.explain.influence import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from munkey_core.bundle import read_bundle
+from munkey_core.bundle.bundle import read_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.jobs import (
@@ -315,7 +315,7 @@ def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
     server = f"""
         import os, signal, sys, time
         from munkey_core import jobs
-        from munkey_core.bundle import read_bundle
+        from munkey_core.bundle.bundle import read_bundle
         from pathlib import Path
         bundle = read_bundle(Path({str(digits_folder)!r}))
         job = jobs.make_job("retrain", bundle, bundle.bank.ids[:3])

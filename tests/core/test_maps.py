@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from test_build import RECIPE
 
 from munkey_core.build import Build
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     MANIFEST,
     PROJECTIONS,
     FittedMap,

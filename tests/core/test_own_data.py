@@ -14,7 +14,7 @@ import tiny
 from painted import break_files, paint_folder
 
 from munkey_core import jobs, own_data
-from munkey_core.bundle import find_bundles, write_bundle
+from munkey_core.bundle.bundle import find_bundles, write_bundle
 from munkey_core.data import image_folder, load_dataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.types import Progress, TrainingOffer

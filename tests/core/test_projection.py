@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import random_bank
 
-from munkey_core.bundle import FittedMap
+from munkey_core.bundle.bundle import FittedMap
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
 from munkey_core.projection import (

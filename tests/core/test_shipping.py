@@ -9,8 +9,8 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle import read_bundle, read_manifest, seal, write_bundle
-from munkey_core.canonical import (
+from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
+from munkey_core.bundle.canonical import (
     CANONICAL,
     canonical_name,
     canonical_sets,

@@ -13,7 +13,7 @@ import sqlite3
 import erasable
 import pytest
 
-from munkey_core.bundle import (
+from munkey_core.bundle.bundle import (
     LEDGER,
     MANIFEST,
     SEAL,
@@ -22,12 +22,12 @@ from munkey_core.bundle import (
     sha256,
     shipped_folder,
 )
+from munkey_core.bundle.ledger import Ledger
+from munkey_core.bundle.versions import manifest_digest
 from munkey_core.cli import main
 from munkey_core.erasure import erase
-from munkey_core.ledger import Ledger
 from munkey_core.receipts import check_receipt, make_key
 from munkey_core.verification import damaged_files
-from munkey_core.versions import manifest_digest
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from munkey_core import thumbnails as module
+from munkey_core.bundle import thumbnails as module
+from munkey_core.bundle.records import THUMBNAILS
+from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.records import THUMBNAILS
-from munkey_core.thumbnails import Thumbnails
 
 
 def ids_of(n):

@@ -9,7 +9,7 @@ import torch
 from painted import break_files, paint_folder
 
 from munkey_core import recipes
-from munkey_core.bundle import read_bundle
+from munkey_core.bundle.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
 from munkey_core.errors import BundleError

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from munkey_core.bundle import Bundle, Manifest
+from munkey_core.bundle.bundle import Bundle, Manifest
+from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.data import ImageDataset
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
 SIDE = 8

@@ -78,9 +78,9 @@ def guided(name, inputs, corpus):
 
     readers = [
         "munkey_core.files.untrusted",
-        "munkey_core.forget_sets",
+        "munkey_core.bundle.forget_sets",
         "munkey_core.data",
-        "munkey_core.records",
+        "munkey_core.bundle.records",
     ]
     with atheris.instrument_imports(include=[*readers, "csv", "json", "zipfile", "PIL"]):
         import fuzz_properties

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from streamlit_client import PageError, Visitor
 
-from munkey_core.bundle import find_bundle, read_manifest
-from munkey_core.records import CSV, PARQUET, read_records
+from munkey_core.bundle.bundle import find_bundle, read_manifest
+from munkey_core.bundle.records import CSV, PARQUET, read_records
 from munkey_core.types import PRIVATE
 
 _KEYS = re.compile(r"([\d,]+) of ([\d,]+) \[?keys\b")

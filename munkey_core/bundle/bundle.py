@@ -25,6 +25,13 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
+from munkey_core.bundle.experiments import read_experiments
+from munkey_core.bundle.features import KeptFeatures
+from munkey_core.bundle.ledger import LEDGER, Ledger
+from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
+from munkey_core.bundle.thumbnails import Thumbnails
+from munkey_core.bundle.versions import MANIFEST as MANIFEST
+from munkey_core.bundle.versions import finish, manifest_digest, unfinished
 from munkey_core.config import (
     EncoderConfig,
     EnsembleConfig,
@@ -36,19 +43,14 @@ from munkey_core.config import (
 from munkey_core.data.pictures import Pictures, SourcePictures, no_pictures
 from munkey_core.data.places import PictureSource
 from munkey_core.errors import BadInputError, BundleChangedError, BundleError
-from munkey_core.experiments import read_experiments
-from munkey_core.features import KeptFeatures
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.durable import write_file
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.tensors import read_tensors as read_tensors
 from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limited, shown
-from munkey_core.ledger import LEDGER, Ledger
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
-from munkey_core.thumbnails import Thumbnails
 from munkey_core.types import (
     ANCHOR,
     CALIBRATION,
@@ -61,8 +63,6 @@ from munkey_core.types import (
     Progress,
     Record,
 )
-from munkey_core.versions import MANIFEST as MANIFEST
-from munkey_core.versions import finish, manifest_digest, unfinished
 from munkey_core.writing import pack_tokens, round_tokens, unpack_tokens
 
 FORMAT_VERSION = 1

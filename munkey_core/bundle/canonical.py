@@ -6,10 +6,10 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
-from munkey_core.bundle import Bundle
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.forget_sets import random_forget_set, select_ids
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
-from munkey_core.forget_sets import random_forget_set, select_ids
 from munkey_core.types import PRIVATE
 
 _SEED = 2603

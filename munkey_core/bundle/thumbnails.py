@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save
 
+from munkey_core.bundle.records import THUMBNAILS
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.files.tensors import read_tensors
-from munkey_core.records import THUMBNAILS
 from munkey_core.types import ImageArray, IntArray
 
 _BLOCK_IMAGES = 256

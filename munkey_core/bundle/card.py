@@ -6,7 +6,7 @@ import json
 from statistics import stdev
 from typing import Any
 
-from munkey_core.bundle import Bundle
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Experiments, RecipeTried
 
 HOW = (
