@@ -49,6 +49,7 @@ from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
+from munkey_core.explain.projection import fit_maps
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import (
@@ -60,7 +61,6 @@ from munkey_core.model.encoder import (
 )
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.projection import fit_maps
 from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 

@@ -626,7 +626,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
 def _project(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle.bundle import SPACES, FittedMap, find_bundle, read_bundle
-    from munkey_core.maps import maps_of, save_projections
+    from munkey_core.explain.map import maps_of, save_projections
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)

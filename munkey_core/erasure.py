@@ -68,11 +68,11 @@ from munkey_core.errors import (
     UnknownIdError,
 )
 from munkey_core.explain.influence import leave_one_out
+from munkey_core.explain.map import maps_of
+from munkey_core.explain.projection import fit_digest
 from munkey_core.files import durable
-from munkey_core.maps import maps_of
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.projection import fit_digest
 from munkey_core.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.runs import source_digest
 from munkey_core.types import (

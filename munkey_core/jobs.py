@@ -29,11 +29,11 @@ from typing import Any, Literal
 
 from munkey_core.bundle.bundle import SPACES, Bundle
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
+from munkey_core.explain.map import maps_of
+from munkey_core.explain.projection import SEED
+from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import limits, refuse_in_demo, variable
-from munkey_core.maps import maps_of
-from munkey_core.projection import SEED
-from munkey_core.projection import stages as map_stages
 from munkey_core.retraining import MUNKEY
 from munkey_core.runs import runs_folder
 from munkey_core.types import JobStatus, Progress

@@ -28,11 +28,11 @@ from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
+from munkey_core.explain.projection import umap_installed
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.planning import make_offer, make_plan
-from munkey_core.projection import umap_installed
 from munkey_core.recipes import default_recipe
 from munkey_core.types import JobStatus, Progress, TrainingOffer
 

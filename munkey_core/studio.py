@@ -44,10 +44,10 @@ from munkey_core.data.seeding import permutation
 from munkey_core.erasure import erase, make_plan
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
-from munkey_core.explanations import Explanations
+from munkey_core.explain.explanations import Explanations
+from munkey_core.explain.map import Maps
 from munkey_core.files import limits as limits  # the app's way to them
 from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
-from munkey_core.maps import Maps
 from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded

@@ -62,9 +62,9 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.build import Build
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
+    from munkey_core.explain.projection import umap_installed
     from munkey_core.making import make_bundle, may_carry
     from munkey_core.planning import Plan, make_offer, make_plan
-    from munkey_core.projection import umap_installed
     from munkey_core.recipes import default_recipe, with_seed
     from munkey_core.training import resolve_device
 

@@ -16,7 +16,7 @@ from app import state
 from app.components.heatmap import colour, common_scale
 from app.theme import palette
 from munkey_core.errors import BundleError
-from munkey_core.explanations import Explanations
+from munkey_core.explain.explanations import Explanations
 from munkey_core.studio import Studio
 from munkey_core.types import Browse
 from tests.app.reading import as_read

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import state
 from app.components.memory_map import Group, MapEvent, Scene
-from munkey_core.maps import Maps
+from munkey_core.explain.map import Maps
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT, GONE = "train-14265", "train-00042"

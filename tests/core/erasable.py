@@ -35,9 +35,9 @@ from munkey_core.bundle.experiments import experiments_text
 from munkey_core.bundle.thumbnails import _TRANSFORMS
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.exact import rounded_model
-from munkey_core.maps import maps_of
+from munkey_core.explain.map import maps_of
+from munkey_core.explain.projection import fit_digest
 from munkey_core.outputs import Outputs, verdicts
-from munkey_core.projection import fit_digest
 from munkey_core.retraining import MUNKEY, PLAIN, Run
 from munkey_core.runs import Runs, runs_folder
 from munkey_core.shipped import References, all_labels, write_answers, write_references

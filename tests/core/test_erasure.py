@@ -34,7 +34,7 @@ from munkey_core.errors import (
     UnknownIdError,
 )
 from munkey_core.explain.influence import leave_one_out, save_influence, stored_influence
-from munkey_core.maps import save_projections
+from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.receipts import make_key

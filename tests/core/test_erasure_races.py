@@ -137,7 +137,7 @@ import dataclasses, sys
 from pathlib import Path
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.errors import ProjectionError
-from munkey_core.maps import save_projections
+from munkey_core.explain.map import save_projections
 folder = Path(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -26,8 +26,8 @@ from munkey_core.config import WriteConfig
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
 from munkey_core.exact import SPLITS, Made, labelled, make_exact, save_exact
+from munkey_core.explain.map import maps_of
 from munkey_core.jobs import make_job
-from munkey_core.maps import maps_of
 from munkey_core.outputs import Outputs
 from munkey_core.retraining import MUNKEY, PLAIN, Run, reference_run
 from munkey_core.runs import Runs, runs_folder, source_digest

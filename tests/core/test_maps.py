@@ -34,9 +34,9 @@ from munkey_core.errors import (
     StaleGenerationError,
     UnknownIdError,
 )
-from munkey_core.maps import maps_of, save_projections
+from munkey_core.explain.map import maps_of, save_projections
+from munkey_core.explain.projection import SPACES, fit_digest, fit_map, fit_pca, matrix_of, place
 from munkey_core.model.bank import MemoryBank
-from munkey_core.projection import SPACES, fit_digest, fit_map, fit_pca, matrix_of, place
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.types import Progress
 
@@ -94,7 +94,7 @@ def test_pca_is_there_at_once_and_worked_out_once(bare, space, monkeypatch):
     bank = bare._shared.bundle.bank
     np.testing.assert_array_equal(found.positions, fit_pca(matrix_of(bank, space)))
     assert (found.ids, found.space, found.method) == (bank.ids, space, "pca")
-    monkeypatch.setattr("munkey_core.maps.fit_pca", None)
+    monkeypatch.setattr("munkey_core.explain.map.fit_pca", None)
     assert bare.session().maps.projection(space, "pca").positions is found.positions
 
 

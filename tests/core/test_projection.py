@@ -13,8 +13,7 @@ from tiny import random_bank
 
 from munkey_core.bundle.bundle import FittedMap
 from munkey_core.errors import BadInputError, ProjectionError
-from munkey_core.model.bank import MemoryBank
-from munkey_core.projection import (
+from munkey_core.explain.projection import (
     SPACES,
     fit_digest,
     fit_map,
@@ -27,6 +26,7 @@ from munkey_core.projection import (
     stages,
     umap_steps,
 )
+from munkey_core.model.bank import MemoryBank
 from munkey_core.types import Progress
 
 N = 60

@@ -28,7 +28,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipes, "_PRETRAINED_STEPS", 1)
     monkeypatch.setattr(recipes, "_ENCODER_STEPS", 1)
     monkeypatch.setattr(recipes, "TrainConfig", lambda: replace(TrainConfig(), epochs=3))
-    monkeypatch.setattr("munkey_core.projection.umap_installed", lambda: False)
+    monkeypatch.setattr("munkey_core.explain.projection.umap_installed", lambda: False)
 
 
 @pytest.fixture

@@ -22,9 +22,7 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError, ProjectionError
-from munkey_core.files.cache import cache_folder
-from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.projection import (
+from munkey_core.explain.projection import (
     METHODS,
     PCA,
     SEED,
@@ -36,6 +34,8 @@ from munkey_core.projection import (
     method_for,
     place,
 )
+from munkey_core.files.cache import cache_folder
+from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.types import (
     FloatArray,
     Placement,
