@@ -14,11 +14,11 @@ from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set, 
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.leak import leak_split
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Run
-from munkey_core.runs import Runs, last_of, staged
 from munkey_core.table import Entry, Table
-from munkey_core.training import resolve_device
+from munkey_core.training.answers import Outputs
+from munkey_core.training.joint import resolve_device
+from munkey_core.training.retraining import MUNKEY, PLAIN, Run
+from munkey_core.training.runs import Runs, last_of, staged
 from munkey_core.types import AuditReport, Progress
 
 BEFORE, AFTER, ORACLE = "MUNKEY before", "MUNKEY after", "MUNKEY retrained"

@@ -595,7 +595,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
     from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.oracles import Oracles
-    from munkey_core.retraining import MUNKEY, PLAIN
+    from munkey_core.training.retraining import MUNKEY, PLAIN
 
     bundle = read_bundle(find_bundle(arguments.bundle))
     families = {"munkey": [MUNKEY], "plain": [PLAIN], "both": [MUNKEY, PLAIN]}[arguments.family]

@@ -12,8 +12,8 @@ from munkey_core.comparison import Comparison
 from munkey_core.evidence import Evidence
 from munkey_core.privacy import privacy
 from munkey_core.reports import keep_report
-from munkey_core.runs import Runs, last_of, staged
-from munkey_core.training import resolve_device
+from munkey_core.training.joint import resolve_device
+from munkey_core.training.runs import Runs, last_of, staged
 from munkey_core.tuned import keep_tuning, tune_methods, tuned_settings
 from munkey_core.types import AuditReport, PrivacyReport, Progress
 from munkey_core.unlearning import System

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from munkey_core.bundle.bundle import EXACT_MODE
 from munkey_core.bundle.canonical import forget_set_digest
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, Family, Run, in_reference, reference_run
-from munkey_core.runs import Runs, last_of
-from munkey_core.shipped import References, all_labels
+from munkey_core.training.answers import Outputs
+from munkey_core.training.retraining import MUNKEY, Family, Run, in_reference, reference_run
+from munkey_core.training.runs import Runs, last_of
+from munkey_core.training.shipped import References, all_labels
 from munkey_core.types import BoolArray, IntArray, Progress
 
 _KEPT = 8

@@ -36,7 +36,6 @@ from munkey_core.bundle.experiments import (
     read_trial,
 )
 from munkey_core.bundle.versions import rewriting
-from munkey_core.calibration import choose_ensemble
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.leak import accuracy_difference
@@ -45,11 +44,12 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.outputs import Outputs, Verdicts, split_verdicts, verdicts
-from munkey_core.retraining import MUNKEY, PLAIN, Run
-from munkey_core.runs import Runs, last_of, runs_folder, source_digest, staged
-from munkey_core.shipped import all_labels
-from munkey_core.training import JointTraining, joint_data, resolve_device
+from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
+from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.joint import JointTraining, joint_data, resolve_device
+from munkey_core.training.retraining import MUNKEY, PLAIN, Run
+from munkey_core.training.runs import Runs, last_of, runs_folder, source_digest, staged
+from munkey_core.training.shipped import all_labels
 from munkey_core.types import (
     ANCHOR,
     CALIBRATION,

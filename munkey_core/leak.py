@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from munkey_core.errors import BadInputError
 from munkey_core.membership.metrics import auroc
-from munkey_core.outputs import Outputs, Verdicts
 from munkey_core.resampling import interval
 from munkey_core.table import Table
+from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.types import BackboneLeak, BoolArray, LeakSplit
 
 _Correct = npt.NDArray[np.float64]

@@ -33,7 +33,7 @@ from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.planning import make_offer, make_plan
-from munkey_core.recipes import default_recipe
+from munkey_core.training.recipes import default_recipe
 from munkey_core.types import JobStatus, Progress, TrainingOffer
 
 __all__ = [

@@ -21,8 +21,8 @@ from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.recipes import is_photographic
-from munkey_core.training import JointTraining, TrainingData
+from munkey_core.training.joint import JointTraining, TrainingData
+from munkey_core.training.recipes import is_photographic
 from munkey_core.types import Progress, TrainingOffer
 
 PLANNING = "planning"

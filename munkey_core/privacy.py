@@ -36,11 +36,11 @@ from munkey_core.membership.signals import (
     logit,
     true_class_probability,
 )
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Family
-from munkey_core.runs import last_of
-from munkey_core.shipped import References
 from munkey_core.table import Table
+from munkey_core.training.answers import Outputs
+from munkey_core.training.retraining import MUNKEY, PLAIN, Family
+from munkey_core.training.runs import last_of
+from munkey_core.training.shipped import References
 from munkey_core.types import (
     AttackBand,
     AttackCheck,

@@ -15,7 +15,7 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import check_types
 from munkey_core.files.untrusted import parse_json, shown
-from munkey_core.runs import runs_folder
+from munkey_core.training.runs import runs_folder
 from munkey_core.types import (
     AuditReport,
     BackboneLeak,

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.membership.metrics import auroc_resampled
-from munkey_core.outputs import Verdicts
+from munkey_core.training.answers import Verdicts
 
 Values = npt.NDArray[np.float64]
 _RESAMPLES = 1000

@@ -10,11 +10,11 @@ from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Family, Run, reference_run
-from munkey_core.runs import Runs, last_of, staged
-from munkey_core.shipped import ORIGINALS, REFERENCES, write_answers, write_references
-from munkey_core.training import resolve_device
+from munkey_core.training.answers import Outputs
+from munkey_core.training.joint import resolve_device
+from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, reference_run
+from munkey_core.training.runs import Runs, last_of, staged
+from munkey_core.training.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 from munkey_core.types import Progress
 
 

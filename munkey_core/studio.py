@@ -57,9 +57,9 @@ from munkey_core.recall import recall
 from munkey_core.receipts import check_receipt, read_public_key
 from munkey_core.reports import best_measured, check_reports, find_report
 from munkey_core.request_report import file_names, request_report
-from munkey_core.retraining import MUNKEY
-from munkey_core.runs import Runs
 from munkey_core.traces import trace
+from munkey_core.training.retraining import MUNKEY
+from munkey_core.training.runs import Runs
 from munkey_core.types import (
     PRIVATE,
     TEST,

@@ -18,8 +18,8 @@ from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.membership.forgetting_quality import forgetting_quality
 from munkey_core.membership.metrics import auroc
-from munkey_core.outputs import Outputs, Verdicts, split_verdicts
 from munkey_core.resampling import Resamples, Values, interval
+from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
 from munkey_core.types import (
     FloatArray,
     ForgettingQuality,

@@ -10,9 +10,9 @@ from munkey_core.bundle.canonical import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.evidence import Evidence
 from munkey_core.leak import leak_split
-from munkey_core.outputs import Outputs
-from munkey_core.runs import last_of
 from munkey_core.table import Entry, Table
+from munkey_core.training.answers import Outputs
+from munkey_core.training.runs import last_of
 from munkey_core.types import AuditReport, Progress
 
 

@@ -15,9 +15,9 @@ from munkey_core.comparison import plain_outputs, unlearning_task
 from munkey_core.data.seeding import permutation
 from munkey_core.evidence import Evidence
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import PLAIN, Run, TrainedModel
-from munkey_core.runs import last_of, runs_folder, staged
+from munkey_core.training.answers import Outputs
+from munkey_core.training.retraining import PLAIN, Run, TrainedModel
+from munkey_core.training.runs import last_of, runs_folder, staged
 from munkey_core.types import Progress
 from munkey_core.unlearning import METHODS, Tuning, tune
 

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from munkey_core.build import Build
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.config import (
     EncoderConfig,
@@ -15,6 +14,7 @@ from munkey_core.config import (
 )
 from munkey_core.data import load_dataset
 from munkey_core.studio import SharedModel, Studio
+from munkey_core.training.build import Build
 
 # Networks this small run faster on one thread than on two that wait for each other.
 torch.set_num_threads(1)

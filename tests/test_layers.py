@@ -202,7 +202,7 @@ def test_the_checker_sees_a_breach_in_the_library(module, source):
             "from .images import decode_image\nfrom ..errors import DataError",
         ),
         ("munkey_core.cli", "from munkey_core import __version__"),
-        ("munkey_core.build", "import munkey_core\nimport streamlit_like_name"),
+        ("munkey_core.training.build", "import munkey_core\nimport streamlit_like_name"),
     ],
 )
 def test_the_checker_lets_the_library_do_what_it_may(module, source):

@@ -88,12 +88,12 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     """Make the exact mode of a bundle that has none; what its manifest then says of it."""
     import time
 
-    from munkey_core.build import provenance
     from munkey_core.bundle.bundle import RECIPE, read_bundle
     from munkey_core.config import WriteConfig, load_recipe
-    from munkey_core.exact import Made, encode_splits, make_exact, save_exact
-    from munkey_core.runs import last_of
-    from munkey_core.training import resolve_device
+    from munkey_core.training.build import provenance
+    from munkey_core.training.exact import Made, encode_splits, make_exact, save_exact
+    from munkey_core.training.joint import resolve_device
+    from munkey_core.training.runs import last_of
 
     bundle = read_bundle(folder)
     device = resolve_device(device_name)
@@ -131,7 +131,7 @@ def _again(arguments: argparse.Namespace, folder: Path) -> int:
     from torch import Tensor
 
     from munkey_core.bundle.bundle import EXACT_MODE, read_bundle
-    from munkey_core.exact import labelled, write_again
+    from munkey_core.training.exact import labelled, write_again
     from munkey_core.types import PRIVATE
     from munkey_core.verification import bytes_differing
 
@@ -244,7 +244,7 @@ def _verify_exact(
     arguments: argparse.Namespace, folder: Path, document: dict[str, Any], lines: list[str]
 ) -> int:
     from munkey_core.bundle.bundle import read_bundle
-    from munkey_core.exact import save_verified
+    from munkey_core.training.exact import save_verified
     from munkey_core.verification import ExactVerification, check_lines
 
     checks = watch(ExactVerification(read_bundle(folder), arguments.without).run())

@@ -127,8 +127,8 @@ def test_everything_is_there_once_models_were_retrained(monkeypatch, some, digit
     import numpy as np
 
     from munkey_core.evidence import Evidence
-    from munkey_core.retraining import in_reference
-    from munkey_core.shipped import References
+    from munkey_core.training.retraining import in_reference
+    from munkey_core.training.shipped import References
 
     def references(self, family, at_most=256):
         n = len(self.private_labels) + len(self.test_labels)

@@ -4,12 +4,12 @@ import pytest
 import tiny
 import torch
 
-from munkey_core import calibration
-from munkey_core.calibration import Candidate, best_candidate, choose_ensemble
 from munkey_core.config import EnsembleConfig
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
+from munkey_core.training import calibration
+from munkey_core.training.calibration import Candidate, best_candidate, choose_ensemble
 
 
 def candidate(recall, accuracy, firmness=0.5, k=4):

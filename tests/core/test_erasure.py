@@ -39,10 +39,10 @@ from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.receipts import make_key
 from munkey_core.reports import find_report, save_reports
-from munkey_core.retraining import PLAIN, Run
-from munkey_core.runs import Runs, runs_folder
 from munkey_core.shipping import ship_oracles
 from munkey_core.studio import Studio
+from munkey_core.training.retraining import PLAIN, Run
+from munkey_core.training.runs import Runs, runs_folder
 from munkey_core.types import PRIVATE, Progress, Receipt
 from munkey_core.verification import damaged_files, rows_without_their_digest
 

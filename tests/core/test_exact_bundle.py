@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from munkey_core.audit import ForgettingAudit
-from munkey_core.build import provenance
 from munkey_core.bundle.bundle import (
     EXACT,
     EXACT_MODE,
@@ -25,14 +24,15 @@ from munkey_core.bundle.bundle import (
 from munkey_core.config import WriteConfig
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.evidence import Evidence
-from munkey_core.exact import SPLITS, Made, labelled, make_exact, save_exact
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs import make_job
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Run, reference_run
-from munkey_core.runs import Runs, runs_folder, source_digest
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.traces import trace
+from munkey_core.training.answers import Outputs
+from munkey_core.training.build import provenance
+from munkey_core.training.exact import SPLITS, Made, labelled, make_exact, save_exact
+from munkey_core.training.retraining import MUNKEY, PLAIN, Run, reference_run
+from munkey_core.training.runs import Runs, runs_folder, source_digest
 from munkey_core.types import AuditReport
 from munkey_core.verification import ExactVerification
 
@@ -231,7 +231,7 @@ def test_deleting_is_never_having_written(bundle):
 
 def test_verification_sees_a_row_that_knew_of_another(bundle, monkeypatch):
     """Tokens that depend on who else is in the batch: what a careless writing would give."""
-    import munkey_core.writing as writing
+    import munkey_core.training.rows as writing
 
     real = writing._write_batch
 
@@ -254,7 +254,7 @@ def test_a_set_that_cannot_be_verified_is_refused(bundle, spec):
 
 
 def test_an_oracle_of_the_exact_mode_is_the_model_after_deletion(bundle, monkeypatch):
-    from munkey_core import retraining
+    from munkey_core.training import retraining
 
     def trains(*_):
         raise AssertionError("a MUNKEY was trained")
@@ -285,7 +285,7 @@ def test_an_audit_of_the_exact_mode_has_no_gap_and_no_excess_leak(bundle):
 
 
 def test_a_trace_needs_no_training_in_either_mode(bundle, monkeypatch):
-    from munkey_core import retraining
+    from munkey_core.training import retraining
 
     monkeypatch.setattr(retraining.Retraining, "train", lambda *_: iter(()))
     found = {

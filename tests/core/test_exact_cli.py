@@ -20,7 +20,7 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.card import write_card
 from munkey_core.cli import main
-from munkey_core.writing import pack_tokens, round_tokens
+from munkey_core.training.rows import pack_tokens, round_tokens
 
 WITHOUT = "img-02,img-05"
 

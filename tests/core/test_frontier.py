@@ -17,8 +17,8 @@ from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.frontier import Frontier, Variant, load_variants, save_experiments
 from munkey_core.model.bank import BankView
-from munkey_core.retraining import MUNKEY, Run
-from munkey_core.runs import Runs, runs_folder, source_digest
+from munkey_core.training.retraining import MUNKEY, Run
+from munkey_core.training.runs import Runs, runs_folder, source_digest
 from munkey_core.types import CALIBRATION, PRIVATE, TEST, Experiments, Progress
 
 MORE = Variant("p_mem 0.2", "more of the image alone", train={"p_mem": 0.2})

@@ -28,9 +28,9 @@ from munkey_core.jobs import (
     making_folder,
     training_job,
 )
-from munkey_core.retraining import MUNKEY, Run
-from munkey_core.runs import Runs
 from munkey_core.studio import Studio
+from munkey_core.training.retraining import MUNKEY, Run
+from munkey_core.training.runs import Runs
 from munkey_core.types import Progress
 
 WAIT = 240.0  # far more than anything here takes, on however busy a machine

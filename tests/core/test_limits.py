@@ -15,9 +15,9 @@ from munkey_core.data.images import decode_image
 from munkey_core.errors import BadInputError, DataError, MunkeyError, ReadOnlyError
 from munkey_core.files import limits
 from munkey_core.jobs import Job, JobQueue
-from munkey_core.outputs import Outputs
-from munkey_core.runs import Runs
 from munkey_core.studio import SharedModel, Studio
+from munkey_core.training.answers import Outputs
+from munkey_core.training.runs import Runs
 
 NAMES = tuple(limits.Limits.__dataclass_fields__)
 

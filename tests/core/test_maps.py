@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from test_build import RECIPE
 
-from munkey_core.build import Build
 from munkey_core.bundle.bundle import (
     MANIFEST,
     PROJECTIONS,
@@ -38,6 +37,7 @@ from munkey_core.explain.map import maps_of, save_projections
 from munkey_core.explain.projection import SPACES, fit_digest, fit_map, fit_pca, matrix_of, place
 from munkey_core.model.bank import MemoryBank
 from munkey_core.studio import SharedModel, Studio
+from munkey_core.training.build import Build
 from munkey_core.types import Progress
 
 N = 30

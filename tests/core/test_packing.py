@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from munkey_core.errors import BundleError
 from munkey_core.membership.metrics import auroc
-from munkey_core.outputs import Outputs, verdicts
-from munkey_core.packing import pack, pack_truth, unpack, unpack_truth
+from munkey_core.training.answers import Outputs, verdicts
+from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
 
 
 def random_outputs(n=60, n_private=40, classes=4, seed=0, sharpness=6.0, image=True):

@@ -16,7 +16,6 @@ from munkey_core.evidence import Evidence
 from munkey_core.membership.attacks import rmia
 from munkey_core.membership.bootstrap import Bootstrap
 from munkey_core.membership.metrics import auroc, auroc_interval, tpr_at_fpr
-from munkey_core.outputs import Outputs, Verdicts
 from munkey_core.privacy import (
     AFTER,
     ATTACKS,
@@ -34,10 +33,11 @@ from munkey_core.privacy import (
     privacy,
     roc_points,
 )
-from munkey_core.retraining import MUNKEY, PLAIN, in_reference
-from munkey_core.runs import Runs
-from munkey_core.shipped import References
 from munkey_core.studio import SharedModel, Studio
+from munkey_core.training.answers import Outputs, Verdicts
+from munkey_core.training.retraining import MUNKEY, PLAIN, in_reference
+from munkey_core.training.runs import Runs
+from munkey_core.training.shipped import References
 from munkey_core.types import Browse, PrivacyReport, Progress
 
 N, T, K, CLASSES = 200, 300, 8, 4

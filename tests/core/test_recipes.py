@@ -5,7 +5,7 @@ import pytest
 
 from munkey_core.config import Recipe, load_recipe
 from munkey_core.data.base import ImageDataset
-from munkey_core.recipes import default_recipe, with_seed
+from munkey_core.training.recipes import default_recipe, with_seed
 
 
 def dataset_of(n, side=8, colour=False):

@@ -14,8 +14,8 @@ import torch
 
 from munkey_core.bundle.bundle import write_bundle
 from munkey_core.cli import main
-from munkey_core.retraining import MUNKEY, Run
-from munkey_core.runs import Runs
+from munkey_core.training.retraining import MUNKEY, Run
+from munkey_core.training.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
 

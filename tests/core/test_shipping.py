@@ -20,10 +20,10 @@ from munkey_core.bundle.canonical import (
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.evidence import Evidence
 from munkey_core.model.bank import BankView
-from munkey_core.outputs import Outputs
-from munkey_core.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
-from munkey_core.runs import Runs, clear_runs, runs_folder
 from munkey_core.shipping import ship_oracles
+from munkey_core.training.answers import Outputs
+from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
+from munkey_core.training.runs import Runs, clear_runs, runs_folder
 from munkey_core.types import PRIVATE, Progress
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ import pytest
 
 from munkey_core.errors import BadInputError
 from munkey_core.leak import leak_split
-from munkey_core.outputs import Outputs, verdicts
 from munkey_core.table import Entry, Table
+from munkey_core.training.answers import Outputs, verdicts
 
 CLASSES = 3
 

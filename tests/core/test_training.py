@@ -10,7 +10,7 @@ import torch
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
 from munkey_core.model.search import other_neighbours
-from munkey_core.training import JointTraining, TrainingData, joint_data, resolve_device
+from munkey_core.training.joint import JointTraining, TrainingData, joint_data, resolve_device
 
 CPU = torch.device("cpu")
 PATCHES = ModelConfig(tokens="patches", dim=16, layers=1, heads=2, patch_size=4)

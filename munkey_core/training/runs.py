@@ -32,9 +32,9 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.outputs import Outputs, Verdicts
-from munkey_core.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
-from munkey_core.shipped import Shipped
+from munkey_core.training.answers import Outputs, Verdicts
+from munkey_core.training.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
+from munkey_core.training.shipped import Shipped
 from munkey_core.types import PRIVATE, TEST, Progress
 
 T = TypeVar("T")

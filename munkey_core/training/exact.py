@@ -30,7 +30,6 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.versions import rewriting
-from munkey_core.calibration import choose_ensemble
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
@@ -38,9 +37,10 @@ from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.training import JointTraining, joint_data
+from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.joint import JointTraining, joint_data
+from munkey_core.training.rows import write_rows
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
-from munkey_core.writing import write_rows
 
 SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode reads
 

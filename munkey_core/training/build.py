@@ -41,13 +41,11 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.thumbnails import Thumbnails
-from munkey_core.calibration import choose_ensemble
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.errors import BadInputError, BundleError, TrainingError
-from munkey_core.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.machine import processor
@@ -61,7 +59,9 @@ from munkey_core.model.encoder import (
 )
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.training import JointTraining, TrainingData, check_patches, joint_data
+from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
+from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.

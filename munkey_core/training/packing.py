@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.errors import BundleError
-from munkey_core.outputs import Outputs, Verdicts
+from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.types import BoolArray, FloatArray, IntArray
 
 _STEP = 0.125

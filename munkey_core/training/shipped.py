@@ -23,9 +23,9 @@ from torch import Tensor
 from munkey_core.bundle.bundle import ORACLES, Bundle, read_tensors
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.errors import BundleError
-from munkey_core.outputs import Outputs
-from munkey_core.packing import pack, pack_truth, unpack, unpack_truth
-from munkey_core.retraining import Family, Run, in_reference
+from munkey_core.training.answers import Outputs
+from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
+from munkey_core.training.retraining import Family, Run, in_reference
 from munkey_core.types import PRIVATE, TEST, BoolArray, IntArray
 
 ORIGINALS = "originals"
