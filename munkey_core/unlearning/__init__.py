@@ -5,11 +5,11 @@ dropping entries. Both map a command-line key to a class.
 """
 
 from munkey_core.unlearning.base import Labelled, Method, Task, plain_logits
-from munkey_core.unlearning.knn import Knn
 from munkey_core.unlearning.methods import METHODS, make
-from munkey_core.unlearning.rac import Rac
-from munkey_core.unlearning.spm import Spm
-from munkey_core.unlearning.systems import System, SystemData
+from munkey_core.unlearning.systems.base import System, SystemData
+from munkey_core.unlearning.systems.knn import Knn
+from munkey_core.unlearning.systems.rac import Rac
+from munkey_core.unlearning.systems.spm import Spm
 from munkey_core.unlearning.tuning import Trial, Tuning, tune
 
 SYSTEMS: dict[str, type[System]] = {system.key: system for system in (Knn, Rac, Spm)}

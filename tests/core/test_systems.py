@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
 from munkey_core.model.encoder import Encoded
 from munkey_core.unlearning import SYSTEMS, SystemData
-from munkey_core.unlearning.knn import Knn, _choose, vote
-from munkey_core.unlearning.rac import Rac
-from munkey_core.unlearning.spm import Spm, SpmNetwork, class_means
-from munkey_core.unlearning.systems import Support
+from munkey_core.unlearning.systems.base import Support
+from munkey_core.unlearning.systems.knn import Knn, _choose, vote
+from munkey_core.unlearning.systems.rac import Rac
+from munkey_core.unlearning.systems.spm import Spm, SpmNetwork, class_means
 
 CPU = torch.device("cpu")
 N_CLASSES = len(tiny.CLASSES)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from munkey_core.model.encoder import Encoded
 from munkey_core.types import Progress
-from munkey_core.unlearning.systems import Support, System, SystemData, fit_network
+from munkey_core.unlearning.systems.base import Support, System, SystemData, fit_network
 
 _EXPERTS = 4
 _WIDTH = 64  # h

@@ -11,7 +11,7 @@ from torch import Tensor
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever
 from munkey_core.types import Progress
-from munkey_core.unlearning.systems import System, SystemData, label_votes
+from munkey_core.unlearning.systems.base import System, SystemData, label_votes
 
 _NEIGHBOURS = (4, 8, 16, 32, 64, 128)
 _TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2)

@@ -13,7 +13,7 @@ from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever, other_neighbours
 from munkey_core.types import Progress
-from munkey_core.unlearning.systems import System, SystemData, fit_network, label_votes
+from munkey_core.unlearning.systems.base import System, SystemData, fit_network, label_votes
 
 _NEIGHBOURS = 16
 _HIDDEN = 256
