@@ -510,11 +510,11 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit import ForgettingAudit
+    from munkey_core.audit.attacks import attack_lines, privacy
+    from munkey_core.audit.audit import ForgettingAudit
+    from munkey_core.audit.image_table import image_table
+    from munkey_core.audit.reports import find_report, report_lines, with_stored
     from munkey_core.bundle.bundle import find_bundle, read_bundle
-    from munkey_core.image_table import image_table
-    from munkey_core.privacy import attack_lines, privacy
-    from munkey_core.reports import find_report, report_lines, with_stored
     from munkey_core.types import AuditReport, PrivacyReport
 
     bundle = read_bundle(find_bundle(arguments.bundle))
@@ -534,12 +534,12 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit.comparison import known_methods
+    from munkey_core.audit.reports import report_lines, save_reports
+    from munkey_core.audit.tuning import find_tuning
     from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.bundle.canonical import CANONICAL
     from munkey_core.compare import ALL, attack_sets, compare_sets
-    from munkey_core.comparison import known_methods
-    from munkey_core.reports import report_lines, save_reports
-    from munkey_core.tuned import find_tuning
 
     folder = find_bundle(arguments.bundle)
     methods = arguments.methods.split(",") if arguments.methods is not None else None
@@ -568,8 +568,8 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _oracles(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit.shipping import ship_oracles
     from munkey_core.bundle.bundle import find_bundle
-    from munkey_core.shipping import ship_oracles
 
     folder = find_bundle(arguments.bundle)
     sets = watch(
@@ -593,8 +593,8 @@ def _oracles(arguments: argparse.Namespace) -> int:
 def _retrain(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    from munkey_core.audit.oracles import Oracles
     from munkey_core.bundle.bundle import find_bundle, read_bundle
-    from munkey_core.oracles import Oracles
     from munkey_core.training.retraining import MUNKEY, PLAIN
 
     bundle = read_bundle(find_bundle(arguments.bundle))

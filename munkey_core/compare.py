@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from munkey_core.audit import ForgettingAudit
+from munkey_core.audit.attacks import privacy
+from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.comparison import Comparison
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.reports import keep_report
+from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.bundle.canonical import canonical_sets, forget_set
-from munkey_core.comparison import Comparison
-from munkey_core.evidence import Evidence
-from munkey_core.privacy import privacy
-from munkey_core.reports import keep_report
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.runs import Runs, last_of, staged
-from munkey_core.tuned import keep_tuning, tune_methods, tuned_settings
 from munkey_core.types import AuditReport, PrivacyReport, Progress
 from munkey_core.unlearning import System
 

@@ -25,6 +25,11 @@ import torch
 from munkey_core import jobs
 from munkey_core import own_data as own_data
 from munkey_core import plain_words as plain_words
+from munkey_core.audit.attacks import ATTACKS, exposure, privacy
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.recall import recall
+from munkey_core.audit.reports import best_measured, check_reports, find_report
+from munkey_core.audit.trace import trace
 from munkey_core.bundle.bundle import (
     SPACES,
     Bundle,
@@ -43,7 +48,6 @@ from munkey_core.data.places import PictureSource
 from munkey_core.data.seeding import permutation
 from munkey_core.erasure import erase, make_plan
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.evidence import Evidence
 from munkey_core.explain.explanations import Explanations
 from munkey_core.explain.map import Maps
 from munkey_core.files import limits as limits  # the app's way to them
@@ -52,12 +56,8 @@ from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.privacy import ATTACKS, exposure, privacy
-from munkey_core.recall import recall
 from munkey_core.receipts import check_receipt, read_public_key
-from munkey_core.reports import best_measured, check_reports, find_report
 from munkey_core.request_report import file_names, request_report
-from munkey_core.traces import trace
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import Runs
 from munkey_core.types import (
@@ -368,8 +368,8 @@ class Studio:
         known, a set that leaves nothing to train on or a bad number of seeds, UnknownIdError, and
         BundleError if the bundle carries no images to train on.
         """
-        from munkey_core.audit import ForgettingAudit
-        from munkey_core.comparison import Comparison
+        from munkey_core.audit.audit import ForgettingAudit
+        from munkey_core.audit.comparison import Comparison
 
         self._check_known(ids)
         shared = self._shared

@@ -2,13 +2,13 @@
 
 import pytest
 
+from munkey_core.audit.recipes_tried import load_variants
+from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle.bundle import EXACT, read_bundle, shipped_folder
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
 from munkey_core.config import load_recipe
 from munkey_core.errors import BundleError
-from munkey_core.frontier import load_variants
-from munkey_core.reports import report_from_dict
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.types import PRIVATE, TEST
 from munkey_core.unlearning import METHODS, SYSTEMS

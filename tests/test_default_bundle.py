@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from munkey_core.audit import ForgettingAudit
+from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.figures import GAP_TERMS
+from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle.bundle import find_bundle, read_bundle
 from munkey_core.bundle.canonical import CANONICAL, forget_set
 from munkey_core.bundle.card import main_figures, write_card
 from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
-from munkey_core.reports import report_from_dict
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.table import GAP_TERMS
 from munkey_core.training.exact import labelled, write_again
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs

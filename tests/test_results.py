@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from munkey_core.audit.page import results_page, shipped_bundles
 from munkey_core.bundle.bundle import MANIFEST
-from munkey_core.results import results_page, shipped_bundles
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "pretrained" / "RESULTS.md"

@@ -71,8 +71,8 @@ def add(commands: Any) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit.page import results_page, shipped_bundles
     from munkey_core.bundle.bundle import find_bundle
-    from munkey_core.results import results_page, shipped_bundles
 
     shipped, folder = shipped_bundles()
     folders = [find_bundle(name) for name in arguments.bundles] or shipped
@@ -96,10 +96,10 @@ def _results(arguments: argparse.Namespace) -> int:
 
 
 def _attacks(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit.attacks import attack_lines
+    from munkey_core.audit.reports import save_reports
     from munkey_core.bundle.bundle import find_bundle
     from munkey_core.compare import attack_sets
-    from munkey_core.privacy import attack_lines
-    from munkey_core.reports import save_reports
 
     folder = find_bundle(arguments.bundle)
     found = watch(attack_sets(folder, mode=arguments.mode))
@@ -115,9 +115,9 @@ def _attacks(arguments: argparse.Namespace) -> int:
 
 
 def _experiments(arguments: argparse.Namespace) -> int:
+    from munkey_core.audit.recipes_tried import Frontier, load_variants, save_experiments
     from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.bundle.experiments import experiment_lines
-    from munkey_core.frontier import Frontier, load_variants, save_experiments
     from munkey_core.training.runs import source_digest
     from munkey_core.types import Experiments
 

@@ -126,7 +126,7 @@ def test_an_attack_that_cannot_be_computed_says_why_and_shows_no_number():
 def test_everything_is_there_once_models_were_retrained(monkeypatch, some, digits_bundle):
     import numpy as np
 
-    from munkey_core.evidence import Evidence
+    from munkey_core.audit.evidence import Evidence
     from munkey_core.training.retraining import in_reference
     from munkey_core.training.shipped import References
 

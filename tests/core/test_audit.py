@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from munkey_core.leak import backbone_leak
-from munkey_core.table import avg_gap
+from munkey_core.audit.figures import avg_gap
+from munkey_core.audit.leak import backbone_leak
 
 FIGURES = {
     "test_accuracy": 91.0,

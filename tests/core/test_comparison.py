@@ -3,21 +3,28 @@
 import numpy as np
 import pytest
 
-from munkey_core.audit import AFTER, BEFORE, ORACLE, PLAIN_BEFORE, PLAIN_ORACLE, ForgettingAudit
-from munkey_core.bundle.canonical import forget_set
-from munkey_core.compare import compare_sets
-from munkey_core.comparison import Comparison, known_methods
-from munkey_core.errors import BadInputError, UnknownIdError
-from munkey_core.image_table import HEADER, image_table
-from munkey_core.reports import (
+from munkey_core.audit.audit import (
+    AFTER,
+    BEFORE,
+    ORACLE,
+    PLAIN_BEFORE,
+    PLAIN_ORACLE,
+    ForgettingAudit,
+)
+from munkey_core.audit.comparison import Comparison, known_methods
+from munkey_core.audit.image_table import HEADER, image_table
+from munkey_core.audit.reports import (
     find_report,
     keep_report,
     report_from_dict,
     report_lines,
     with_stored,
 )
+from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
+from munkey_core.bundle.canonical import forget_set
+from munkey_core.compare import compare_sets
+from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.tuned import find_tuning, tuned_settings, validation_set
 from munkey_core.types import PRIVATE, TEST, AuditReport
 from munkey_core.unlearning import METHODS, SYSTEMS
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from munkey_core.audit.reports import find_report, save_reports
+from munkey_core.audit.shipping import ship_oracles
 from munkey_core.bundle.bundle import (
     BANK,
     ENCODER,
@@ -38,8 +40,6 @@ from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.receipts import make_key
-from munkey_core.reports import find_report, save_reports
-from munkey_core.shipping import ship_oracles
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder

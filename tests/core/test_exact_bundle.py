@@ -10,7 +10,9 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.audit import ForgettingAudit
+from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.trace import trace
 from munkey_core.bundle.bundle import (
     EXACT,
     EXACT_MODE,
@@ -23,11 +25,9 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.config import WriteConfig
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.evidence import Evidence
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs import make_job
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.traces import trace
 from munkey_core.training.answers import Outputs
 from munkey_core.training.build import provenance
 from munkey_core.training.exact import SPLITS, Made, labelled, make_exact, save_exact

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.evidence import Evidence
 from munkey_core.jobs import (
     COMPARE,
     PROJECT,

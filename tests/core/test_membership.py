@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from munkey_core.errors import BadInputError
-from munkey_core.membership.attacks import lira_offline, lira_online, population, rmia
-from munkey_core.membership.forgetting_quality import (
+from munkey_core.audit.membership.forgetting_quality import (
     CONFIDENCE_THRESHOLDS,
     ENTROPY_THRESHOLDS,
     forgetting_quality,
     forgetting_quality_score,
     quality_at,
 )
-from munkey_core.membership.metrics import (
+from munkey_core.audit.membership.metrics import (
     auroc,
     auroc_interval,
     balanced_accuracy,
     best_threshold,
     tpr_at_fpr,
 )
-from munkey_core.membership.signals import SIGNALS, modified_entropy
+from munkey_core.audit.membership.scores import lira_offline, lira_online, population, rmia
+from munkey_core.audit.membership.signals import SIGNALS, modified_entropy
+from munkey_core.errors import BadInputError
 
 scores = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=12).map(np.array)
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from munkey_core.audit.membership.metrics import auroc
 from munkey_core.errors import BundleError
-from munkey_core.membership.metrics import auroc
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
 

@@ -10,13 +10,8 @@ import tiny
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from munkey_core import privacy as module
-from munkey_core.errors import AttackError, BadInputError, UnknownIdError
-from munkey_core.evidence import Evidence
-from munkey_core.membership.attacks import rmia
-from munkey_core.membership.bootstrap import Bootstrap
-from munkey_core.membership.metrics import auroc, auroc_interval, tpr_at_fpr
-from munkey_core.privacy import (
+from munkey_core.audit import attacks as module
+from munkey_core.audit.attacks import (
     AFTER,
     ATTACKS,
     BEFORE,
@@ -33,6 +28,11 @@ from munkey_core.privacy import (
     privacy,
     roc_points,
 )
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.membership.bootstrap import Bootstrap
+from munkey_core.audit.membership.metrics import auroc, auroc_interval, tpr_at_fpr
+from munkey_core.audit.membership.scores import rmia
+from munkey_core.errors import AttackError, BadInputError, UnknownIdError
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.training.retraining import MUNKEY, PLAIN, in_reference

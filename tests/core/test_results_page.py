@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 import pytest
 import tiny
 
+from munkey_core.audit.page import results_page
 from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
-from munkey_core.results import results_page
 from munkey_core.types import (
     AuditReport,
     BackboneLeak,

@@ -9,6 +9,8 @@ import pytest
 import tiny
 import torch
 
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.shipping import ship_oracles
 from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.bundle.canonical import (
     CANONICAL,
@@ -18,9 +20,7 @@ from munkey_core.bundle.canonical import (
     forget_set_digest,
 )
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.evidence import Evidence
 from munkey_core.model.bank import BankView
-from munkey_core.shipping import ship_oracles
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, clear_runs, runs_folder

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from munkey_core.audit.figures import Entry, Table
+from munkey_core.audit.leak import leak_split
 from munkey_core.errors import BadInputError
-from munkey_core.leak import leak_split
-from munkey_core.table import Entry, Table
 from munkey_core.training.answers import Outputs, verdicts
 
 CLASSES = 3

@@ -31,6 +31,7 @@ import tiny
 from fuzz_guard import scratch, watched
 from fuzz_mutations import ODD_TEXTS, ODD_VALUES, spoiled_bytes, spoiled_json
 
+from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle import bundle as bundles
 from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
@@ -40,7 +41,6 @@ from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
 from munkey_core.files.untrusted import parse_json
-from munkey_core.reports import report_from_dict
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.types import Browse, SideEffects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from munkey_core.membership.metrics import auroc_resampled
+from munkey_core.audit.membership.metrics import auroc_resampled
 from munkey_core.training.answers import Verdicts
 
 Values = npt.NDArray[np.float64]

@@ -14,21 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from munkey_core.bundle.canonical import forget_set_digest
-from munkey_core.data.seeding import permutation
-from munkey_core.errors import AttackError, BadInputError
-from munkey_core.evidence import Evidence
-from munkey_core.leak import leak_split
-from munkey_core.membership.attacks import lira_offline, lira_online, population, rmia
-from munkey_core.membership.bootstrap import Bootstrap
-from munkey_core.membership.metrics import (
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.figures import Table
+from munkey_core.audit.leak import leak_split
+from munkey_core.audit.membership.bootstrap import Bootstrap
+from munkey_core.audit.membership.metrics import (
     auroc,
     balanced_accuracy,
     best_threshold,
     check_scores,
     tpr_at_fpr,
 )
-from munkey_core.membership.signals import (
+from munkey_core.audit.membership.scores import lira_offline, lira_online, population, rmia
+from munkey_core.audit.membership.signals import (
     SIGNALS,
     Labels,
     Probabilities,
@@ -36,7 +34,9 @@ from munkey_core.membership.signals import (
     logit,
     true_class_probability,
 )
-from munkey_core.table import Table
+from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.data.seeding import permutation
+from munkey_core.errors import AttackError, BadInputError
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family
 from munkey_core.training.runs import last_of

@@ -8,10 +8,10 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
+from munkey_core.audit.figures import Table
+from munkey_core.audit.membership.metrics import auroc
+from munkey_core.audit.membership.resampling import interval
 from munkey_core.errors import BadInputError
-from munkey_core.membership.metrics import auroc
-from munkey_core.resampling import interval
-from munkey_core.table import Table
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.types import BackboneLeak, BoolArray, LeakSplit
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from munkey_core.audit import ForgettingAudit
+from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.comparison import plain_outputs, unlearning_task
+from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.forget_sets import random_forget_set
-from munkey_core.comparison import plain_outputs, unlearning_task
 from munkey_core.data.seeding import permutation
-from munkey_core.evidence import Evidence
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import PLAIN, Run, TrainedModel

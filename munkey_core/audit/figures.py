@@ -14,11 +14,11 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.membership.forgetting_quality import forgetting_quality
+from munkey_core.audit.membership.metrics import auroc
+from munkey_core.audit.membership.resampling import Resamples, Values, interval
 from munkey_core.errors import BadInputError
-from munkey_core.evidence import Evidence
-from munkey_core.membership.forgetting_quality import forgetting_quality
-from munkey_core.membership.metrics import auroc
-from munkey_core.resampling import Resamples, Values, interval
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
 from munkey_core.types import (
     FloatArray,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
 from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError
-from munkey_core.evidence import Evidence
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, reference_run

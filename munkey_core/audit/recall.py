@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
+from munkey_core.audit.evidence import Evidence
 from munkey_core.errors import UnknownIdError
-from munkey_core.evidence import Evidence
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import candidate_similarity, exemplar_weights
 from munkey_core.types import FloatArray, Recalled

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.errors import BadInputError
-from munkey_core.evidence import Evidence
 from munkey_core.training.answers import Outputs, split_verdicts
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import Family, Run

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.figures import Entry, Table
+from munkey_core.audit.leak import leak_split
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
-from munkey_core.evidence import Evidence
-from munkey_core.leak import leak_split
-from munkey_core.table import Entry, Table
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from munkey_core.audit.membership.metrics import Scores, check_scores
 from munkey_core.errors import BadInputError
-from munkey_core.membership.metrics import Scores, check_scores
 
 Interval = tuple[float, float]
 Values = npt.NDArray[np.float64]

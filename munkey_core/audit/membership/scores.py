@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from munkey_core.audit.membership.signals import EPSILON, Signal, logit
 from munkey_core.errors import BadInputError
-from munkey_core.membership.signals import EPSILON, Signal, logit
 
 Mask = npt.NDArray[np.bool_]
 

@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from munkey_core.audit.leak import accuracy_difference
+from munkey_core.audit.membership.metrics import auroc
 from munkey_core.bundle.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
 from munkey_core.bundle.canonical import forget_set, forget_set_digest
 from munkey_core.bundle.card import write_card
@@ -38,8 +40,6 @@ from munkey_core.bundle.experiments import (
 from munkey_core.bundle.versions import rewriting
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
 from munkey_core.errors import BadInputError, TrainingError
-from munkey_core.leak import accuracy_difference
-from munkey_core.membership.metrics import auroc
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor

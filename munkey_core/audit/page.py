@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle.bundle import (
     EXACT_MODE,
     MANIFEST,
@@ -24,7 +25,6 @@ from munkey_core.bundle.bundle import (
 from munkey_core.bundle.canonical import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.card import HOW, duration, recipe_figures, set_figures, tuning_figures
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.reports import report_from_dict
 from munkey_core.types import (
     ANCHOR,
     CALIBRATION,

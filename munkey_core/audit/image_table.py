@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from munkey_core.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
+from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
+from munkey_core.audit.figures import Entry
 from munkey_core.files.untrusted import safe_cell
-from munkey_core.table import Entry
 from munkey_core.training.answers import Outputs
 from munkey_core.types import PRIVATE, TEST, FloatArray
 

@@ -1,1 +1,0 @@
-"""Membership inference: can an attacker tell that an image was trained on?"""
