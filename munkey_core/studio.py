@@ -24,7 +24,6 @@ import torch
 
 from munkey_core import jobs
 from munkey_core import own_data as own_data
-from munkey_core import plain_words as plain_words
 from munkey_core.audit.attacks import ATTACKS, exposure, privacy
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.recall import recall
@@ -46,7 +45,9 @@ from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.places import PictureSource
 from munkey_core.data.seeding import permutation
-from munkey_core.erasure import erase, make_plan
+from munkey_core.erasure.erasure import erase, make_plan
+from munkey_core.erasure.receipts import check_receipt, read_public_key
+from munkey_core.erasure.request_page import file_names, request_report
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.explain.map import Maps
@@ -56,8 +57,6 @@ from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.receipts import check_receipt, read_public_key
-from munkey_core.request_report import file_names, request_report
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import Runs
 from munkey_core.types import (

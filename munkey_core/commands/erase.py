@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 def _erase(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle.bundle import find_bundle
     from munkey_core.bundle.versions import Finished, finish
-    from munkey_core.erasure import erase
+    from munkey_core.erasure.erasure import erase
     from munkey_core.studio import Studio
 
     folder = find_bundle(arguments.bundle)
@@ -125,7 +125,7 @@ def _some(ids: tuple[str, ...]) -> str:
 
 
 def _key(arguments: argparse.Namespace) -> int:
-    from munkey_core.receipts import make_key, read_public_key
+    from munkey_core.erasure.receipts import make_key, read_public_key
 
     public = make_key(arguments.file)
     return answer(

@@ -131,9 +131,9 @@ def _again(arguments: argparse.Namespace, folder: Path) -> int:
     from torch import Tensor
 
     from munkey_core.bundle.bundle import EXACT_MODE, read_bundle
+    from munkey_core.erasure.verification import bytes_differing
     from munkey_core.training.exact import labelled, write_again
     from munkey_core.types import PRIVATE
-    from munkey_core.verification import bytes_differing
 
     bundle = read_bundle(folder)
     bundle.require_pictures("writing needs the images")
@@ -171,8 +171,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle.bundle import EXACT_MODE, find_bundle, read_bundle
     from munkey_core.bundle.ledger import Ledger
     from munkey_core.bundle.versions import unfinished
-    from munkey_core.receipts import UNFINISHED, ledger_problems
-    from munkey_core.verification import damaged_files, rows_without_their_digest
+    from munkey_core.erasure.receipts import UNFINISHED, ledger_problems
+    from munkey_core.erasure.verification import damaged_files, rows_without_their_digest
 
     if arguments.exact != bool(arguments.without):
         raise BadInputError("--exact and --without go together: which rows are to be deleted?")
@@ -218,7 +218,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _verify_receipt(arguments: argparse.Namespace, folder: Path) -> int:
     from munkey_core.bundle.ledger import read_receipt
-    from munkey_core.receipts import check_receipt, read_public_key
+    from munkey_core.erasure.receipts import check_receipt, read_public_key
 
     wanted = read_public_key(arguments.public_key) if arguments.public_key else ""
     try:
@@ -244,8 +244,8 @@ def _verify_exact(
     arguments: argparse.Namespace, folder: Path, document: dict[str, Any], lines: list[str]
 ) -> int:
     from munkey_core.bundle.bundle import read_bundle
+    from munkey_core.erasure.verification import ExactVerification, check_lines
     from munkey_core.training.exact import save_verified
-    from munkey_core.verification import ExactVerification, check_lines
 
     checks = watch(ExactVerification(read_bundle(folder), arguments.without).run())
     if not isinstance(checks, tuple):

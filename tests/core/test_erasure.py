@@ -27,7 +27,9 @@ from munkey_core.bundle.bundle import (
 from munkey_core.bundle.ledger import keyed_hash, owner_hash
 from munkey_core.bundle.versions import work_folder
 from munkey_core.cli import main
-from munkey_core.erasure import erase
+from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.receipts import make_key
+from munkey_core.erasure.verification import damaged_files, rows_without_their_digest
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,
@@ -39,12 +41,10 @@ from munkey_core.explain.influence import leave_one_out, save_influence, stored_
 from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
-from munkey_core.receipts import make_key
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder
 from munkey_core.types import PRIVATE, Progress, Receipt
-from munkey_core.verification import damaged_files, rows_without_their_digest
 
 TWO = ("img-03", "img-17")
 

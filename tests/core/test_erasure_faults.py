@@ -15,13 +15,13 @@ import pytest
 
 from munkey_core.bundle.bundle import find_bundle, read_bundle
 from munkey_core.bundle.versions import unfinished, work_folder
-from munkey_core.erasure import erase
+from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.receipts import check_receipt
+from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BundleError
 from munkey_core.files import durable
 from munkey_core.files.durable import Disk
-from munkey_core.receipts import check_receipt
 from munkey_core.types import Receipt
-from munkey_core.verification import damaged_files
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points

@@ -14,8 +14,8 @@ import pytest
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.bundle.ledger import Ledger
 from munkey_core.bundle.versions import unfinished
-from munkey_core.receipts import ledger_problems
-from munkey_core.verification import damaged_files
+from munkey_core.erasure.receipts import ledger_problems
+from munkey_core.erasure.verification import damaged_files
 
 HERE = Path(__file__).resolve().parent
 READER = """
@@ -45,7 +45,7 @@ print(json.dumps({"looks": looks, "seen": seen}), flush=True)
 ERASER = """
 import json, sys
 from pathlib import Path
-from munkey_core.erasure import erase
+from munkey_core.erasure.erasure import erase
 from munkey_core.errors import UnknownIdError
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
 print("ready", flush=True)
@@ -179,7 +179,7 @@ def test_a_lock_goes_with_the_process_that_held_it(folder):
     holder = """
 import sys
 from pathlib import Path
-from munkey_core.erasure import erase
+from munkey_core.erasure.erasure import erase
 steps = erase(Path(sys.argv[1]), [sys.argv[2]])
 for step in steps:
     if step.done == 3:

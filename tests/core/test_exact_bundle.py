@@ -24,6 +24,7 @@ from munkey_core.bundle.bundle import (
     write_bundle,
 )
 from munkey_core.config import WriteConfig
+from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs import make_job
@@ -34,7 +35,6 @@ from munkey_core.training.exact import SPLITS, Made, labelled, make_exact, save_
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, reference_run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 from munkey_core.types import AuditReport
-from munkey_core.verification import ExactVerification
 
 IDS = ("img-01", "img-04", "img-07")
 

@@ -8,7 +8,6 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core import verification
 from munkey_core.bundle.bundle import (
     EXACT,
     MANIFEST,
@@ -20,6 +19,7 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.card import write_card
 from munkey_core.cli import main
+from munkey_core.erasure import verification
 from munkey_core.training.rows import pack_tokens, round_tokens
 
 WITHOUT = "img-02,img-05"

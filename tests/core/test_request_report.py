@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from munkey_core.request_report import file_names, request_report, when
+from munkey_core.erasure.request_page import file_names, request_report, when
 from munkey_core.types import (
     AnswersEvidence,
     AttackFigures,

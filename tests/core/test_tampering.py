@@ -25,9 +25,9 @@ from munkey_core.bundle.bundle import (
 from munkey_core.bundle.ledger import Ledger
 from munkey_core.bundle.versions import manifest_digest
 from munkey_core.cli import main
-from munkey_core.erasure import erase
-from munkey_core.receipts import check_receipt, make_key
-from munkey_core.verification import damaged_files
+from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.receipts import check_receipt, make_key
+from munkey_core.erasure.verification import damaged_files
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 
@@ -219,8 +219,8 @@ def changes_of(rows):
 
 
 def noticed(folder, bundle):
+    from munkey_core.erasure.receipts import ledger_problems
     from munkey_core.errors import BundleError
-    from munkey_core.receipts import ledger_problems
 
     try:
         return bool(ledger_problems(folder, Ledger.read(folder), bundle))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from munkey_core.bundle.bundle import EXACT_MODE, Bundle, read_bundle
 from munkey_core.bundle.ledger import Ledger, keyed_hash, receipt_body, sealed, sha256_text
 from munkey_core.bundle.versions import manifest_digest, unfinished
+from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.types import Receipt, ReceiptCheck
-from munkey_core.verification import damaged_files
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

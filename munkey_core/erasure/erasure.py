@@ -60,6 +60,7 @@ from munkey_core.bundle.versions import (
     new_version,
     put,
 )
+from munkey_core.erasure.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,
@@ -73,7 +74,6 @@ from munkey_core.explain.projection import fit_digest
 from munkey_core.files import durable
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.training.runs import source_digest
 from munkey_core.types import (
     PRIVATE,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
 
-from munkey_core import plain_words
+from munkey_core.erasure import words as plain_words
 from munkey_core.types import AnswersEvidence, PrivacyReport, Receipt, Remaining, RequestEvidence
 
 _STATES = {
