@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from munkey_core import jobs
-from munkey_core import own_data as own_data
 from munkey_core.audit.attacks import ATTACKS, exposure, privacy
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.recall import recall
@@ -53,6 +51,8 @@ from munkey_core.explain.explanations import Explanations
 from munkey_core.explain.map import Maps
 from munkey_core.files import limits as limits  # the app's way to them
 from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
+from munkey_core.jobs import own_data as own_data
+from munkey_core.jobs import queue as jobs
 from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
@@ -195,7 +195,7 @@ class Studio:
         maps: fit the maps of the memory now; the app can do so later. Raises DataError,
         BadInputError, BundleError if `out` exists, TrainingError.
         """
-        from munkey_core.making import train_bundle
+        from munkey_core.jobs.making import train_bundle
 
         out = Path(out).resolve()
         yield from train_bundle(str(data), out, recipe, mode, references, maps, device)

@@ -62,8 +62,8 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
     from munkey_core.explain.projection import umap_installed
-    from munkey_core.making import make_bundle, may_carry
-    from munkey_core.planning import Plan, make_offer, make_plan
+    from munkey_core.jobs.estimate import Plan, make_offer, make_plan
+    from munkey_core.jobs.making import make_bundle, may_carry
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
     from munkey_core.training.recipes import default_recipe, with_seed

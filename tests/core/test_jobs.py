@@ -15,7 +15,7 @@ import torch
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.jobs import (
+from munkey_core.jobs.queue import (
     COMPARE,
     PROJECT,
     RETRAIN,
@@ -262,7 +262,7 @@ def alive(pid):
 def test_cancelling_ends_the_whole_group_even_if_it_does_not_want_to(
     queue_of, tmp_path, temporary, monkeypatch
 ):
-    monkeypatch.setattr("munkey_core.jobs._TERM_SECONDS", 0.3)
+    monkeypatch.setattr("munkey_core.jobs.queue._TERM_SECONDS", 0.3)
     queue = queue_of(
         """
         import os, pathlib, signal, subprocess, sys, time

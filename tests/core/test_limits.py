@@ -6,7 +6,6 @@ import pytest
 import tiny
 from PIL import Image
 
-from munkey_core import own_data
 from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
 from munkey_core.cli import main
@@ -14,7 +13,8 @@ from munkey_core.data import image_folder
 from munkey_core.data.images import decode_image
 from munkey_core.errors import BadInputError, DataError, MunkeyError, ReadOnlyError
 from munkey_core.files import limits
-from munkey_core.jobs import Job, JobQueue
+from munkey_core.jobs import own_data
+from munkey_core.jobs.queue import Job, JobQueue
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs
 from munkey_core.training.runs import Runs

@@ -89,7 +89,7 @@ def test_the_same_as_a_zip_and_a_killed_run_goes_on(munkey, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("munkey_core.making.ship_oracles", killed)
+        patch.setattr("munkey_core.jobs.making.ship_oracles", killed)
         assert munkey(*argv)[0] == 130
     made = (tmp_path / "out.making" / "out" / "model.safetensors").read_bytes()
     assert not (tmp_path / "out").exists()
@@ -146,7 +146,7 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anything_is_written(
 ):
     folder = paint_folder(tmp_path / "pets", [30, 30], (20, 20))
     argv = ["train", "--data", str(folder), "--out", str(tmp_path / "out")]
-    monkeypatch.setattr("munkey_core.planning.free_memory", lambda: 1000)
+    monkeypatch.setattr("munkey_core.jobs.estimate.free_memory", lambda: 1000)
     code, document, err = munkey(*argv)
     assert (code, document) == (2, None)
     assert err.splitlines()[-1].startswith("munkey: the training needs about ")

@@ -22,7 +22,6 @@ from typing import BinaryIO
 
 import torch
 
-from munkey_core import jobs
 from munkey_core.bundle.bundle import find_bundles, own_folder, read_manifest
 from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
@@ -32,7 +31,8 @@ from munkey_core.explain.projection import umap_installed
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
-from munkey_core.planning import make_offer, make_plan
+from munkey_core.jobs import queue as jobs
+from munkey_core.jobs.estimate import make_offer, make_plan
 from munkey_core.training.recipes import default_recipe
 from munkey_core.types import JobStatus, Progress, TrainingOffer
 

@@ -19,8 +19,8 @@ from munkey_core.bundle.bundle import JOINT_MODE, MANIFEST
 from munkey_core.config import Recipe
 from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
-from munkey_core.jobs import making_folder
-from munkey_core.planning import REFERENCES
+from munkey_core.jobs.estimate import REFERENCES
+from munkey_core.jobs.queue import making_folder
 from munkey_core.training.build import Build, data_digest
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.recipes import default_recipe
