@@ -8,7 +8,7 @@ import pytest
 
 from munkey_core.bundle.canonical import CANONICAL
 from munkey_core.cli import main, make_parser
-from munkey_core.commands.base import IDS_HELP
+from munkey_core.cli.base import IDS_HELP
 from munkey_core.unlearning import METHODS, SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, answer, bundle_argument, command, watch
+from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
 

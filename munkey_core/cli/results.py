@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import IDS_HELP, MODE_HELP, answer, bundle_argument, command, watch
+from munkey_core.cli.base import IDS_HELP, MODE_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
 
 
@@ -99,7 +99,7 @@ def _attacks(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.attacks import attack_lines
     from munkey_core.audit.reports import save_reports
     from munkey_core.bundle.bundle import find_bundle
-    from munkey_core.compare import attack_sets
+    from munkey_core.cli.canonical import attack_sets
 
     folder = find_bundle(arguments.bundle)
     found = watch(attack_sets(folder, mode=arguments.mode))

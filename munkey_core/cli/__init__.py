@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from munkey_core import __version__
-from munkey_core.commands import erase, exact, images, results, train
-from munkey_core.commands.base import (
+from munkey_core.cli import erase, exact, images, results, train
+from munkey_core.cli.base import (
     IDS_HELP,
     MODE_HELP,
     Parser,
@@ -539,7 +539,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.tuning import find_tuning
     from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.bundle.canonical import CANONICAL
-    from munkey_core.compare import ALL, attack_sets, compare_sets
+    from munkey_core.cli.canonical import ALL, attack_sets, compare_sets
 
     folder = find_bundle(arguments.bundle)
     methods = arguments.methods.split(",") if arguments.methods is not None else None
@@ -713,7 +713,7 @@ def _influence(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from munkey_core.bench import bench
+    from munkey_core.cli.timing import bench
 
     results = bench(arguments.bundle)
     return answer(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from munkey_core.commands.base import answer, command, watch
+from munkey_core.cli.base import answer, command, watch
 from munkey_core.errors import BadInputError, BundleError, MunkeyError, TrainingError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from munkey_core.commands.base import answer, bundle_argument, command, watch
+from munkey_core.cli.base import answer, bundle_argument, command, watch
 from munkey_core.data.places import VARIABLE, PictureSource, download, remember
 from munkey_core.errors import BadInputError
 from munkey_core.types import PictureStatus
