@@ -15,8 +15,8 @@ from pathlib import Path
 from app import state
 from app.background import Background
 from app.components.action_log import kept
+from munkey_core.results import Progress, Receipt, RequestEvidence
 from munkey_core.studio import Studio
-from munkey_core.types import Progress, Receipt, RequestEvidence
 
 SIGNING_KEY = "MUNKEY_SIGNING_KEY"  # names the file of the server's private key
 

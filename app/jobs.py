@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from app.background import Background
+from munkey_core.results import Change, Deletion, Progress, SideEffects
 from munkey_core.studio import Studio
-from munkey_core.types import Change, Deletion, Progress, SideEffects
 
 _CHUNK = 64
 

@@ -15,8 +15,8 @@ import streamlit as st
 
 from app.components.blank_picture import blank_picture
 from munkey_core.errors import BundleError, MunkeyError
+from munkey_core.results import BundleInfo
 from munkey_core.studio import Studio, list_bundles
-from munkey_core.types import BundleInfo
 
 _MAX_PICTURES = 20_000
 _MODES = ("joint", "exact")

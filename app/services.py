@@ -25,8 +25,8 @@ from munkey_core.errors import (
     MunkeyError,
     UnknownIdError,
 )
+from munkey_core.results import PRIVATE, Browse, NearDuplicate, check_generation
 from munkey_core.studio import Studio
-from munkey_core.types import PRIVATE, Browse, NearDuplicate, check_generation
 
 T = TypeVar("T")
 

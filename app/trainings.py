@@ -17,8 +17,8 @@ import streamlit as st
 from app import models, state
 from app.panels.asker import me, present
 from munkey_core.errors import BadInputError
+from munkey_core.results import JobStatus, TrainingOffer
 from munkey_core.studio import own_data
-from munkey_core.types import JobStatus, TrainingOffer
 
 MOST_LETTERS = 40
 _REMEMBERED = 100

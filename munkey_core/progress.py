@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from munkey_core.types import Progress
+from munkey_core.results import Progress
 
 T = TypeVar("T")
 

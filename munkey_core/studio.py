@@ -57,9 +57,7 @@ from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.training.retraining import MUNKEY
-from munkey_core.training.runs import Runs
-from munkey_core.types import (
+from munkey_core.results import (
     PRIVATE,
     TEST,
     AuditReport,
@@ -87,6 +85,8 @@ from munkey_core.types import (
     SideEffects,
     check_generation,
 )
+from munkey_core.training.retraining import MUNKEY
+from munkey_core.training.runs import Runs
 
 # A border brighter than this, on a data set photographed on black, means "drawn on white".
 _BRIGHT_BORDER = 0.5

@@ -9,8 +9,8 @@ from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
 from munkey_core.config import load_recipe
 from munkey_core.errors import BundleError
+from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.types import PRIVATE, TEST
 from munkey_core.unlearning import METHODS, SYSTEMS
 
 FOLDER = shipped_folder() / "cifar10"

@@ -13,11 +13,11 @@ from munkey_core.bundle.bundle import find_bundle, read_bundle
 from munkey_core.bundle.canonical import CANONICAL, forget_set
 from munkey_core.bundle.card import main_figures, write_card
 from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
+from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.exact import labelled, write_again
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs
-from munkey_core.types import PRIVATE, TEST
 from munkey_core.unlearning import METHODS, SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent

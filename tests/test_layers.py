@@ -175,8 +175,8 @@ def test_every_row_names_something_that_exists():
         ("munkey_core.model.bank", "from .studio import Studio"),
         ("munkey_core.data.base", "from ..bank import MemoryBank"),
         ("munkey_core.data.base", "from munkey_core.model.encoder import to_float"),
-        ("munkey_core.errors", "import munkey_core.types"),
-        ("munkey_core.types", "from munkey_core.config import Recipe"),
+        ("munkey_core.errors", "import munkey_core.results"),
+        ("munkey_core.results", "from munkey_core.config import Recipe"),
         (
             "munkey_core.model.encoder",
             "def late():\n    from munkey_core.model.predictor import Predictor",

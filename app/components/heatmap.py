@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.theme import Palette
+from munkey_core.results import FloatArray, ImageArray
 from munkey_core.studio import Studio
-from munkey_core.types import FloatArray, ImageArray
 
 # The colours end where 1 pixel in 100 lies beyond: one extreme pixel would turn all others grey.
 _WITHIN = 99.0

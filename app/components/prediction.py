@@ -11,7 +11,7 @@ from html import escape
 
 import numpy as np
 
-from munkey_core.types import FloatArray
+from munkey_core.results import FloatArray
 
 _MOST_ROWS = 4
 _WORTH_A_ROW = 0.02

@@ -6,8 +6,8 @@ import random
 
 from app.lessons.lesson import Images, Lesson, LessonError
 from munkey_core.errors import BadInputError, UnknownIdError
+from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from munkey_core.types import Browse
 
 
 def find_images(lesson: Lesson, studio: Studio, seed: int) -> dict[str, tuple[str, ...]]:

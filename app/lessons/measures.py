@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from app.components.prediction import percent
 from app.panels.figures import number, took
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.studio import Studio
-from munkey_core.types import (
+from munkey_core.results import (
     INSIDE,
     OUTSIDE,
     AuditReport,
@@ -23,6 +22,7 @@ from munkey_core.types import (
     PrivacyReport,
     Progress,
 )
+from munkey_core.studio import Studio
 
 Steps = Iterator["Progress | Known"]
 

@@ -13,7 +13,7 @@ from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, took
 from app.panels.looking import section
 from app.theme import current_palette
-from munkey_core.types import AuditReport, ModelFigures
+from munkey_core.results import AuditReport, ModelFigures
 
 _FAR = 2.5  # Originals that are off by more than so many times everybody else stretch the scale.
 

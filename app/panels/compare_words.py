@@ -10,7 +10,7 @@ from __future__ import annotations
 from app import state
 from app.panels.figures import number, times, took
 from app.panels.words import count
-from munkey_core.types import (
+from munkey_core.results import (
     EQUAL,
     INSIDE,
     OUTSIDE,

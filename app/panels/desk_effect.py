@@ -24,7 +24,7 @@ from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.without_pictures import has_pictures
 from app.panels.work import begin, result, start, work
 from app.services import Session
-from munkey_core.types import (
+from munkey_core.results import (
     AnswersEvidence,
     Change,
     ErasurePlan,

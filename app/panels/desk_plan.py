@@ -17,8 +17,8 @@ from app.panels.result import paged
 from app.panels.words import class_name, count, whose
 from app.services import Session
 from munkey_core.errors import BundleError
+from munkey_core.results import ErasurePlan, Purged, Remaining
 from munkey_core.studio import plain_words
-from munkey_core.types import ErasurePlan, Purged, Remaining
 
 _MOST_OWNERS = 6
 _MOST_IDS = 200

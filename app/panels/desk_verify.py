@@ -14,8 +14,8 @@ from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
 from munkey_core.errors import BadInputError
+from munkey_core.results import Progress, Receipt, ReceiptCheck
 from munkey_core.studio import Studio, limits
-from munkey_core.types import Progress, Receipt, ReceiptCheck
 
 _PART = "desk-verify"
 Line = tuple[bool | None, str]  # None: neither good nor bad, only told

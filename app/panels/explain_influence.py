@@ -14,7 +14,7 @@ from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.panels.work import result, start, work
 from app.services import Session
-from munkey_core.types import PRIVATE, Influence, InfluencedQuery, Progress
+from munkey_core.results import PRIVATE, Influence, InfluencedQuery, Progress
 
 INFLUENCE = "influence"
 _SHOWN = 12

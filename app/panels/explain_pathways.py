@@ -16,7 +16,7 @@ from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
-from munkey_core.types import PathwayAccuracy, PathwayReport, Progress
+from munkey_core.results import PathwayAccuracy, PathwayReport, Progress
 
 MEASURED = "pathways"
 _STAGES = {

@@ -17,7 +17,7 @@ from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
-from munkey_core.types import PixelAttribution, Progress, SanityCheck
+from munkey_core.results import PixelAttribution, Progress, SanityCheck
 
 Found = tuple[PixelAttribution, ...]
 

@@ -9,7 +9,7 @@ import streamlit as st
 from app import state
 from app.panels.words import count, owner_word
 from app.services import Session
-from munkey_core.types import Browse
+from munkey_core.results import Browse
 
 
 def _first_page() -> None:

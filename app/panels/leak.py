@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.glossary import term
 from app.panels.words import count
 from app.services import Session
-from munkey_core.types import AuditReport, BackboneLeak
+from munkey_core.results import AuditReport, BackboneLeak
 
 
 def backbone_leak(session: Session) -> str:

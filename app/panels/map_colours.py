@@ -14,7 +14,7 @@ from app.components.memory_map import Group, Value
 from app.panels.words import owner_word
 from app.services import MEMORISATION, Session
 from app.theme import palette
-from munkey_core.types import FloatArray
+from munkey_core.results import FloatArray
 
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -14,8 +14,8 @@ from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
+from munkey_core.results import PRIVATE, Placement, Prediction, Projection
 from munkey_core.studio import Studio
-from munkey_core.types import PRIVATE, Placement, Prediction, Projection
 
 BEFORE = "before"
 

@@ -12,8 +12,8 @@ from app.background import Background
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.job_words import stage_words
 from app.panels.words import count
+from munkey_core.results import Progress, TrainingOffer
 from munkey_core.studio import own_data
-from munkey_core.types import Progress, TrainingOffer
 
 _PATIENCE = 0.35
 _POLL = 0.4

@@ -10,8 +10,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, trainings
 from app.background import Background
+from munkey_core.results import Progress
 from munkey_core.studio import limits, own_data
-from munkey_core.types import Progress
 
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
 _PATIENCE = 0.35

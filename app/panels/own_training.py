@@ -18,7 +18,7 @@ from app.panels.job_words import stage_words, where
 from app.panels.own_offer import look_again
 from app.panels.words import count, duration
 from munkey_core.errors import MunkeyError
-from munkey_core.types import JobStatus, TrainingOffer
+from munkey_core.results import JobStatus, TrainingOffer
 
 _POLL = 1.0
 _REFUSED = state.REFUSED + "own-again"

@@ -15,8 +15,8 @@ from app.panels.looking import section
 from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
+from munkey_core.results import AuditReport, ModelFigures, Progress
 from munkey_core.studio import Studio
-from munkey_core.types import AuditReport, ModelFigures, Progress
 
 Reports = dict[str, AuditReport]
 

@@ -16,7 +16,7 @@ from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.types import AuditReport
+from munkey_core.results import AuditReport
 
 
 def show() -> None:

@@ -18,7 +18,7 @@ from app.panels.desk_request import asked
 from app.panels.desk_verify import verify
 from app.services import Session
 from munkey_core.errors import BundleError
-from munkey_core.types import ErasurePlan
+from munkey_core.results import ErasurePlan
 
 _STYLE = Path(components.__file__).parent / "desk.css"
 _HIDING = ("erase", "delete")

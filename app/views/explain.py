@@ -26,7 +26,7 @@ from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.types import PRIVATE
+from munkey_core.results import PRIVATE
 
 _STYLE = Path(components.__file__).parent / "explain.css"
 

@@ -22,7 +22,7 @@ from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
 from app.theme import current_palette
-from munkey_core.types import Browse, PrivacyReport, Progress
+from munkey_core.results import Browse, PrivacyReport, Progress
 
 _ATTACKS = "attacks"
 _EXPOSED = 20

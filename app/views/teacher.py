@@ -16,7 +16,7 @@ from app.panels import class_link
 from app.panels.words import count
 from app.services import Session
 from munkey_core.errors import UnknownIdError
-from munkey_core.types import PRIVATE
+from munkey_core.results import PRIVATE
 
 _LESSON, _PAGE = "A lesson", "Chosen images on a page"
 _KEY = "teacher-"

@@ -37,11 +37,7 @@ from munkey_core.audit.membership.signals import (
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError, BadInputError
-from munkey_core.training.answers import Outputs
-from munkey_core.training.retraining import MUNKEY, PLAIN, Family
-from munkey_core.training.runs import last_of
-from munkey_core.training.shipped import References
-from munkey_core.types import (
+from munkey_core.results import (
     AttackBand,
     AttackCheck,
     AttackFigures,
@@ -52,6 +48,10 @@ from munkey_core.types import (
     Progress,
     ScoreHistogram,
 )
+from munkey_core.training.answers import Outputs
+from munkey_core.training.retraining import MUNKEY, PLAIN, Family
+from munkey_core.training.runs import last_of
+from munkey_core.training.shipped import References
 
 BEFORE, AFTER, RETRAINED = "before", "after", "retrained"
 PLAIN_ORIGINAL, PLAIN_RETRAINED = "plain", "plain retrained"

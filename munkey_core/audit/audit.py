@@ -15,11 +15,11 @@ from munkey_core.audit.leak import leak_split
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
+from munkey_core.results import AuditReport, Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs, last_of, staged
-from munkey_core.types import AuditReport, Progress
 
 BEFORE, AFTER, ORACLE = "MUNKEY before", "MUNKEY after", "MUNKEY retrained"
 PLAIN_BEFORE, PLAIN_ORACLE = "plain", "plain retrained"

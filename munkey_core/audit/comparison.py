@@ -22,10 +22,10 @@ from munkey_core.errors import BadInputError
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, AuditReport, Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import PLAIN, Retraining, Run, TrainedModel
 from munkey_core.training.runs import last_of, staged
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, AuditReport, Progress
 from munkey_core.unlearning import METHODS, SYSTEMS, Labelled, System, SystemData, Task, make
 
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from munkey_core.bundle.bundle import EXACT_MODE
 from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.results import BoolArray, IntArray, Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, Family, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, last_of
 from munkey_core.training.shipped import References, all_labels
-from munkey_core.types import BoolArray, IntArray, Progress
 
 _KEPT = 8
 

@@ -19,8 +19,7 @@ from munkey_core.audit.membership.forgetting_quality import forgetting_quality
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.audit.membership.resampling import Resamples, Values, interval
 from munkey_core.errors import BadInputError
-from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
-from munkey_core.types import (
+from munkey_core.results import (
     FloatArray,
     ForgettingQuality,
     IntArray,
@@ -28,6 +27,7 @@ from munkey_core.types import (
     NullBand,
     OracleDistance,
 )
+from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
 
 GAP_TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
 _TINY = 1e-12

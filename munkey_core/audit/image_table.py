@@ -11,8 +11,8 @@ import numpy as np
 from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
 from munkey_core.audit.figures import Entry
 from munkey_core.files.untrusted import safe_cell
+from munkey_core.results import PRIVATE, TEST, FloatArray
 from munkey_core.training.answers import Outputs
-from munkey_core.types import PRIVATE, TEST, FloatArray
 
 _STATES = {"before": BEFORE, "after": AFTER, "retrained": ORACLE}
 HEADER = (

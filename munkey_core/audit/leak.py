@@ -12,8 +12,8 @@ from munkey_core.audit.figures import Table
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.audit.membership.resampling import interval
 from munkey_core.errors import BadInputError
+from munkey_core.results import BackboneLeak, BoolArray, LeakSplit
 from munkey_core.training.answers import Outputs, Verdicts
-from munkey_core.types import BackboneLeak, BoolArray, LeakSplit
 
 _Correct = npt.NDArray[np.float64]
 

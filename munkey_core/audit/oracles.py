@@ -10,11 +10,11 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.errors import BadInputError
+from munkey_core.results import OracleFigures, Progress
 from munkey_core.training.answers import Outputs, split_verdicts
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import Family, Run
 from munkey_core.training.runs import Runs, last_of
-from munkey_core.types import OracleFigures, Progress
 
 MAX_SEEDS = 20
 

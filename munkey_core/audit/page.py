@@ -25,7 +25,7 @@ from munkey_core.bundle.bundle import (
 from munkey_core.bundle.canonical import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.card import HOW, duration, recipe_figures, set_figures, tuning_figures
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.types import (
+from munkey_core.results import (
     ANCHOR,
     CALIBRATION,
     EQUAL,

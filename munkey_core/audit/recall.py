@@ -14,7 +14,7 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.errors import UnknownIdError
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import candidate_similarity, exemplar_weights
-from munkey_core.types import FloatArray, Recalled
+from munkey_core.results import FloatArray, Recalled
 
 _WITH, _WITHOUT = "truth_with", "truth_without"
 

@@ -44,13 +44,7 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
-from munkey_core.training.calibration import choose_ensemble
-from munkey_core.training.joint import JointTraining, joint_data, resolve_device
-from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import Runs, last_of, runs_folder, source_digest, staged
-from munkey_core.training.shipped import all_labels
-from munkey_core.types import (
+from munkey_core.results import (
     ANCHOR,
     CALIBRATION,
     PRIVATE,
@@ -62,6 +56,12 @@ from munkey_core.types import (
     StateFigures,
     Trial,
 )
+from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
+from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.joint import JointTraining, joint_data, resolve_device
+from munkey_core.training.retraining import MUNKEY, PLAIN, Run
+from munkey_core.training.runs import Runs, last_of, runs_folder, source_digest, staged
+from munkey_core.training.shipped import all_labels
 
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"

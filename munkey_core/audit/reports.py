@@ -15,8 +15,7 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import check_types
 from munkey_core.files.untrusted import parse_json, shown
-from munkey_core.training.runs import runs_folder
-from munkey_core.types import (
+from munkey_core.results import (
     AuditReport,
     BackboneLeak,
     ForgettingQuality,
@@ -26,6 +25,7 @@ from munkey_core.types import (
     OracleDistance,
     PrivacyReport,
 )
+from munkey_core.training.runs import runs_folder
 
 
 def report_from_dict(values: dict[str, Any]) -> AuditReport:

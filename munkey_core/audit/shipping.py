@@ -10,12 +10,12 @@ from munkey_core.bundle.bundle import EXACT_MODE, ORACLES, read_bundle, read_man
 from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError
+from munkey_core.results import Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, reference_run
 from munkey_core.training.runs import Runs, last_of, staged
 from munkey_core.training.shipped import ORIGINALS, REFERENCES, write_answers, write_references
-from munkey_core.types import Progress
 
 
 def ship_oracles(

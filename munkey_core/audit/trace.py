@@ -11,9 +11,9 @@ from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
 from munkey_core.bundle.canonical import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
+from munkey_core.results import AuditReport, Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.runs import last_of
-from munkey_core.types import AuditReport, Progress
 
 
 def trace(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | AuditReport]:

@@ -51,8 +51,7 @@ from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limi
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.training.rows import pack_tokens, round_tokens, unpack_tokens
-from munkey_core.types import (
+from munkey_core.results import (
     ANCHOR,
     CALIBRATION,
     PRIVATE,
@@ -64,6 +63,7 @@ from munkey_core.types import (
     Progress,
     Record,
 )
+from munkey_core.training.rows import pack_tokens, round_tokens, unpack_tokens
 
 FORMAT_VERSION = 1
 SEAL = "seal.json"

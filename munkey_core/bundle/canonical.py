@@ -10,7 +10,7 @@ from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import random_forget_set, select_ids
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
-from munkey_core.types import PRIVATE
+from munkey_core.results import PRIVATE
 
 _SEED = 2603
 _HARD_SHARE = 0.01

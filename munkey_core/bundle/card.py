@@ -7,7 +7,7 @@ from statistics import stdev
 from typing import Any
 
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Experiments, RecipeTried
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Experiments, RecipeTried
 
 HOW = (
     "In percent. TA, RA, FA: accuracy on test, retain and forget images. MIA: AUROC of the "

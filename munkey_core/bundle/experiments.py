@@ -9,7 +9,7 @@ from typing import Any
 
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.untrusted import parse_json
-from munkey_core.types import Experiments, RecipeTried, StateFigures, Trial
+from munkey_core.results import Experiments, RecipeTried, StateFigures, Trial
 
 SHIPPED, VARIANT, PLAIN_RECIPE = "shipped", "variant", "plain"
 SHIPPED_NAME, PLAIN_NAME = "shipped recipe", "plain transformer"

@@ -10,7 +10,7 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.untrusted import parse_csv, read_csv, shown
-from munkey_core.types import Record
+from munkey_core.results import Record
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
 _RANDOM = re.compile(r"random-([1-9]\d?)pct")

@@ -20,7 +20,7 @@ from typing import Any
 
 from munkey_core import __version__
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.types import LedgerEntry, Purged, Receipt, Remaining
+from munkey_core.results import LedgerEntry, Purged, Receipt, Remaining
 
 LEDGER = "ledger.sqlite"
 ERASED, CHANGED = "erased", "changed"

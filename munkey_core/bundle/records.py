@@ -18,7 +18,7 @@ from munkey_core.data.base import ID_WANTED, MAX_ID, is_id
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.untrusted import is_name, read_csv, shown
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
 PARQUET = "records.parquet"
 CSV = "records.csv"

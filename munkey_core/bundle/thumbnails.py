@@ -22,7 +22,7 @@ from munkey_core.bundle.records import THUMBNAILS
 from munkey_core.data.images import MAX_SIZE, encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.files.tensors import read_tensors
-from munkey_core.types import ImageArray, IntArray
+from munkey_core.results import ImageArray, IntArray
 
 _BLOCK_IMAGES = 256
 _BLOCK_BYTES = 1 << 20  # of pixels, so that one image never costs much more than itself

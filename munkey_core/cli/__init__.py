@@ -448,8 +448,8 @@ def _is_file(name: str) -> bool:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
+    from munkey_core.results import SideEffects
     from munkey_core.studio import Studio
-    from munkey_core.types import SideEffects
 
     studio = Studio.open(arguments.bundle)
     deletion = studio.forget(studio.select(arguments.ids))
@@ -515,7 +515,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.image_table import image_table
     from munkey_core.audit.reports import find_report, report_lines, with_stored
     from munkey_core.bundle.bundle import find_bundle, read_bundle
-    from munkey_core.types import AuditReport, PrivacyReport
+    from munkey_core.results import AuditReport, PrivacyReport
 
     bundle = read_bundle(find_bundle(arguments.bundle))
     bundle = bundle.in_mode(arguments.mode or bundle.mode)
@@ -666,8 +666,8 @@ def _project(arguments: argparse.Namespace) -> int:
 def _influence(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle.bundle import find_bundle
     from munkey_core.explain.influence import save_influence
+    from munkey_core.results import Influence
     from munkey_core.studio import Studio
-    from munkey_core.types import Influence
 
     if arguments.top < 0:
         raise BadInputError(f"--top must be 0 or more, got {arguments.top}")

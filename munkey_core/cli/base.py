@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 from munkey_core.errors import BadInputError
 from munkey_core.progress import finish
-from munkey_core.types import Progress
+from munkey_core.results import Progress
 
 T = TypeVar("T")
 

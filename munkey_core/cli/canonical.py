@@ -13,9 +13,9 @@ from munkey_core.audit.reports import keep_report
 from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.bundle.canonical import canonical_sets, forget_set
+from munkey_core.results import AuditReport, PrivacyReport, Progress
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.runs import Runs, last_of, staged
-from munkey_core.types import AuditReport, PrivacyReport, Progress
 from munkey_core.unlearning import System
 
 ALL = "canonical"

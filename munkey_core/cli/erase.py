@@ -8,7 +8,7 @@ from typing import Any
 
 from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.types import ErasurePlan, Receipt
+from munkey_core.results import ErasurePlan, Receipt
 
 _SHOWN = 20
 

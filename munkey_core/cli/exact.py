@@ -132,8 +132,8 @@ def _again(arguments: argparse.Namespace, folder: Path) -> int:
 
     from munkey_core.bundle.bundle import EXACT_MODE, read_bundle
     from munkey_core.erasure.verification import bytes_differing
+    from munkey_core.results import PRIVATE
     from munkey_core.training.exact import labelled, write_again
-    from munkey_core.types import PRIVATE
 
     bundle = read_bundle(folder)
     bundle.require_pictures("writing needs the images")

@@ -23,7 +23,7 @@ from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.places import PictureSource, Place, places, read_place
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BundleError, DataError, MunkeyError, UnknownIdError
-from munkey_core.types import ImageArray, PictureMatch, PictureStatus
+from munkey_core.results import ImageArray, PictureMatch, PictureStatus
 
 SAMPLE = 64
 _SEED = 64

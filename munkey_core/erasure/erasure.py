@@ -74,8 +74,7 @@ from munkey_core.explain.projection import fit_digest
 from munkey_core.files import durable
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.training.runs import source_digest
-from munkey_core.types import (
+from munkey_core.results import (
     PRIVATE,
     ErasurePlan,
     Progress,
@@ -83,6 +82,7 @@ from munkey_core.types import (
     Receipt,
     Remaining,
 )
+from munkey_core.training.runs import source_digest
 
 READING, MEASURING = "reading", "measuring the others anew"
 WRITING, PLACING = "writing the new version", "putting it in place"

@@ -17,7 +17,7 @@ from munkey_core.bundle.ledger import Ledger, keyed_hash, receipt_body, sealed, 
 from munkey_core.bundle.versions import manifest_digest, unfinished
 from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.types import Receipt, ReceiptCheck
+from munkey_core.results import Receipt, ReceiptCheck
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

@@ -13,7 +13,7 @@ from datetime import datetime
 from html import escape
 
 from munkey_core.erasure import words as plain_words
-from munkey_core.types import AnswersEvidence, PrivacyReport, Receipt, Remaining, RequestEvidence
+from munkey_core.results import AnswersEvidence, PrivacyReport, Receipt, Remaining, RequestEvidence
 
 _STATES = {
     "before": "Before the erasure",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from munkey_core.types import BackboneLeak, PrivacyReport
+from munkey_core.results import BackboneLeak, PrivacyReport
 
 FEW = 30  # images below which an interval says more about them than about deletion
 

@@ -16,7 +16,7 @@ from munkey_core.explain.coalitions import Candidates, answers, find_candidates,
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.types import ExemplarAttribution
+from munkey_core.results import ExemplarAttribution
 
 MAX_EXEMPLARS = 12
 # Numbers in the largest array of one block of queries: 8 MB in float64.

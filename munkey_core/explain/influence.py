@@ -22,7 +22,7 @@ from munkey_core.explain.coalitions import Candidates, answers, find_candidates,
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.types import Influence, InfluencedQuery, Progress, Record
+from munkey_core.results import Influence, InfluencedQuery, Progress, Record
 
 _CHUNK = 256
 _NOBODY = -1  # no bank row: nothing is left out

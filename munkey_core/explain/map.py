@@ -36,7 +36,7 @@ from munkey_core.explain.projection import (
 )
 from munkey_core.files.cache import cache_folder
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.types import (
+from munkey_core.results import (
     FloatArray,
     Placement,
     Prediction,

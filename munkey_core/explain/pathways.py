@@ -17,7 +17,7 @@ from munkey_core.explain.coalitions import answers, find_candidates, shares
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.types import (
+from munkey_core.results import (
     PRIVATE,
     TEST,
     BoolArray,

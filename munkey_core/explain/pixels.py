@@ -40,7 +40,7 @@ from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import FrozenEncoder, to_float
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.types import (
+from munkey_core.results import (
     ImageArray,
     PixelAttribution,
     Prediction,

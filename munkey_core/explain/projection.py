@@ -30,7 +30,7 @@ from torch import Tensor
 from munkey_core.bundle.bundle import SPACES, FittedMap
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
-from munkey_core.types import FloatArray, IntArray, Progress
+from munkey_core.results import FloatArray, IntArray, Progress
 
 KEYS, TOKENS = SPACES
 UMAP = "umap"

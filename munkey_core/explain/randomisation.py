@@ -15,7 +15,7 @@ from torch import nn
 
 from munkey_core.model.encoder import FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.types import FloatArray
+from munkey_core.results import FloatArray
 
 # PyTorch's initialisers and Captum draw from generators that the whole process shares.
 _drawing = threading.Lock()

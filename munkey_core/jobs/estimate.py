@@ -21,9 +21,9 @@ from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs.queue import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
+from munkey_core.results import Progress, TrainingOffer
 from munkey_core.training.joint import JointTraining, TrainingData
 from munkey_core.training.recipes import is_photographic
-from munkey_core.types import Progress, TrainingOffer
 
 PLANNING = "planning"
 REFERENCES = "references"

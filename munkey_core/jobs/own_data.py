@@ -33,8 +33,8 @@ from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.estimate import make_offer, make_plan
+from munkey_core.results import JobStatus, Progress, TrainingOffer
 from munkey_core.training.recipes import default_recipe
-from munkey_core.types import JobStatus, Progress, TrainingOffer
 
 __all__ = [
     "bundle_ready",

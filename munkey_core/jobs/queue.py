@@ -34,9 +34,9 @@ from munkey_core.explain.projection import SEED
 from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import limits, refuse_in_demo, variable
+from munkey_core.results import JobStatus, Progress
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import runs_folder
-from munkey_core.types import JobStatus, Progress
 
 Kind = Literal["retrain", "compare", "project", "train"]
 RETRAIN: Kind = "retrain"

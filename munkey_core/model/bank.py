@@ -16,7 +16,7 @@ from torch import Tensor
 
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.model.search import ExactRetriever, Retriever
-from munkey_core.types import Deletion
+from munkey_core.results import Deletion
 
 _UNIT_TOLERANCE = 1e-3
 

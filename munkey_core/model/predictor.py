@@ -14,7 +14,7 @@ from munkey_core.errors import BundleError
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.types import FloatArray, ImageArray, Prediction, Retrieval
+from munkey_core.results import FloatArray, ImageArray, Prediction, Retrieval
 
 # Sequences in one forward pass: enough to keep two cores busy, small enough for their caches.
 _SEQUENCES = 512

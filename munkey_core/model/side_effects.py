@@ -17,7 +17,7 @@ from torch import Tensor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.types import PRIVATE, Change, Prediction, Progress, Record, SideEffects
+from munkey_core.results import PRIVATE, Change, Prediction, Progress, Record, SideEffects
 
 _CHUNK = 128
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from munkey_core.errors import BadInputError
-from munkey_core.types import BoolArray, FloatArray, IntArray
+from munkey_core.results import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

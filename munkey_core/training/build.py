@@ -59,10 +59,10 @@ from munkey_core.model.encoder import (
 )
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99

@@ -37,10 +37,10 @@ from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data
 from munkey_core.training.rows import write_rows
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
 
 SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode reads
 

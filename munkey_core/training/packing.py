@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from munkey_core.errors import BundleError
+from munkey_core.results import BoolArray, FloatArray, IntArray
 from munkey_core.training.answers import Outputs, Verdicts
-from munkey_core.types import BoolArray, FloatArray, IntArray
 
 _STEP = 0.125
 _LIMIT = 8.0

@@ -19,9 +19,9 @@ from munkey_core.data.seeding import permutation
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded, concatenate
 from munkey_core.model.predictor import Predictor
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Progress
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.joint import JointTraining, TrainingData, joint_data
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Progress
 
 Family = Literal["munkey", "plain"]
 MUNKEY: Family = "munkey"

@@ -23,10 +23,10 @@ from torch import Tensor
 from munkey_core.bundle.bundle import ORACLES, Bundle, read_tensors
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.errors import BundleError
+from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
 from munkey_core.training.retraining import Family, Run, in_reference
-from munkey_core.types import PRIVATE, TEST, BoolArray, IntArray
 
 ORIGINALS = "originals"
 REFERENCES = "references"

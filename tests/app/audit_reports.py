@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from munkey_core.types import (
+from munkey_core.results import (
     AuditReport,
     BackboneLeak,
     ForgettingQuality,

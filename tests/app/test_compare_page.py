@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from munkey_core.errors import BadInputError
+from munkey_core.results import AuditReport
 from munkey_core.studio import Studio
-from munkey_core.types import AuditReport
 from tests.app.audit_reports import full, munkey, post_hoc, report
 from tests.app.reading import as_read
 

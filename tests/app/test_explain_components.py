@@ -24,7 +24,7 @@ from app.panels.explain_pathways import difference
 from app.panels.explain_pathways import sentence as pathway_sentence
 from app.panels.explain_pixels import convergence, facts, strength, verdict
 from app.theme import palette
-from munkey_core.types import (
+from munkey_core.results import (
     ExemplarAttribution,
     InfluencedQuery,
     PathwayAccuracy,

@@ -17,8 +17,8 @@ from app.components.heatmap import colour, common_scale
 from app.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
+from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from munkey_core.types import Browse
 from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]

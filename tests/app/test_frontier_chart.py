@@ -13,8 +13,8 @@ from app.components.chart_labels import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
 from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
 from app.theme import palette
+from munkey_core.results import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.studio import Studio
-from munkey_core.types import Experiments, RecipeTried, StateFigures, Trial
 
 
 def trial(test, leak, seed=0, after=True):

@@ -9,7 +9,7 @@ import pytest
 from app.models import Pictures
 from app.services import Session
 from munkey_core.errors import StaleGenerationError
-from munkey_core.types import PathwayReport, Progress, SanityCheck, check_generation
+from munkey_core.results import PathwayReport, Progress, SanityCheck, check_generation
 
 
 def last(steps):

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import state
-from munkey_core.types import Browse
+from munkey_core.results import Browse
 from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]

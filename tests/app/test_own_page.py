@@ -16,8 +16,8 @@ from app import trainings
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.own_start import size
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.results import JobStatus, Progress, TrainingOffer
 from munkey_core.studio import own_data
-from munkey_core.types import JobStatus, Progress, TrainingOffer
 from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from munkey_core.results import BackboneLeak
 from munkey_core.studio import Studio
-from munkey_core.types import BackboneLeak
 from tests.app.audit_reports import munkey, report
 from tests.app.reading import as_read
 
@@ -40,7 +40,7 @@ def open_app(**query) -> AppTest:
 def ids(n: int) -> list[str]:
     """Some ids that have a key, from the app's own first page."""
     from app import models
-    from munkey_core.types import Browse
+    from munkey_core.results import Browse
 
     return list(models.shared("fashion").studio.browse(Browse(sample=n)))
 
@@ -233,7 +233,7 @@ def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
 
 def test_the_best_known_of_many_picked_images_is_shown_first():
     from app import models
-    from munkey_core.types import Browse
+    from munkey_core.results import Browse
 
     app = open_app(**{"class": "6", "show": "random", "n": "12"})
     found = models.shared("fashion").studio.browse(Browse(classes=(6,), order="random", sample=12))

@@ -10,8 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.results import JobStatus, Progress
 from munkey_core.studio import Studio
-from munkey_core.types import JobStatus, Progress
 from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 from app import background
 from app.background import Background
 from app.services import _MAX_RESULTS, Session
+from munkey_core.results import Progress
 from munkey_core.studio import Studio
-from munkey_core.types import Progress
 
 
 def test_sessions_share_the_bank_and_cost_next_to_nothing(digits):

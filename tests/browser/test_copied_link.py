@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from munkey_core.types import Browse
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 20_000

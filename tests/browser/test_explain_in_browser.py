@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from munkey_core.types import Browse
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 60_000  # A first prediction on a busy machine.

@@ -13,10 +13,10 @@ from munkey_core.config import EncoderConfig, ModelConfig, OwnersConfig, Recipe,
 from munkey_core.data.splits import make_splits
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.studio import Studio
 from munkey_core.training.build import Build, near_duplicate_threshold
 from munkey_core.training.recipes import with_seed
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
 
 RECIPE = Recipe(
     name="stripes",

@@ -39,8 +39,8 @@ from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records, w
 from munkey_core.errors import BundleError
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
+from munkey_core.results import Record
 from munkey_core.studio import list_bundles
-from munkey_core.types import Record
 
 TENSOR_FILES = [MODEL, ENCODER, BANK, QUERIES, SCORES, THUMBNAILS]
 FILES = [*TENSOR_FILES, PARQUET, CARD]

@@ -8,8 +8,8 @@ import tiny
 
 from munkey_core.config import EnsembleConfig
 from munkey_core.errors import StaleGenerationError
+from munkey_core.results import Progress, SideEffects
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.types import Progress, SideEffects
 
 
 def answers(studio):

@@ -41,10 +41,10 @@ from munkey_core.explain.influence import leave_one_out, save_influence, stored_
 from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
+from munkey_core.results import PRIVATE, Progress, Receipt
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder
-from munkey_core.types import PRIVATE, Progress, Receipt
 
 TWO = ("img-03", "img-17")
 

@@ -21,7 +21,7 @@ from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BundleError
 from munkey_core.files import durable
 from munkey_core.files.durable import Disk
-from munkey_core.types import Receipt
+from munkey_core.results import Receipt
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points

@@ -28,13 +28,13 @@ from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs.queue import make_job
+from munkey_core.results import AuditReport
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs
 from munkey_core.training.build import provenance
 from munkey_core.training.exact import SPLITS, Made, labelled, make_exact, save_exact
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, reference_run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
-from munkey_core.types import AuditReport
 
 IDS = ("img-01", "img-04", "img-07")
 

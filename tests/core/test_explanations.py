@@ -8,8 +8,8 @@ import torch
 from munkey_core.bundle.bundle import write_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.model.bank import BankView
+from munkey_core.results import PixelAttribution, SanityCheck
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.types import PixelAttribution, SanityCheck
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from munkey_core.bundle.forget_sets import random_forget_set, read_id_csv, select_ids
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.types import PRIVATE, Record
+from munkey_core.results import PRIVATE, Record
 
 RECORDS = [Record(f"img-{i:02d}", 0, f"owner-{i % 3}", PRIVATE) for i in range(40)]
 IDS = [record.id for record in RECORDS]

@@ -9,9 +9,9 @@ import torch
 from munkey_core.config import TrainConfig, from_dict
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.studio import Studio
 from munkey_core.training.joint import JointTraining, TrainingData
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST
 
 CPU = torch.device("cpu")
 SEEDS = (1, 2, 3)

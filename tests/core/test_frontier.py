@@ -17,9 +17,9 @@ from munkey_core.bundle.experiments import experiments_text, read_experiments
 from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
+from munkey_core.results import CALIBRATION, PRIVATE, TEST, Experiments, Progress
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
-from munkey_core.types import CALIBRATION, PRIVATE, TEST, Experiments, Progress
 
 MORE = Variant("p_mem 0.2", "more of the image alone", train={"p_mem": 0.2})
 LARGER = Variant("three layers", model={"layers": 3, "dropout": 0.0})

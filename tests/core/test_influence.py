@@ -20,8 +20,8 @@ from munkey_core.explain.influence import (
     stored_influence,
 )
 from munkey_core.model.bank import BankView, MemoryBank
+from munkey_core.results import TEST, Influence, Progress, Record
 from munkey_core.training.runs import source_digest
-from munkey_core.types import TEST, Influence, Progress, Record
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 ANCHORS = [None, 0.2]

@@ -28,10 +28,10 @@ from munkey_core.jobs.queue import (
     making_folder,
     training_job,
 )
+from munkey_core.results import Progress
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs
-from munkey_core.types import Progress
 
 WAIT = 240.0  # far more than anything here takes, on however busy a machine
 

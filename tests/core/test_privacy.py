@@ -33,12 +33,12 @@ from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.metrics import auroc, auroc_interval, tpr_at_fpr
 from munkey_core.audit.membership.scores import rmia
 from munkey_core.errors import AttackError, BadInputError, UnknownIdError
+from munkey_core.results import Browse, PrivacyReport, Progress
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.training.retraining import MUNKEY, PLAIN, in_reference
 from munkey_core.training.runs import Runs
 from munkey_core.training.shipped import References
-from munkey_core.types import Browse, PrivacyReport, Progress
 
 N, T, K, CLASSES = 200, 300, 8, 4
 NEEDS_REFERENCES = ("LiRA online", "LiRA offline", "RMIA")

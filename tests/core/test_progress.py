@@ -1,7 +1,7 @@
 """Long work is run to its end; what it tells on the way."""
 
 from munkey_core.progress import finish
-from munkey_core.types import Progress
+from munkey_core.results import Progress
 
 
 def test_it_returns_the_last_thing_that_is_no_progress():

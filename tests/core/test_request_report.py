@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from munkey_core.erasure.request_page import file_names, request_report, when
-from munkey_core.types import (
+from munkey_core.results import (
     AnswersEvidence,
     AttackFigures,
     BackboneLeak,

@@ -10,7 +10,7 @@ from munkey_core.audit.page import results_page
 from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
-from munkey_core.types import (
+from munkey_core.results import (
     AuditReport,
     BackboneLeak,
     Experiments,

@@ -13,7 +13,7 @@ from munkey_core.explain.randomisation import likeness
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.types import Progress, SanityCheck
+from munkey_core.results import Progress, SanityCheck
 
 STAGES = ["head", "head to block 2", "head to block 1", "head to embedding", "head to encoder"]
 

@@ -21,10 +21,10 @@ from munkey_core.bundle.canonical import (
 )
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
+from munkey_core.results import PRIVATE, Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, clear_runs, runs_folder
-from munkey_core.types import PRIVATE, Progress
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ from munkey_core.errors import (
     StaleGenerationError,
     UnknownIdError,
 )
+from munkey_core.results import Browse
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.types import Browse
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.model.encoder import encode_inputs
+from munkey_core.results import PrivacyReport, Progress
 from munkey_core.studio import Studio
 from munkey_core.training import recipes
 from munkey_core.training.retraining import MUNKEY, PLAIN
 from munkey_core.training.runs import Runs
-from munkey_core.types import PrivacyReport, Progress
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.types import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
 SIDE = 8
 CLASSES = ("ant", "bee", "cat")

@@ -41,8 +41,8 @@ from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
 from munkey_core.files.untrusted import parse_json
+from munkey_core.results import Browse, SideEffects
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.types import Browse, SideEffects
 
 RUN = Counter()
 ACCEPTED = Counter()

@@ -30,7 +30,7 @@ from streamlit_client import PageError, Visitor
 
 from munkey_core.bundle.bundle import find_bundle, read_manifest
 from munkey_core.bundle.records import CSV, PARQUET, read_records
-from munkey_core.types import PRIVATE
+from munkey_core.results import PRIVATE
 
 _KEYS = re.compile(r"([\d,]+) of ([\d,]+) \[?keys\b")
 _START_SECONDS = 900

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.errors import BadInputError
-from munkey_core.types import ForgettingQuality
+from munkey_core.results import ForgettingQuality
 
 DELTA = 1e-5
 ENTROPY_TEMPERATURE = 2.0
