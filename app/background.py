@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from app.panels.asker import me, present
 from munkey_core.errors import MunkeyError
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 T = TypeVar("T")
 

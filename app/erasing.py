@@ -15,7 +15,9 @@ from pathlib import Path
 from app import state
 from app.background import Background
 from app.components.action_log import kept
-from munkey_core.results import Progress, Receipt, RequestEvidence
+from munkey_core.bundle.ledger import Receipt
+from munkey_core.erasure.request_page import RequestEvidence
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 
 SIGNING_KEY = "MUNKEY_SIGNING_KEY"  # names the file of the server's private key

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from app.background import Background
-from munkey_core.results import Change, Deletion, Progress, SideEffects
+from munkey_core.model.bank import Deletion
+from munkey_core.model.side_effects import Change, SideEffects
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 
 _CHUNK = 64

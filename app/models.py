@@ -14,8 +14,8 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.blank_picture import blank_picture
+from munkey_core.bundle.find import BundleInfo
 from munkey_core.errors import BundleError, MunkeyError
-from munkey_core.results import BundleInfo
 from munkey_core.studio import Studio, list_bundles
 
 _MAX_PICTURES = 20_000

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from munkey_core.results import Progress
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a long piece of work stands. remaining_seconds is an estimate, None at the start."""
+
+    stage: str
+    done: int
+    total: int
+    elapsed_seconds: float
+    remaining_seconds: float | None = None
+    detail: dict[str, float] = field(default_factory=dict)
+
 
 T = TypeVar("T")
 

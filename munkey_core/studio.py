@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from munkey_core.audit.attacks import ATTACKS, exposure, privacy
+from munkey_core.audit.attacks import ATTACKS, Exposure, PrivacyReport, exposure, privacy
+from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.evidence import Evidence
-from munkey_core.audit.recall import recall
+from munkey_core.audit.recall import Recalled, recall
 from munkey_core.audit.reports import best_measured, check_reports, find_report
 from munkey_core.audit.trace import trace
 from munkey_core.bundle.bundle import (
@@ -37,15 +38,25 @@ from munkey_core.bundle.bundle import (
     read_bundle,
 )
 from munkey_core.bundle.canonical import CANONICAL_TITLES, canonical_sets, forget_set
+from munkey_core.bundle.experiments import Experiments
+from munkey_core.bundle.find import BundleInfo
 from munkey_core.bundle.forget_sets import parse_id_csv
-from munkey_core.bundle.ledger import Ledger, owner_hash, read_receipt, receipt_text
+from munkey_core.bundle.ledger import (
+    Ledger,
+    LedgerEntry,
+    Receipt,
+    owner_hash,
+    read_receipt,
+    receipt_text,
+)
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
+from munkey_core.data.pictures import PictureStatus
 from munkey_core.data.places import PictureSource
 from munkey_core.data.seeding import permutation
-from munkey_core.erasure.erasure import erase, make_plan
-from munkey_core.erasure.receipts import check_receipt, read_public_key
-from munkey_core.erasure.request_page import file_names, request_report
+from munkey_core.erasure.erasure import ErasurePlan, erase, make_plan
+from munkey_core.erasure.receipts import ReceiptCheck, check_receipt, read_public_key
+from munkey_core.erasure.request_page import RequestEvidence, file_names, request_report
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.explain.map import Maps
@@ -53,36 +64,21 @@ from munkey_core.files import limits as limits  # the app's way to them
 from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
 from munkey_core.jobs import own_data as own_data
 from munkey_core.jobs import queue as jobs
+from munkey_core.jobs.queue import JobStatus
 from munkey_core.model import side_effects as effects
-from munkey_core.model.bank import BankView
+from munkey_core.model.bank import BankView, Deletion
 from munkey_core.model.encoder import Encoded
-from munkey_core.model.predictor import Predictor
+from munkey_core.model.predictor import Prediction, Predictor
+from munkey_core.model.side_effects import Change, SideEffects
+from munkey_core.progress import Progress
 from munkey_core.results import (
     PRIVATE,
     TEST,
-    AuditReport,
     Browse,
-    BundleInfo,
-    Change,
-    Deletion,
-    ErasurePlan,
-    Experiments,
-    Exposure,
     FloatArray,
     ImageArray,
-    JobStatus,
-    LedgerEntry,
     NearDuplicate,
-    PictureStatus,
-    Prediction,
-    PrivacyReport,
-    Progress,
-    Recalled,
-    Receipt,
-    ReceiptCheck,
     Record,
-    RequestEvidence,
-    SideEffects,
     check_generation,
 )
 from munkey_core.training.retraining import MUNKEY

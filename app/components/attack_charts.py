@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.theme import Palette, plotly_layout
-from munkey_core.results import AttackFigures, ScoreHistogram
+from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
 
 _PANEL_HEIGHT = 132
 _FEW = 30  # Fewer images than this are drawn one by one: a histogram of two is no distribution.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from app.theme import Palette, plotly_layout
-from munkey_core.results import PathwayAccuracy
+from munkey_core.explain.pathways import PathwayAccuracy
 
 PATHWAYS = {
     "full": "Image and memory",

@@ -11,17 +11,14 @@ from dataclasses import dataclass, field
 
 from app.components.prediction import percent
 from app.panels.figures import number, took
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
+from munkey_core.audit.leak import BackboneLeak
+from munkey_core.audit.verdict import INSIDE, OUTSIDE
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.results import (
-    INSIDE,
-    OUTSIDE,
-    AuditReport,
-    BackboneLeak,
-    ModelFigures,
-    Prediction,
-    PrivacyReport,
-    Progress,
-)
+from munkey_core.model.predictor import Prediction
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 
 Steps = Iterator["Progress | Known"]

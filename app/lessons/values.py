@@ -17,7 +17,7 @@ from app.lessons.images import find_images
 from app.lessons.lesson import Lesson
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute, why_not
 from munkey_core.errors import MunkeyError
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from app.components.prediction import Neighbour, Series
 from app.panels.retrain import RETRAIN
 from app.panels.words import class_name
 from app.services import Session
-from munkey_core.results import Change, FloatArray, Prediction
+from munkey_core.model.predictor import Prediction
+from munkey_core.model.side_effects import Change
+from munkey_core.results import FloatArray
 
 BEFORE = "with its key (before)"
 AFTER = "key deleted (after)"

@@ -8,7 +8,8 @@ from html import escape
 from app import state
 from app.glossary import TERMS, html, plain, term
 from app.panels.words import count
-from munkey_core.results import AttackFigures, LeakSplit, PrivacyReport, ScoreHistogram
+from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram
+from munkey_core.audit.leak import LeakSplit
 from munkey_core.studio import plain_words
 
 STATES = {

@@ -13,7 +13,8 @@ from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, took
 from app.panels.looking import section
 from app.theme import current_palette
-from munkey_core.results import AuditReport, ModelFigures
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
 
 _FAR = 2.5  # Originals that are off by more than so many times everybody else stretch the scale.
 

@@ -11,7 +11,7 @@ from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
 from app.panels.words import count
 from app.services import Session
-from munkey_core.results import AuditReport
+from munkey_core.audit.audit import AuditReport
 
 _TERMS = {
     "test_accuracy": "TA (%)",

@@ -15,7 +15,9 @@ from app.components.sortable_table import Cell, Header, Row, sortable_table
 from app.glossary import plain, term
 from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, share, took
-from munkey_core.results import EQUAL, INSIDE, OUTSIDE, AuditReport, ModelFigures
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
+from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
 from munkey_core.studio import safe_cell
 
 MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}

@@ -10,13 +10,9 @@ from __future__ import annotations
 from app import state
 from app.panels.figures import number, times, took
 from app.panels.words import count
-from munkey_core.results import (
-    EQUAL,
-    INSIDE,
-    OUTSIDE,
-    AuditReport,
-    ModelFigures,
-)
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
+from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
 
 SUBJECT, SUBJECT_BEFORE = "MUNKEY after", "MUNKEY before"
 DONE_NOTHING = "plain"

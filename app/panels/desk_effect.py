@@ -24,14 +24,11 @@ from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.without_pictures import has_pictures
 from app.panels.work import begin, result, start, work
 from app.services import Session
-from munkey_core.results import (
-    AnswersEvidence,
-    Change,
-    ErasurePlan,
-    PrivacyReport,
-    Progress,
-    RequestEvidence,
-)
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
+from munkey_core.model.side_effects import Change
+from munkey_core.progress import Progress
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
 _PATIENCE = 0.35

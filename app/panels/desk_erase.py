@@ -9,7 +9,7 @@ from app.panels.changed import polled
 from app.panels.desk_effect import Effect, evidence, measured_words
 from app.panels.words import count
 from app.services import Session
-from munkey_core.results import ErasurePlan
+from munkey_core.erasure.erasure import ErasurePlan
 
 _POLL = 0.4
 _PATIENCE = 0.35

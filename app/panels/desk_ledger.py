@@ -11,8 +11,8 @@ from app.components.pager import pager, pages
 from app.panels.desk_receipt import entries, time_words
 from app.panels.words import count
 from app.services import Session
+from munkey_core.bundle.ledger import LedgerEntry
 from munkey_core.errors import BundleError
-from munkey_core.results import LedgerEntry
 
 _PER_PAGE = 10
 _SHORT = 12

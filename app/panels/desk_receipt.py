@@ -11,8 +11,8 @@ from app.components.digests import Digest, digests
 from app.panels.desk_plan import purged_table, remains_list
 from app.panels.words import count
 from app.services import Session
+from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.errors import BundleError
-from munkey_core.results import LedgerEntry, Receipt
 from munkey_core.studio import Studio
 
 _MEMORIES = {"joint": "joint memory", "exact": "exact memory"}

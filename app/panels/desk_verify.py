@@ -13,8 +13,10 @@ from app.components.demo_note import demo_note
 from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
+from munkey_core.bundle.ledger import Receipt
+from munkey_core.erasure.receipts import ReceiptCheck
 from munkey_core.errors import BadInputError
-from munkey_core.results import Progress, Receipt, ReceiptCheck
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio, limits
 
 _PART = "desk-verify"

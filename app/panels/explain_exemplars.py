@@ -21,7 +21,7 @@ from app.panels.explain_subject import Seen, State
 from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.services import Session
-from munkey_core.results import ExemplarAttribution
+from munkey_core.explain.exemplars import ExemplarAttribution
 
 _NOTHING = 0.005  # Less than half a percentage point is no change that a sentence is about.
 _HARDLY_ASKED = 0.01  # share of the answer

@@ -14,7 +14,9 @@ from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.panels.work import result, start, work
 from app.services import Session
-from munkey_core.results import PRIVATE, Influence, InfluencedQuery, Progress
+from munkey_core.explain.influence import Influence, InfluencedQuery
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE
 
 INFLUENCE = "influence"
 _SHOWN = 12

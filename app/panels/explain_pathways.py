@@ -16,7 +16,8 @@ from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
-from munkey_core.results import PathwayAccuracy, PathwayReport, Progress
+from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
+from munkey_core.progress import Progress
 
 MEASURED = "pathways"
 _STAGES = {

@@ -17,7 +17,9 @@ from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
 from app.theme import current_palette
-from munkey_core.results import PixelAttribution, Progress, SanityCheck
+from munkey_core.explain.pixels import PixelAttribution
+from munkey_core.explain.randomisation import SanityCheck
+from munkey_core.progress import Progress
 
 Found = tuple[PixelAttribution, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app import state
 from app.panels.words import count, duration
-from munkey_core.results import JobStatus
+from munkey_core.jobs.queue import JobStatus
 
 _STAGES = {
     "starting": "Starting",

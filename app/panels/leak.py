@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.glossary import term
 from app.panels.words import count
 from app.services import Session
-from munkey_core.results import AuditReport, BackboneLeak
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.leak import BackboneLeak
 
 
 def backbone_leak(session: Session) -> str:

@@ -14,7 +14,9 @@ from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.results import PRIVATE, Placement, Prediction, Projection
+from munkey_core.explain.projection import Placement, Projection
+from munkey_core.model.predictor import Prediction
+from munkey_core.results import PRIVATE
 from munkey_core.studio import Studio
 
 BEFORE = "before"

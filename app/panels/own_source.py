@@ -10,7 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, trainings
 from app.background import Background
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.studio import limits, own_data
 
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"

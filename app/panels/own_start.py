@@ -8,7 +8,7 @@ from app import state, trainings
 from app.panels.own_offer import encoder_words, look_again
 from app.panels.words import duration
 from munkey_core.errors import MunkeyError
-from munkey_core.results import TrainingOffer
+from munkey_core.jobs.estimate import TrainingOffer
 
 _REFUSED = state.REFUSED + "own-start"
 

@@ -18,7 +18,8 @@ from app.panels.job_words import stage_words, where
 from app.panels.own_offer import look_again
 from app.panels.words import count, duration
 from munkey_core.errors import MunkeyError
-from munkey_core.results import JobStatus, TrainingOffer
+from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.queue import JobStatus
 
 _POLL = 1.0
 _REFUSED = state.REFUSED + "own-again"

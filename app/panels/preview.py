@@ -14,7 +14,7 @@ from app.panels.without_pictures import blind_cards
 from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.results import Prediction
+from munkey_core.model.predictor import Prediction
 
 _CARDS = 3
 _WHY = "preview-why"

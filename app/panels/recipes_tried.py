@@ -14,7 +14,7 @@ from app.panels.figures import interval, number, took
 from app.panels.looking import section
 from app.panels.words import count
 from app.theme import current_palette
-from munkey_core.results import Experiments, RecipeTried
+from munkey_core.bundle.experiments import Experiments, RecipeTried
 
 _SHIPPED, _PLAIN = "shipped", "plain"
 _SETTINGS = {

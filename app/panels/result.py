@@ -23,7 +23,7 @@ from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import class_name, count, milliseconds, whose
 from app.services import Session
-from munkey_core.results import Change, SideEffects
+from munkey_core.model.side_effects import Change, SideEffects
 
 _ALL_AS_CARDS = 6
 _CARDS_OF_MANY = 4

@@ -20,7 +20,7 @@ from app.panels.job_words import where
 from app.panels.words import duration
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.results import JobStatus
+from munkey_core.jobs.queue import JobStatus
 
 RETRAIN = "retrain"
 COMPARE = "compare"

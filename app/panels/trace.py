@@ -15,7 +15,9 @@ from app.panels.looking import section
 from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
-from munkey_core.results import AuditReport, ModelFigures, Progress
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 
 Reports = dict[str, AuditReport]

@@ -26,7 +26,7 @@ from app.panels.answers import (
 )
 from app.panels.words import class_name, whose
 from app.services import Session
-from munkey_core.results import Recalled
+from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
 _PATIENCE = 0.35

@@ -12,7 +12,7 @@ from app import state
 from app.background import Background
 from app.panels.changed import polled
 from app.services import Session
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 T = TypeVar("T")
 

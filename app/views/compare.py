@@ -15,8 +15,8 @@ from app.panels.looking import section
 from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
 from app.services import Session
+from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError
-from munkey_core.results import AuditReport
 
 
 def show() -> None:

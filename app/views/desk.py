@@ -17,8 +17,8 @@ from app.panels.desk_receipt import receipt_card
 from app.panels.desk_request import asked
 from app.panels.desk_verify import verify
 from app.services import Session
+from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BundleError
-from munkey_core.results import ErasurePlan
 
 _STYLE = Path(components.__file__).parent / "desk.css"
 _HIDING = ("erase", "delete")

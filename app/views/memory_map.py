@@ -25,7 +25,7 @@ from app.panels.near import warning
 from app.panels.retrain import PROJECT, retrain_panel
 from app.services import Session
 from munkey_core.errors import MunkeyError
-from munkey_core.results import Projection
+from munkey_core.explain.projection import Projection
 
 _HEIGHT = 416
 _UMAP, _PCA = "umap", "pca"

@@ -22,7 +22,9 @@ from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
 from app.theme import current_palette
-from munkey_core.results import Browse, PrivacyReport, Progress
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.progress import Progress
+from munkey_core.results import Browse
 
 _ATTACKS = "attacks"
 _EXPOSED = 20

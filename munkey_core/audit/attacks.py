@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Table
-from munkey_core.audit.leak import leak_split
+from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.metrics import (
     auroc,
@@ -37,21 +37,125 @@ from munkey_core.audit.membership.signals import (
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError, BadInputError
-from munkey_core.results import (
-    AttackBand,
-    AttackCheck,
-    AttackFigures,
-    BoolArray,
-    Exposure,
-    LeakSplit,
-    PrivacyReport,
-    Progress,
-    ScoreHistogram,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family
 from munkey_core.training.runs import last_of
 from munkey_core.training.shipped import References
+
+
+@dataclass(frozen=True)
+class AttackFigures:
+    """How well one attack tells the members of one model from non-members, in percent.
+
+    auroc: how often a member scores higher than a non-member, one drawn of each; 50 = guessing.
+    tpr_1pct, tpr_01pct: share of members found while 1% (0.1%) of the non-members are called
+    members; None where `errors` has the reason, e.g. fewer than 100 (1,000) non-members.
+    balanced_accuracy: mean of the two rates at a threshold chosen on other images. *_ci95:
+    bootstrap 95% interval over images; None for a single image. roc: (FPR, TPR) at log-spaced FPR.
+    errors: reason by the name of each figure that is None.
+    """
+
+    auroc: float
+    auroc_ci95: tuple[float, float] | None
+    tpr_1pct: float | None
+    tpr_1pct_ci95: tuple[float, float] | None
+    tpr_01pct: float | None
+    tpr_01pct_ci95: tuple[float, float] | None
+    balanced_accuracy: float | None
+    balanced_accuracy_ci95: tuple[float, float] | None
+    n_members: int
+    n_non_members: int
+    roc: tuple[tuple[float, float], ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreHistogram:
+    """Scores of one attack on one model. edges: (B + 1) ascending, the same for all models of one
+    family; scores beyond the ends count into the end bins. members, non_members: (B) percent."""
+
+    edges: tuple[float, ...]
+    members: tuple[float, ...]
+    non_members: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class AttackBand:
+    """AUROC (percent) of one attack on honest retrains: the range over oracles of `seeds`."""
+
+    low: float
+    high: float
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PrivacyReport:
+    """Membership attacks on a forget set (members) against all test images (non-members).
+
+    figures, errors, histograms: by attack, then by model: "before", "after", "retrained" of
+    MUNKEY, "plain" and "plain retrained" of the plain transformer; what could not be computed is in
+    `errors` with its reason. missing: models that nobody has trained yet. references: K by
+    family, how many reference models the attacks had. null_bands: by attack, then family.
+    leak: None where `leak_error` says why.
+    """
+
+    bundle: str
+    digest: str
+    set_digest: str
+    n_forget: int
+    n_retain: int
+    n_test: int
+    seed: int
+    references: dict[str, int]
+    figures: dict[str, dict[str, AttackFigures]]
+    errors: dict[str, dict[str, str]]
+    histograms: dict[str, dict[str, ScoreHistogram]]
+    null_bands: dict[str, dict[str, AttackBand]]
+    missing: tuple[str, ...]
+    leak: LeakSplit | None
+    leak_error: str
+    seconds: float
+
+    def to_dict(self, charts: bool = True) -> dict[str, Any]:
+        """Plain values for JSON. charts: with histograms and ROC points."""
+        values = asdict(self)
+        if not charts:
+            del values["histograms"]
+            for models in values["figures"].values():
+                for figures in models.values():
+                    del figures["roc"]
+        return values
+
+
+@dataclass(frozen=True)
+class AttackCheck:
+    """Do the attacks work? Every attack on a family's original: all private images (members)
+    against all test images. k: reference models it had. errors: reason by attack."""
+
+    family: str
+    k: int
+    figures: dict[str, AttackFigures]
+    errors: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without ROC points."""
+        values = asdict(self)
+        for figures in values["figures"].values():
+            del figures["roc"]
+        return values
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How exposed each private image is to an attack on the bundle's own model, before any
+    deletion; larger = more exposed. scores: by id. attack: its name. k: reference models it had."""
+
+    attack: str
+    k: int
+    scores: dict[str, float]
+
 
 BEFORE, AFTER, RETRAINED = "before", "after", "retrained"
 PLAIN_ORIGINAL, PLAIN_RETRAINED = "plain", "plain retrained"

@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 
-from munkey_core.audit.audit import PLAIN_ORACLE, ForgettingAudit
+from munkey_core.audit.audit import PLAIN_ORACLE, AuditReport, ForgettingAudit
 from munkey_core.audit.figures import Entry
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, AuditReport, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import PLAIN, Retraining, Run, TrainedModel
 from munkey_core.training.runs import last_of, staged

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from munkey_core.bundle.bundle import EXACT_MODE
 from munkey_core.bundle.canonical import forget_set_digest
-from munkey_core.results import BoolArray, IntArray, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, Family, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, last_of

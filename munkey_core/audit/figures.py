@@ -15,19 +15,74 @@ from statistics import fmean, stdev
 import numpy as np
 
 from munkey_core.audit.evidence import Evidence
-from munkey_core.audit.membership.forgetting_quality import forgetting_quality
+from munkey_core.audit.membership.forgetting_quality import ForgettingQuality, forgetting_quality
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.audit.membership.resampling import Resamples, Values, interval
 from munkey_core.errors import BadInputError
-from munkey_core.results import (
-    FloatArray,
-    ForgettingQuality,
-    IntArray,
-    ModelFigures,
-    NullBand,
-    OracleDistance,
-)
+from munkey_core.results import FloatArray, IntArray
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
+
+
+@dataclass(frozen=True)
+class OracleDistance:
+    """How far a model's answers are from its oracle's, image by image, mean over seeds.
+
+    agreement: percent of images with the same most probable class. kl: mean KL(oracle ‖ model)
+    in nats. shift: mean |p_y − p_y*| in percentage points.
+    """
+
+    agreement: float
+    kl: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One model on one forget set, in percent, the mean over its seeds.
+
+    family: "original", "by-design", "post-hoc" or "oracle". oracle: name of the model that it is
+    held against, None for an oracle. mia_auc: AUROC of the true-class probability, forget images
+    (members) against test images (non-members). avg_gap: mean of the four absolute differences to
+    the oracle of the same family and seed; None without one. avg_gap_cross_seeds: the same against
+    the oracles of the other seeds, which is what a null band has to be held against; None with a
+    single seed.
+    ci95: bootstrap 95% interval over images, averaged over seeds, of test_accuracy,
+    retain_accuracy, forget_accuracy, mia_auc and avg_gap. spread: standard deviation over seeds.
+    unlearn_seconds: wall time to forget (an oracle's: to train it); None where nothing was
+    forgotten. to_oracle_forget, to_oracle_test: distance of its answers to its oracle's.
+    settings: hyper-parameters of a post-hoc method. exact: whether it is by construction what
+    retraining would give.
+    """
+
+    family: str
+    oracle: str | None
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    mia_auc: float
+    mia_auc_ci95: tuple[float, float]
+    avg_gap: float | None
+    avg_gap_cross_seeds: float | None
+    unlearn_seconds: float | None
+    ci95: dict[str, tuple[float, float]]
+    spread: dict[str, float]
+    per_seed: tuple[dict[str, float], ...]
+    to_oracle_forget: OracleDistance | None = None
+    to_oracle_test: OracleDistance | None = None
+    forgetting_quality: ForgettingQuality | None = None
+    settings: dict[str, float] = field(default_factory=dict)
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class NullBand:
+    """Avg Gap between honest retrains: oracles of different seeds, all pairs. In points."""
+
+    mean: float
+    low: float
+    high: float
+    pairs: int
+
 
 GAP_TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
 _TINY = 1e-12

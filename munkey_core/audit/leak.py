@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -12,8 +13,44 @@ from munkey_core.audit.figures import Table
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.audit.membership.resampling import interval
 from munkey_core.errors import BadInputError
-from munkey_core.results import BackboneLeak, BoolArray, LeakSplit
+from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs, Verdicts
+
+
+@dataclass(frozen=True)
+class BackboneLeak:
+    """What key deletion can't remove: accuracy of the image pathway alone (exemplar = ∅) on the
+    forget set minus the same on test, in points, mean over seeds.
+
+    ci95: over images; None where they have no spread. oracle_points: the same difference in the
+    oracles, which never saw the forget images: how much easier than test images they are.
+    excess_points, excess_ci95: leak minus oracle_points, paired by image.
+    """
+
+    points: float
+    ci95: tuple[float, float] | None
+    oracle_points: float
+    excess_points: float
+    excess_ci95: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class LeakSplit:
+    """Where the trace of the forget set lies, mean over seeds.
+
+    memory_accuracy, memory_mia: what deleting the keys takes away, forget accuracy and MIA AUROC
+    before minus after, in points. image_mia: AUROC (percent) of the attack on the image pathway
+    alone, which deletion leaves as it is, with its interval; image_mia_oracle: the same in the
+    oracles. backbone: None without an oracle.
+    """
+
+    memory_accuracy: float
+    memory_mia: float
+    image_mia: float
+    image_mia_ci95: tuple[float, float]
+    image_mia_oracle: float | None
+    backbone: BackboneLeak | None
+
 
 _Correct = npt.NDArray[np.float64]
 

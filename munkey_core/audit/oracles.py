@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +11,29 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.errors import BadInputError
-from munkey_core.results import OracleFigures, Progress
+from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs, split_verdicts
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import Family, Run
 from munkey_core.training.runs import Runs, last_of
+
+
+@dataclass(frozen=True)
+class OracleFigures:
+    """How often a model retrained without a forget set is right, in percent.
+
+    family: "munkey" or "plain". seconds: its training took. source: "trained" (now), "cache" or
+    "bundle".
+    """
+
+    family: str
+    seed: int
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    seconds: float
+    source: str
+
 
 MAX_SEEDS = 20
 

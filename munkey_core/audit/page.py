@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.reports import report_from_dict
+from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN
 from munkey_core.bundle.bundle import (
     EXACT_MODE,
     MANIFEST,
@@ -25,18 +28,7 @@ from munkey_core.bundle.bundle import (
 from munkey_core.bundle.canonical import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.card import HOW, duration, recipe_figures, set_figures, tuning_figures
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.results import (
-    ANCHOR,
-    CALIBRATION,
-    EQUAL,
-    INSIDE,
-    OUTSIDE,
-    PRIVATE,
-    TEST,
-    UNKNOWN,
-    AuditReport,
-    ModelFigures,
-)
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 
 WANTED_SEEDS = 3
 

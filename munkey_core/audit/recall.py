@@ -7,6 +7,7 @@ needs the image's features; without them only answers that the bundle carries ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -14,7 +15,27 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.errors import UnknownIdError
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import candidate_similarity, exemplar_weights
-from munkey_core.results import FloatArray, Recalled
+from munkey_core.results import FloatArray
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What is known of one image without its picture.
+
+    neighbours: its K nearest entries by its stored key, the nearest first, with similarity (K,)
+    and weights (K [+ 1],), each one's share of the answer, the null anchor last. probabilities:
+    (C,) if an answer of this state of the memory is stored, else None. truth: probability of the
+    true class in [0, 1], which may be stored alone; None if it isn't.
+    """
+
+    id: str
+    neighbours: tuple[str, ...]
+    similarity: FloatArray
+    weights: FloatArray
+    probabilities: FloatArray | None
+    truth: float | None
+    generation: int
+
 
 _WITH, _WITHOUT = "truth_with", "truth_without"
 

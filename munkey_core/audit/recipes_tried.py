@@ -34,6 +34,10 @@ from munkey_core.bundle.experiments import (
     SHIPPED_NAME,
     VARIANT,
     WHY_LIMIT,
+    Experiments,
+    RecipeTried,
+    StateFigures,
+    Trial,
     experiments_text,
     read_trial,
 )
@@ -44,18 +48,8 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.results import (
-    ANCHOR,
-    CALIBRATION,
-    PRIVATE,
-    TEST,
-    Experiments,
-    IntArray,
-    Progress,
-    RecipeTried,
-    StateFigures,
-    Trial,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, IntArray
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device

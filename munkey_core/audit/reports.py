@@ -8,6 +8,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures, NullBand, OracleDistance
+from munkey_core.audit.leak import BackboneLeak, LeakSplit
+from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
 from munkey_core.bundle.bundle import CARD, METRICS, Bundle, read_bundle, seal
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.card import write_card
@@ -15,16 +20,6 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import check_types
 from munkey_core.files.untrusted import parse_json, shown
-from munkey_core.results import (
-    AuditReport,
-    BackboneLeak,
-    ForgettingQuality,
-    LeakSplit,
-    ModelFigures,
-    NullBand,
-    OracleDistance,
-    PrivacyReport,
-)
 from munkey_core.training.runs import runs_folder
 
 

@@ -10,7 +10,7 @@ from munkey_core.bundle.bundle import EXACT_MODE, ORACLES, read_bundle, read_man
 from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.versions import rewriting
 from munkey_core.errors import BadInputError
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, reference_run

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from munkey_core.audit.audit import AFTER, BEFORE, ORACLE
+from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, AuditReport
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
 from munkey_core.bundle.canonical import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
-from munkey_core.results import AuditReport, Progress
+from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.runs import last_of
 

@@ -15,7 +15,7 @@ from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.forget_sets import random_forget_set
 from munkey_core.data.seeding import permutation
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import PLAIN, Run, TrainedModel
 from munkey_core.training.runs import last_of, runs_folder, staged

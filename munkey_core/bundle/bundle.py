@@ -25,8 +25,9 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
-from munkey_core.bundle.experiments import read_experiments
+from munkey_core.bundle.experiments import Experiments, read_experiments
 from munkey_core.bundle.features import KeptFeatures
+from munkey_core.bundle.find import BundleInfo
 from munkey_core.bundle.ledger import LEDGER, Ledger
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
 from munkey_core.bundle.thumbnails import Thumbnails
@@ -40,7 +41,7 @@ from munkey_core.config import (
     WriteConfig,
     from_dict,
 )
-from munkey_core.data.pictures import Pictures, SourcePictures, no_pictures
+from munkey_core.data.pictures import Pictures, PictureStatus, SourcePictures, no_pictures
 from munkey_core.data.places import PictureSource
 from munkey_core.errors import BadInputError, BundleChangedError, BundleError
 from munkey_core.files.cache import cache_folder
@@ -51,18 +52,8 @@ from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limi
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import (
-    ANCHOR,
-    CALIBRATION,
-    PRIVATE,
-    TEST,
-    BundleInfo,
-    Experiments,
-    FloatArray,
-    PictureStatus,
-    Progress,
-    Record,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Record
 from munkey_core.training.rows import pack_tokens, round_tokens, unpack_tokens
 
 FORMAT_VERSION = 1

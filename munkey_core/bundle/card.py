@@ -7,7 +7,8 @@ from statistics import stdev
 from typing import Any
 
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Experiments, RecipeTried
+from munkey_core.bundle.experiments import Experiments, RecipeTried
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 
 HOW = (
     "In percent. TA, RA, FA: accuracy on test, retain and forget images. MIA: AUROC of the "

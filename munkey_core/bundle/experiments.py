@@ -4,12 +4,123 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.untrusted import parse_json
-from munkey_core.results import Experiments, RecipeTried, StateFigures, Trial
+
+
+@dataclass(frozen=True)
+class StateFigures:
+    """One model in one state of its memory, in percent: accuracy on test, retain and forget images,
+    AUROC of the true-class probability (forget against test images)."""
+
+    test_accuracy: float
+    retain_accuracy: float
+    forget_accuracy: float
+    mia_auc: float
+
+
+def _mean_state(states: Sequence[StateFigures]) -> StateFigures:
+    return StateFigures(
+        *(fmean(values) for values in zip(*(astuple(state) for state in states), strict=True))
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with one recipe and one seed.
+
+    before, after: the forget set's keys in the memory, and deleted; `after` is None for the plain
+    transformer, which has none. image_private, image_test: accuracy of the image pathway alone
+    (exemplar = ∅) on all private and on all test images, in percent. leak: their difference in
+    points, what key deletion can't remove; leak_ci95: its 95% interval over images, None where they
+    have no spread. seconds: of the training. k, tau, anchor: as the ensemble was calibrated, None
+    for the plain transformer (and an ensemble without an anchor).
+    """
+
+    seed: int
+    before: StateFigures
+    after: StateFigures | None
+    image_private: float
+    image_test: float
+    leak: float
+    leak_ci95: tuple[float, float] | None
+    seconds: float
+    k: int | None = None
+    tau: float | None = None
+    anchor: float | None = None
+
+
+@dataclass(frozen=True)
+class RecipeTried:
+    """A recipe and its trials. kind: "shipped" (the bundle's own), "variant" or "plain" (the plain
+    transformer on the same data). why: what it was tried for. train, model: the settings that
+    differ from the shipped recipe's. failed: reason by seed of trainings that came to nothing."""
+
+    name: str
+    kind: str
+    why: str
+    train: dict[str, float]
+    model: dict[str, float]
+    trials: tuple[Trial, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+
+    # Means over the trials; ask for them only if there is one.
+
+    @property
+    def before(self) -> StateFigures:
+        return _mean_state([trial.before for trial in self.trials])
+
+    @property
+    def after(self) -> StateFigures | None:
+        """None for the plain transformer."""
+        found = [trial.after for trial in self.trials if trial.after is not None]
+        return _mean_state(found) if found else None
+
+    @property
+    def image_test(self) -> float:
+        return fmean(trial.image_test for trial in self.trials)
+
+    @property
+    def seconds(self) -> float:
+        return fmean(trial.seconds for trial in self.trials)
+
+    @property
+    def leak(self) -> float:
+        return fmean(trial.leak for trial in self.trials)
+
+    @property
+    def leak_ci95(self) -> tuple[float, float] | None:
+        """The interval over images, averaged over seeds."""
+        bounds = [trial.leak_ci95 for trial in self.trials if trial.leak_ci95 is not None]
+        if not bounds:
+            return None
+        return fmean(low for low, _ in bounds), fmean(high for _, high in bounds)
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Recipes tried on one bundle's images, measured alike. forget: name of the forget set;
+    set_digest: SHA-256 of its ids. recipes: the shipped one first, the plain transformer last."""
+
+    bundle: str
+    forget: str
+    set_digest: str
+    n_forget: int
+    n_private: int
+    n_test: int
+    seeds: tuple[int, ...]
+    device: str
+    recipes: tuple[RecipeTried, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
 
 SHIPPED, VARIANT, PLAIN_RECIPE = "shipped", "variant", "plain"
 SHIPPED_NAME, PLAIN_NAME = "shipped recipe", "plain transformer"

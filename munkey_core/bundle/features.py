@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from munkey_core.files.limits import demo
 from munkey_core.model.encoder import Encoded, FrozenEncoder
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 _BLOCK = 512
 

@@ -20,7 +20,88 @@ from typing import Any
 
 from munkey_core import __version__
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.results import LedgerEntry, Purged, Receipt, Remaining
+
+
+@dataclass(frozen=True)
+class Purged:
+    """One place from which an erasure removed something. place: a file of the bundle, "cache" or
+    "old version". what: what it held, in words. count: how many of it."""
+
+    place: str
+    what: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """Something that an erasure doesn't reach and that could hold a trace. where: a file of the
+    bundle, or a place outside it. why: what it holds and why it is left, in a sentence."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erasure leaves to whoever asked for it, and in the bundle's ledger.
+
+    number: its place in the ledger, from 1. created: UTC, ISO 8601. count: images erased. salt: 32
+    random bytes (hex), the same for all receipts of a ledger. ids: HMAC-SHA256 (hex) of each id
+    with the salt as key, sorted: who holds the receipt and an id can tell whether that id is meant,
+    nobody can read an id from it except by trying. owner: the same of "owner:NAME" if all images
+    had one owner, else empty. rows: per mode the SHA-256 (hex) of each erased row, sorted
+    (`MemoryBank.row_digest`). digest_before, digest_after: of the bundle (SHA-256 of its manifest).
+    original_kept: whether the erased version was written beside the bundle, which is left as it
+    was. previous: hash of the ledger's entry before this one, empty for the first. signer: public
+    Ed25519 key (hex) of whoever signed, or empty. hash: SHA-256 (hex) of all of that. signature:
+    Ed25519 over the hash's 32 bytes (hex), or empty.
+    """
+
+    number: int
+    created: str
+    tool: str
+    bundle: str
+    modes: tuple[str, ...]
+    count: int
+    salt: str
+    ids: tuple[str, ...]
+    owner: str
+    rows: dict[str, tuple[str, ...]]
+    digest_before: str
+    digest_after: str
+    original_kept: bool
+    purged: tuple[Purged, ...]
+    remains: tuple[Remaining, ...]
+    previous: str
+    signer: str
+    hash: str = ""
+    signature: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of a bundle's ledger. kind: "erased", or "changed" when figures or maps were saved
+    since. what: in words. receipt: of an erasure. hash: SHA-256 (hex) of the entry, which holds
+    `previous`, the hash of the one before it."""
+
+    number: int
+    kind: str
+    created: str
+    what: str
+    digest_before: str
+    digest_after: str
+    previous: str
+    hash: str
+    receipt: Receipt | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
 
 LEDGER = "ledger.sqlite"
 ERASED, CHANGED = "erased", "changed"

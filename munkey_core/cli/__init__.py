@@ -448,7 +448,7 @@ def _is_file(name: str) -> bool:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
-    from munkey_core.results import SideEffects
+    from munkey_core.model.side_effects import SideEffects
     from munkey_core.studio import Studio
 
     studio = Studio.open(arguments.bundle)
@@ -510,12 +510,11 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit.attacks import attack_lines, privacy
-    from munkey_core.audit.audit import ForgettingAudit
+    from munkey_core.audit.attacks import PrivacyReport, attack_lines, privacy
+    from munkey_core.audit.audit import AuditReport, ForgettingAudit
     from munkey_core.audit.image_table import image_table
     from munkey_core.audit.reports import find_report, report_lines, with_stored
     from munkey_core.bundle.bundle import find_bundle, read_bundle
-    from munkey_core.results import AuditReport, PrivacyReport
 
     bundle = read_bundle(find_bundle(arguments.bundle))
     bundle = bundle.in_mode(arguments.mode or bundle.mode)
@@ -665,8 +664,7 @@ def _project(arguments: argparse.Namespace) -> int:
 
 def _influence(arguments: argparse.Namespace) -> int:
     from munkey_core.bundle.bundle import find_bundle
-    from munkey_core.explain.influence import save_influence
-    from munkey_core.results import Influence
+    from munkey_core.explain.influence import Influence, save_influence
     from munkey_core.studio import Studio
 
     if arguments.top < 0:

@@ -15,8 +15,7 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from munkey_core.errors import BadInputError
-from munkey_core.progress import finish
-from munkey_core.results import Progress
+from munkey_core.progress import Progress, finish
 
 T = TypeVar("T")
 

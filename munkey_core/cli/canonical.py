@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from munkey_core.audit.attacks import privacy
-from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.attacks import PrivacyReport, privacy
+from munkey_core.audit.audit import AuditReport, ForgettingAudit
 from munkey_core.audit.comparison import Comparison
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.reports import keep_report
 from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.bundle.canonical import canonical_sets, forget_set
-from munkey_core.results import AuditReport, PrivacyReport, Progress
+from munkey_core.progress import Progress
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.runs import Runs, last_of, staged
 from munkey_core.unlearning import System

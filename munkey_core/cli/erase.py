@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from munkey_core.bundle.ledger import Receipt
 from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
+from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.results import ErasurePlan, Receipt
 
 _SHOWN = 20
 

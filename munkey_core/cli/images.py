@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.cli.base import answer, bundle_argument, command, watch
+from munkey_core.data.pictures import PictureStatus
 from munkey_core.data.places import VARIABLE, PictureSource, download, remember
 from munkey_core.errors import BadInputError
-from munkey_core.results import PictureStatus
 
 # Commands that read the pixels of a bundle's images, or start what does.
 _NEED_PICTURES = (

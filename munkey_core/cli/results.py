@@ -117,8 +117,7 @@ def _attacks(arguments: argparse.Namespace) -> int:
 def _experiments(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.recipes_tried import Frontier, load_variants, save_experiments
     from munkey_core.bundle.bundle import find_bundle, read_bundle
-    from munkey_core.bundle.experiments import experiment_lines
-    from munkey_core.results import Experiments
+    from munkey_core.bundle.experiments import Experiments, experiment_lines
     from munkey_core.training.runs import source_digest
 
     folder = find_bundle(arguments.bundle)

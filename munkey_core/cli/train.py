@@ -12,7 +12,7 @@ from munkey_core.cli.base import answer, command, watch
 from munkey_core.errors import BadInputError, BundleError, MunkeyError, TrainingError
 
 if TYPE_CHECKING:
-    from munkey_core.results import TrainingOffer
+    from munkey_core.jobs.estimate import TrainingOffer
 
 _SHOWN = 20  # skipped files, of thousands perhaps
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Protocol
@@ -23,7 +24,53 @@ from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.places import PictureSource, Place, places, read_place
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BundleError, DataError, MunkeyError, UnknownIdError
-from munkey_core.results import ImageArray, PictureMatch, PictureStatus
+from munkey_core.results import ImageArray
+
+
+@dataclass(frozen=True)
+class PictureMatch:
+    """How well images that were found elsewhere fit a bundle's stored keys.
+
+    checked: private images that were encoded. matched: those whose own key is among the nearest
+    hundredth of all keys. nearest: those whose own key is the very nearest. median: cosine of an
+    image with its own key, the median over them. same: whether it is the very copy that the bundle
+    was made of, as far as keys can tell.
+    """
+
+    checked: int
+    matched: int
+    nearest: int
+    median: float
+    same: bool
+
+    @property
+    def words(self) -> str:
+        return (
+            f"{self.matched} of {self.checked} sampled pictures are near their own key "
+            f"({self.nearest} nearer than to any other), median cosine {self.median:.3f}"
+        )
+
+
+@dataclass(frozen=True)
+class PictureStatus:
+    """Whether the images of a bundle are at hand.
+
+    state: "carried" (they are in the bundle), "found" (elsewhere, and they fit), "missing",
+    "refused" (what lies there is not the bundle's), "searching" or "unsearched". place: where they
+    come from, or what was refused. match: for those found. lacking: images of the bundle that the
+    place lacks. problem: one sentence if they are missing or refused.
+    """
+
+    state: str
+    place: str = ""
+    match: PictureMatch | None = None
+    lacking: int = 0
+    problem: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.state in ("carried", "found")
+
 
 SAMPLE = 64
 _SEED = 64

@@ -14,7 +14,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,17 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.canonical import CANONICAL
 from munkey_core.bundle.card import BEFORE, write_card
-from munkey_core.bundle.ledger import LEDGER, TOOL, Ledger, keyed_hash, now, owner_hash
+from munkey_core.bundle.ledger import (
+    LEDGER,
+    TOOL,
+    Ledger,
+    Purged,
+    Receipt,
+    Remaining,
+    keyed_hash,
+    now,
+    owner_hash,
+)
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import (
     MANIFEST,
@@ -74,15 +84,41 @@ from munkey_core.explain.projection import fit_digest
 from munkey_core.files import durable
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import (
-    PRIVATE,
-    ErasurePlan,
-    Progress,
-    Purged,
-    Receipt,
-    Remaining,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, NearDuplicate
 from munkey_core.training.runs import source_digest
+
+
+@dataclass(frozen=True)
+class ErasurePlan:
+    """What erasing some ids would do; nothing is done yet.
+
+    ids: those that would be erased, in the order asked for, each once. gone: asked for, and erased
+    before, as the ledger says. unknown: asked for, and no image of this bundle. public: asked for,
+    but of another split (id, split): they have no key to erase. near_duplicates: pairs (asked id,
+    other) of near-copies that stay. keys_before, keys_after: entries of the memory. digest: of the
+    version that the plan is about. problem: why it can't be done as asked, empty if it can.
+    """
+
+    bundle: str
+    digest: str
+    modes: tuple[str, ...]
+    ids: tuple[str, ...]
+    gone: tuple[str, ...]
+    unknown: tuple[str, ...]
+    public: tuple[tuple[str, str], ...]
+    owners: dict[str, int]
+    near_duplicates: tuple[NearDuplicate, ...]
+    keys_before: int
+    keys_after: int
+    purged: tuple[Purged, ...]
+    remains: tuple[Remaining, ...]
+    problem: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
 
 READING, MEASURING = "reading", "measuring the others anew"
 WRITING, PLACING = "writing the new version", "putting it in place"

@@ -8,16 +8,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from munkey_core.bundle.bundle import EXACT_MODE, Bundle, read_bundle
-from munkey_core.bundle.ledger import Ledger, keyed_hash, receipt_body, sealed, sha256_text
+from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, receipt_body, sealed, sha256_text
 from munkey_core.bundle.versions import manifest_digest, unfinished
 from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.results import Receipt, ReceiptCheck
+
+
+@dataclass(frozen=True)
+class ReceiptCheck:
+    """What became of checking a receipt against a bundle.
+
+    chain_whole: every entry of the ledger names the one before it, and none was changed.
+    in_ledger: the receipt is one of them, to the letter. digest_right: the bundle on disk is the
+    version that the ledger's last entry speaks of. rows_present, ids_present: how many of the
+    erased rows and ids are in the bundle. files_damaged: files that are not what the bundle's seal
+    says. signature: "none", "valid", "invalid", or "other" for a valid one of another key than the
+    one asked for. unfinished: an erasure was interrupted, and its old version may still be there.
+    problems: what is wrong, in sentences; none if all is well.
+    """
+
+    number: int
+    count: int
+    digest: str
+    chain_whole: bool
+    in_ledger: bool
+    digest_right: bool
+    rows_present: int
+    ids_present: int
+    files_damaged: int
+    signature: str
+    unfinished: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "ok": self.ok}
+
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

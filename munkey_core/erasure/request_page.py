@@ -9,11 +9,54 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.bundle.ledger import Receipt, Remaining
 from munkey_core.erasure import words as plain_words
-from munkey_core.results import AnswersEvidence, PrivacyReport, Receipt, Remaining, RequestEvidence
+from munkey_core.model.side_effects import SideEffects
+
+
+@dataclass(frozen=True)
+class AnswersEvidence:
+    """What models said of the images of a request. n: images that were asked about. right: by state
+    ("before", "after", "retrained"), how many were taken for what they are. truth: by state, mean
+    probability in [0, 1] of the true class."""
+
+    n: int
+    right: dict[str, int]
+    truth: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RequestEvidence:
+    """What was known about the images of a request just before they were erased; nothing in it
+    tells which images they were.
+
+    title: of the data set. reference: how whoever handles the request names it, or empty. asked,
+    gone: ids in the request, and of them erased before. owners: how many owners the images had, 0
+    where none is known. whole_owner: whether they were all images of one. owners_simulated: whether
+    the owners were made up. near_copies: near-duplicates that stay. mode: of the model that was
+    asked. answers, others, privacy: None where nobody measured it. attack: of `privacy`, the one to
+    be told of.
+    """
+
+    title: str
+    reference: str
+    asked: int
+    gone: int
+    owners: int
+    whole_owner: bool
+    owners_simulated: bool
+    near_copies: int
+    mode: str
+    answers: AnswersEvidence | None = None
+    others: SideEffects | None = None
+    attack: str = ""
+    privacy: PrivacyReport | None = None
+
 
 _STATES = {
     "before": "Before the erasure",

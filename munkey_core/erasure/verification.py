@@ -39,8 +39,9 @@ from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import PRIVATE, TEST, ExactCheck, Progress
-from munkey_core.training.exact import Labelled, labelled, write_again
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, TEST
+from munkey_core.training.exact import ExactCheck, Labelled, labelled, write_again
 
 _SEED = 61_000  # of the other order
 _SEAL_LIMIT = 4096

@@ -6,8 +6,11 @@ the K of a memory model the sum over all coalitions is small enough to be exact:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,7 +19,39 @@ from munkey_core.explain.coalitions import Candidates, answers, find_candidates,
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import ExemplarAttribution
+from munkey_core.results import FloatArray
+
+
+@dataclass(frozen=True)
+class ExemplarAttribution:
+    """Exact Shapley values of what answered one query: its K retrieved exemplars and the null
+    anchor.
+
+    The game: a coalition's value is the probability (0 to 1) of class `target` when only its
+    members take part, their shares computed among themselves; the empty coalition is the image
+    pathway alone, which is what the model says with an empty memory. Positive = speaks for
+    `target`. sum(values) [+ anchor_value] = full − empty.
+
+    ids: nearest first. values: (K,) float64. anchor_value: None without an anchor.
+    weights: (K [+ 1]) share of each in the prediction, the anchor last.
+    alone: (K [+ 1]) probability of `target` in the pass of each exemplar alone, the anchor last.
+    """
+
+    target: int
+    ids: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    anchor_value: float | None
+    weights: FloatArray
+    alone: FloatArray
+    full: float
+    empty: float
+    generation: int
+
+    @property
+    def residual(self) -> float:
+        """How far the values' sum is from full − empty; 0 up to rounding (efficiency axiom)."""
+        return float(self.values.sum() + (self.anchor_value or 0.0) - (self.full - self.empty))
+
 
 MAX_EXEMPLARS = 12
 # Numbers in the largest array of one block of queries: 8 MB in float64.

@@ -10,26 +10,23 @@ import torch
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.errors import BadInputError, UnknownIdError
-from munkey_core.explain.exemplars import shapley
-from munkey_core.explain.influence import influence, influenced, stored_influence
-from munkey_core.explain.pathways import pathways
+from munkey_core.explain.exemplars import ExemplarAttribution, shapley
+from munkey_core.explain.influence import (
+    Influence,
+    InfluencedQuery,
+    influence,
+    influenced,
+    stored_influence,
+)
+from munkey_core.explain.pathways import PathwayReport, pathways
+from munkey_core.explain.pixels import PixelAttribution
+from munkey_core.explain.randomisation import SanityCheck
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.results import (
-    PRIVATE,
-    TEST,
-    ExemplarAttribution,
-    ImageArray,
-    Influence,
-    InfluencedQuery,
-    PathwayReport,
-    PixelAttribution,
-    Progress,
-    Record,
-    SanityCheck,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, TEST, ImageArray, Record
 
 Subject = str | ImageArray
 """An id of the bundle (private or test), or one uint8 image (1, H, W[, 3])."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,7 +23,40 @@ from munkey_core.explain.coalitions import Candidates, answers, find_candidates,
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import Influence, InfluencedQuery, Progress, Record
+from munkey_core.progress import Progress
+from munkey_core.results import FloatArray, IntArray, Record
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What would change for test images if one entry were forgotten: exact, one entry at a time,
+    in the undiminished bank.
+
+    ids: N entries in bank order. touched: (N,) int64 test images it is among the K nearest of.
+    flips: (N,) int64 test images whose most probable class would change. shift: (N,) float32 sum
+    over test images of the change of the true class's probability; negative = the entry helps.
+    total: (N,) float32 sum over test images of |change|: how much the entry does at all.
+    n_test: test images that were looked at.
+    """
+
+    ids: tuple[str, ...]
+    touched: IntArray
+    flips: IntArray
+    shift: FloatArray
+    total: FloatArray
+    n_test: int
+
+
+@dataclass(frozen=True)
+class InfluencedQuery:
+    """One image whose answer would change if an entry were forgotten. shift: change of the true
+    class's probability, in [-1, 1]. class_before, class_after: most probable class."""
+
+    id: str
+    shift: float
+    class_before: int
+    class_after: int
+
 
 _CHUNK = 256
 _NOBODY = -1  # no bank row: nothing is left out

@@ -26,6 +26,8 @@ from munkey_core.explain.projection import (
     METHODS,
     PCA,
     SEED,
+    Placement,
+    Projection,
     check_space,
     fit_digest,
     fit_map,
@@ -36,14 +38,9 @@ from munkey_core.explain.projection import (
 )
 from munkey_core.files.cache import cache_folder
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.results import (
-    FloatArray,
-    Placement,
-    Prediction,
-    Progress,
-    Projection,
-    check_generation,
-)
+from munkey_core.model.predictor import Prediction
+from munkey_core.progress import Progress
+from munkey_core.results import FloatArray, check_generation
 
 
 class BankMaps:

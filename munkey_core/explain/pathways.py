@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,15 +18,35 @@ from munkey_core.explain.coalitions import answers, find_candidates, shares
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import (
-    PRIVATE,
-    TEST,
-    BoolArray,
-    PathwayAccuracy,
-    PathwayReport,
-    Progress,
-    Record,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, TEST, BoolArray, Record
+
+
+@dataclass(frozen=True)
+class PathwayAccuracy:
+    """Accuracy in percent of one pathway on one group of images. ci95: Wilson 95% interval over
+    images. n: images looked at; of: images in the group."""
+
+    accuracy: float
+    ci95: tuple[float, float]
+    n: int
+    of: int
+
+
+@dataclass(frozen=True)
+class PathwayReport:
+    """Accuracy with both pathways (full), without the memory (image: exemplar = ∅) and without
+    the image (memory: image tokens = ∅), METHOD.md §2.
+
+    figures: by group ("test", "retain", "forget before", "forget after"), then by pathway
+    ("full", "image", "memory"). A group that holds no image is missing.
+    """
+
+    figures: dict[str, dict[str, PathwayAccuracy]]
+    n_forget: int
+    generation: int
+    seconds: float
+
 
 PATHWAYS = ("full", "image", "memory")
 _SEED = 0

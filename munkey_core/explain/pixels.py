@@ -34,20 +34,56 @@ import torch
 from torch import Tensor
 
 from munkey_core.errors import BadInputError
-from munkey_core.explain.randomisation import cascade, likeness, randomise, seeded
+from munkey_core.explain.randomisation import (
+    SanityCheck,
+    SanityStage,
+    cascade,
+    likeness,
+    randomise,
+    seeded,
+)
 from munkey_core.explain.rollout import CLS, FIRST_IMAGE_TOKEN, attention_rollout, spread
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import FrozenEncoder, to_float
-from munkey_core.model.predictor import Predictor
+from munkey_core.model.predictor import Prediction, Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import (
-    ImageArray,
-    PixelAttribution,
-    Prediction,
-    Progress,
-    SanityCheck,
-    SanityStage,
-)
+from munkey_core.progress import Progress
+from munkey_core.results import FloatArray, ImageArray
+
+
+@dataclass(frozen=True)
+class PixelAttribution:
+    """How much each pixel speaks for one class, through the encoder and the image pathway, with
+    the retrieval (which exemplars answer, and their shares) held fixed.
+
+    method: a name of `Studio.pixel_methods`. target: class index. values: (H, W) float32, summed
+    over colour channels, in units of `output`; positive = speaks for `target`. signed: False for
+    methods that know no sign (all values ≥ 0). output, baseline_output: what is explained, of the
+    image and of the method's baseline; None without a baseline. output_unit: what it is in words.
+    delta: convergence error, sum(values) − (output − baseline_output), None for methods that
+    promise no such sum. settings: steps, seed and such.
+    """
+
+    method: str
+    target: int
+    values: FloatArray
+    signed: bool
+    output: float
+    baseline_output: float | None
+    output_unit: str
+    delta: float | None
+    settings: dict[str, float]
+    generation: int
+
+    @property
+    def relative_delta(self) -> float | None:
+        """|delta| as a share of |output − baseline_output|; None if there is no such sum, or the
+        difference is zero."""
+        if self.delta is None or self.baseline_output is None:
+            return None
+        difference = abs(self.output - self.baseline_output)
+        return abs(self.delta) / difference if difference > 0 else None
+
 
 LOG_ODDS = "log-odds of the class, ln(p / (1 − p)), in nats"
 ATTENTION = "share of the answer's attention that reaches the picture, 0 to 1"

@@ -20,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,45 @@ from torch import Tensor
 from munkey_core.bundle.bundle import SPACES, FittedMap
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
-from munkey_core.results import FloatArray, IntArray, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import BoolArray, FloatArray, IntArray, check_generation
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The entries of a bank as points of a plane.
+
+    ids: N entry ids in bank order. positions: (N, 2) float32, no unit: only nearness means
+    something. space: "keys" or "tokens". method: "umap" or "pca". seed: of the method.
+    generation: of the memory when it was asked for; forgetting moves no point, so positions are
+    the same in every generation, but what is alive is not.
+    """
+
+    ids: tuple[str, ...]
+    positions: FloatArray
+    space: str
+    method: str
+    seed: int
+    generation: int
+
+    def require(self, generation: int) -> Projection:
+        """Return self, or raise StaleGenerationError if the bank has moved on since."""
+        check_generation(self.generation, generation)
+        return self
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where queries lie on a projection that is already drawn; no other point moves for them.
+
+    positions: (Q, 2) float32. exact: (Q,) whether the query is an entry of the bank, which lies
+    where the projection has it; the others lie at the weighted mean of their nearest entries.
+    """
+
+    positions: FloatArray
+    exact: BoolArray
+    generation: int
+
 
 KEYS, TOKENS = SPACES
 UMAP = "umap"

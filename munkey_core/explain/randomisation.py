@@ -17,6 +17,29 @@ from munkey_core.model.encoder import FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.results import FloatArray
 
+
+@dataclass(frozen=True)
+class SanityStage:
+    """One step of a model's randomisation, from the head down. randomised: the parts that are
+    random from here on. rank_correlation: Spearman's ρ of |values| with the trained model's, in
+    [-1, 1]; a map that explains the model loses its likeness. values: (H, W) float32."""
+
+    randomised: str
+    rank_correlation: float
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class SanityCheck:
+    """Adebayo et al. 2018: does a pixel attribution depend on what the model has learned?
+    stages: cascading randomisation, the trained model's own map not among them."""
+
+    method: str
+    target: int
+    stages: tuple[SanityStage, ...]
+    generation: int
+
+
 # PyTorch's initialisers and Captum draw from generators that the whole process shares.
 _drawing = threading.Lock()
 

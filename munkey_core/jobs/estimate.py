@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +22,49 @@ from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs.queue import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress, TrainingOffer
+from munkey_core.progress import Progress
 from munkey_core.training.joint import JointTraining, TrainingData
 from munkey_core.training.recipes import is_photographic
+
+
+@dataclass(frozen=True)
+class TrainingOffer:
+    """What `munkey train` would make of a person's own images, known before it starts.
+
+    source: what was asked for. name: of the bundle to be. title: for people. images: those that
+    could be read. classes: name and number of images of each, in the order of the labels.
+    image_size: side in pixels that the images are stored and encoded with. grey: whether all of
+    them are grey. owners: how many different owners the data names, None if it names none.
+    skipped: file and reason of each one left out. parts: images by part, "private" (they get a
+    key), "test", "anchor", "calibration", "validation", "encoder" and "unused". encoder: its name.
+    seconds: estimate for this machine, from steps timed on it with these images. memory_bytes:
+    most that the training holds at once. disk_bytes: what the bundle and the unfinished work take.
+    warnings: sentences about what will be poor and why. problem: why it can't be trained here,
+    empty if it can. stages: each stage of the training with its share of `seconds`.
+    """
+
+    source: str
+    name: str
+    title: str
+    images: int
+    classes: tuple[tuple[str, int], ...]
+    image_size: int
+    grey: bool
+    owners: int | None
+    skipped: tuple[tuple[str, str], ...]
+    parts: dict[str, int]
+    encoder: str
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    warnings: tuple[str, ...]
+    problem: str = ""
+    stages: tuple[tuple[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
 
 PLANNING = "planning"
 REFERENCES = "references"

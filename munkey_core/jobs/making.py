@@ -21,7 +21,7 @@ from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.jobs.estimate import REFERENCES
 from munkey_core.jobs.queue import making_folder
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.training.build import Build, data_digest
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.recipes import default_recipe

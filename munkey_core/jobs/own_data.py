@@ -32,8 +32,9 @@ from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.jobs import queue as jobs
-from munkey_core.jobs.estimate import make_offer, make_plan
-from munkey_core.results import JobStatus, Progress, TrainingOffer
+from munkey_core.jobs.estimate import TrainingOffer, make_offer, make_plan
+from munkey_core.jobs.queue import JobStatus
+from munkey_core.progress import Progress
 from munkey_core.training.recipes import default_recipe
 
 __all__ = [

@@ -34,9 +34,38 @@ from munkey_core.explain.projection import SEED
 from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import limits, refuse_in_demo, variable
-from munkey_core.results import JobStatus, Progress
+from munkey_core.progress import Progress
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import runs_folder
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A background job as a page shows it.
+
+    kind: "retrain", "compare", "project" or "train". n_forget: images left out. state: "queued",
+    "running", "done", "failed" or "cancelled". progress: the stage and how far it is, with the
+    seconds so far and still to come of the whole job (None while they can't be estimated).
+    fraction: of the whole job, in [0, 1], 0 while unknown. ahead: jobs that come before a queued
+    one. mine: whether the one who asks wanted this job; others: how many others want it and are
+    still there. reason: why it failed.
+    """
+
+    kind: str
+    n_forget: int
+    state: str
+    progress: Progress | None = None
+    fraction: float = 0.0
+    ahead: int = 0
+    mine: bool = False
+    others: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
+
 
 Kind = Literal["retrain", "compare", "project", "train"]
 RETRAIN: Kind = "retrain"

@@ -10,13 +10,29 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.model.search import ExactRetriever, Retriever
-from munkey_core.results import Deletion
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One change of a session's view of the bank: keys hidden from it, or put back.
+
+    milliseconds: wall time of the change itself, without any prediction.
+    remaining: keys that still answer afterwards.
+    """
+
+    ids: tuple[str, ...]
+    generation_before: int
+    generation: int
+    milliseconds: float
+    remaining: int
+
 
 _UNIT_TOLERANCE = 1e-3
 

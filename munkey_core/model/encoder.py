@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
 from munkey_core.model.backbones import make_backbone
-from munkey_core.results import ImageArray, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import ImageArray
 
 # Reflected border, in pixels, from which the random crops of the encoder's training are taken.
 _CROP_MARGIN = 2

@@ -6,6 +6,9 @@ The paper's ensemble averages the passes; similarity weights and the null anchor
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +16,46 @@ from munkey_core.config import EnsembleConfig
 from munkey_core.errors import BundleError
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
+from munkey_core.model.search import Retrieval
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import FloatArray, ImageArray, Prediction, Retrieval
+from munkey_core.results import FloatArray, ImageArray, IntArray, check_generation
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class probabilities of each query and the passes they are made of.
+
+    probabilities: (Q, C) float32, rows sum to 1.
+    pass_probabilities: (Q, P, C) float32, one row a pass, in the order of `retrieval.ids`; with a
+        null anchor its pass comes last. For single-pass aggregation P = 1.
+    weights: (Q, P) float32, the share of each pass, rows sum to 1;
+        probabilities = Σ_p weights · pass_probabilities.
+    exemplar_weights: (Q, K [+ 1 for the anchor]) float32, the share of each retrieved exemplar
+        (equal to `weights` for the ensembles).
+    """
+
+    probabilities: FloatArray
+    pass_probabilities: FloatArray
+    weights: FloatArray
+    exemplar_weights: FloatArray
+    retrieval: Retrieval
+    has_anchor: bool
+
+    @property
+    def generation(self) -> int:
+        return self.retrieval.generation
+
+    @property
+    def classes(self) -> IntArray:
+        """(Q,) int64 most probable class."""
+        most: IntArray = self.probabilities.argmax(axis=1).astype(np.int64)
+        return most
+
+    def require(self, generation: int) -> Prediction:
+        """Return self, or raise StaleGenerationError if the bank has moved on since."""
+        check_generation(self.generation, generation)
+        return self
+
 
 # Sequences in one forward pass: enough to keep two cores busy, small enough for their caches.
 _SEQUENCES = 512

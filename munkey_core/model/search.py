@@ -6,10 +6,27 @@ nothing is rebuilt, and a deleted row can't be returned whatever its similarity.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from munkey_core.results import FloatArray
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The K nearest entries of each query, nearest first.
+
+    ids: (Q, K) entry ids. similarity: (Q, K) float32 cosines in [-1, 1].
+    K is smaller than asked for when the bank holds fewer entries.
+    """
+
+    ids: tuple[tuple[str, ...], ...]
+    similarity: FloatArray
+    generation: int
+
 
 # One block of similarities stays below about 64 MB (float32), whatever the bank's size.
 _BLOCK_CELLS = 16_000_000

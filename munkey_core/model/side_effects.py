@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -16,8 +17,58 @@ from torch import Tensor
 
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
-from munkey_core.model.predictor import Predictor
-from munkey_core.results import PRIVATE, Change, Prediction, Progress, Record, SideEffects
+from munkey_core.model.predictor import Prediction, Predictor
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, FloatArray, Record
+
+
+@dataclass(frozen=True)
+class Change:
+    """The prediction of one image in two states of the bank.
+
+    before, after: (C,) float32 probabilities. neighbours_*: ids that answered, nearest first.
+    weights_*: (K [+1]) share of each of them, the null anchor last if there is one.
+    """
+
+    id: str
+    label: int
+    before: FloatArray
+    after: FloatArray
+    neighbours_before: tuple[str, ...]
+    neighbours_after: tuple[str, ...]
+    weights_before: FloatArray
+    weights_after: FloatArray
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the most probable class is another one."""
+        return bool(self.before.argmax() != self.after.argmax())
+
+    @property
+    def shift(self) -> float:
+        """Change of the true class's probability, in [-1, 1]; negative = surer before."""
+        return float(self.after[self.label] - self.before[self.label])
+
+
+@dataclass(frozen=True)
+class SideEffects:
+    """What a deletion changed for the images that were not deleted.
+
+    retain_checked, test_checked: how many images the split holds (all are accounted for:
+        an image none of whose K neighbours was deleted can't have changed).
+    retain_touched, test_touched: how many of them lost a neighbour.
+    retain, test: ids whose most probable class changed, with before and after class.
+    """
+
+    generation: int
+    retain_checked: int
+    test_checked: int
+    retain_touched: int
+    test_touched: int
+    retain: tuple[tuple[str, int, int], ...]
+    test: tuple[tuple[str, int, int], ...]
+    seconds: float
+
 
 _CHUNK = 128
 

@@ -46,7 +46,7 @@ from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.errors import BadInputError, BundleError, TrainingError
-from munkey_core.explain.influence import influence, influence_scores, leave_one_out
+from munkey_core.explain.influence import Influence, influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import MemoryBank
@@ -59,7 +59,8 @@ from munkey_core.model.encoder import (
 )
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Influence, Progress, Record
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data

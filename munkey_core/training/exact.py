@@ -37,10 +37,57 @@ from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, ExactCheck, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data
 from munkey_core.training.rows import write_rows
+
+
+@dataclass(frozen=True)
+class ExactCheck:
+    """What was found when a forget set's images were deleted from an exact memory, and all others
+    written from scratch as if those had never been there. Nothing should differ.
+
+    rows: rows written again; rows_differing: of them those with another digest (id, key, token).
+    token_bytes: in half precision, as a bank keeps them. key_bytes: of the retained images' keys,
+    encoded beside the forget set and without it. answers: images asked of both memories, all test
+    and all retained ones; bits: of their class probabilities in float32.
+    rows_elsewhere: of rows that were written with another version of PyTorch or on another kind of
+    processor, how many stored ones this machine writes differently, with and without the forget
+    set alike. If there are any, deletion was tried on the memory that this machine writes of all.
+    """
+
+    forget: str
+    n_forget: int
+    rows: int
+    rows_differing: int
+    token_bytes: int
+    token_bytes_differing: int
+    key_bytes: int
+    key_bytes_differing: int
+    answers: int
+    answers_differing: int
+    bits: int
+    bits_differing: int
+    seconds: float
+    rows_elsewhere: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing differs."""
+        return not (
+            self.rows_differing
+            or self.token_bytes_differing
+            or self.key_bytes_differing
+            or self.bits_differing
+        )
+
+    def counts(self) -> dict[str, int]:
+        """All but the name and the time, as plain values."""
+        values = asdict(self)
+        return {name: n for name, n in values.items() if name not in ("forget", "seconds")}
+
 
 SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode reads
 

@@ -25,7 +25,7 @@ from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded, augment
 from munkey_core.model.search import nearest_rows, other_neighbours
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 _TOKEN_SCALE = 0.02
 _GRADIENT_NORM = 1.0

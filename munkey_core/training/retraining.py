@@ -19,7 +19,8 @@ from munkey_core.data.seeding import permutation
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded, concatenate
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.joint import JointTraining, TrainingData, joint_data
 

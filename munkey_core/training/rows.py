@@ -20,7 +20,7 @@ from torch import Tensor
 from munkey_core.config import WriteConfig
 from munkey_core.errors import TrainingError
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 BATCH = 128  # rows, always; no setting: another size is another arithmetic
 LEVELS = 7  # a token's numbers are whole multiples, −7 to 7, of its row's scale

@@ -32,7 +32,8 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import PRIVATE, TEST, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, TEST
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.training.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
 from munkey_core.training.shipped import Shipped

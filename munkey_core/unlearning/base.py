@@ -24,7 +24,7 @@ from torch import Tensor
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.encoder import augment
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.batches import Rows
 
 S = TypeVar("S")

@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.base import Grid, Labelled, Method, Work, plain_logits, require_between
 
 # Images whose gradients are held at once, each as large as the model.

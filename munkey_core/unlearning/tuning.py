@@ -12,7 +12,7 @@ from typing import Any
 from munkey_core.config import from_dict
 from munkey_core.errors import TrainingError
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.base import Method, Task
 
 _PERCENT = 100

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from munkey_core.results import (
-    AuditReport,
-    BackboneLeak,
-    ForgettingQuality,
-    LeakSplit,
-    ModelFigures,
-    NullBand,
-    OracleDistance,
-)
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures, NullBand, OracleDistance
+from munkey_core.audit.leak import BackboneLeak, LeakSplit
+from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
 
 TERMS = {
     "test_accuracy": 91.8,

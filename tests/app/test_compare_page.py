@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import BadInputError
-from munkey_core.results import AuditReport
 from munkey_core.studio import Studio
 from tests.app.audit_reports import full, munkey, post_hoc, report
 from tests.app.reading import as_read

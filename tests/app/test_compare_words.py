@@ -10,7 +10,8 @@ from app.panels.compare_details import seed_rows, settings_rows
 from app.panels.compare_table import COLUMNS, as_csv, ordered
 from app.panels.compare_words import headline, little_to_repair, not_ahead, repairs, speed
 from app.state import FAMILIES, SORTS
-from munkey_core.results import ForgettingQuality, NullBand
+from munkey_core.audit.figures import NullBand
+from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
 from tests.app.audit_reports import full, munkey, post_hoc, report, row
 
 

@@ -24,15 +24,11 @@ from app.panels.explain_pathways import difference
 from app.panels.explain_pathways import sentence as pathway_sentence
 from app.panels.explain_pixels import convergence, facts, strength, verdict
 from app.theme import palette
-from munkey_core.results import (
-    ExemplarAttribution,
-    InfluencedQuery,
-    PathwayAccuracy,
-    PathwayReport,
-    PixelAttribution,
-    SanityCheck,
-    SanityStage,
-)
+from munkey_core.explain.exemplars import ExemplarAttribution
+from munkey_core.explain.influence import InfluencedQuery
+from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
+from munkey_core.explain.pixels import PixelAttribution
+from munkey_core.explain.randomisation import SanityCheck, SanityStage
 
 EVIL = '<img src=x onerror="alert(1)">'
 LIGHT, DARK = palette(dark=False), palette(dark=True)

@@ -9,7 +9,10 @@ import pytest
 from app.models import Pictures
 from app.services import Session
 from munkey_core.errors import StaleGenerationError
-from munkey_core.results import PathwayReport, Progress, SanityCheck, check_generation
+from munkey_core.explain.pathways import PathwayReport
+from munkey_core.explain.randomisation import SanityCheck
+from munkey_core.progress import Progress
+from munkey_core.results import check_generation
 
 
 def last(steps):

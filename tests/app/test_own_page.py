@@ -16,7 +16,9 @@ from app import trainings
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.own_start import size
 from munkey_core.errors import BadInputError, DataError
-from munkey_core.results import JobStatus, Progress, TrainingOffer
+from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.queue import JobStatus
+from munkey_core.progress import Progress
 from munkey_core.studio import own_data
 from tests.app.reading import as_read
 

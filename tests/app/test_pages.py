@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from munkey_core.results import BackboneLeak
+from munkey_core.audit.leak import BackboneLeak
 from munkey_core.studio import Studio
 from tests.app.audit_reports import munkey, report
 from tests.app.reading import as_read

@@ -168,7 +168,7 @@ def test_a_job_that_crashes_or_is_stopped_says_so():
     import threading
 
     from app.background import Background
-    from munkey_core.results import Progress
+    from munkey_core.progress import Progress
 
     def crash():
         yield Progress("attacks", 0, 1, 0.0)

@@ -10,7 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.results import JobStatus, Progress
+from munkey_core.jobs.queue import JobStatus
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 from tests.app.reading import as_read
 

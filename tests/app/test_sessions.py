@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 from app import background
 from app.background import Background
 from app.services import _MAX_RESULTS, Session
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 
 

@@ -31,12 +31,11 @@ from munkey_core.bundle.bundle import (
 )
 from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.card import write_card
-from munkey_core.bundle.experiments import experiments_text
+from munkey_core.bundle.experiments import Experiments, experiments_text
 from munkey_core.bundle.thumbnails import _TRANSFORMS
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import fit_digest
-from munkey_core.results import Experiments
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.exact import rounded_model
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run

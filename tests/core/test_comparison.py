@@ -9,6 +9,7 @@ from munkey_core.audit.audit import (
     ORACLE,
     PLAIN_BEFORE,
     PLAIN_ORACLE,
+    AuditReport,
     ForgettingAudit,
 )
 from munkey_core.audit.comparison import Comparison, known_methods
@@ -24,7 +25,7 @@ from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.cli.canonical import compare_sets
 from munkey_core.errors import BadInputError, UnknownIdError
-from munkey_core.results import PRIVATE, TEST, AuditReport
+from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.unlearning import METHODS, SYSTEMS
 

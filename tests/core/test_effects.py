@@ -8,7 +8,8 @@ import tiny
 
 from munkey_core.config import EnsembleConfig
 from munkey_core.errors import StaleGenerationError
-from munkey_core.results import Progress, SideEffects
+from munkey_core.model.side_effects import SideEffects
+from munkey_core.progress import Progress
 from munkey_core.studio import SharedModel, Studio
 
 

@@ -24,7 +24,7 @@ from munkey_core.bundle.bundle import (
     find_bundles,
     read_bundle,
 )
-from munkey_core.bundle.ledger import keyed_hash, owner_hash
+from munkey_core.bundle.ledger import Receipt, keyed_hash, owner_hash
 from munkey_core.bundle.versions import work_folder
 from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase
@@ -41,7 +41,8 @@ from munkey_core.explain.influence import leave_one_out, save_influence, stored_
 from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
-from munkey_core.results import PRIVATE, Progress, Receipt
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder

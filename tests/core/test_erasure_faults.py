@@ -14,6 +14,7 @@ import erasable
 import pytest
 
 from munkey_core.bundle.bundle import find_bundle, read_bundle
+from munkey_core.bundle.ledger import Receipt
 from munkey_core.bundle.versions import unfinished, work_folder
 from munkey_core.erasure.erasure import erase
 from munkey_core.erasure.receipts import check_receipt
@@ -21,7 +22,6 @@ from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BundleError
 from munkey_core.files import durable
 from munkey_core.files.durable import Disk
-from munkey_core.results import Receipt
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points

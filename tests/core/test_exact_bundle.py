@@ -10,7 +10,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.audit.audit import ForgettingAudit
+from munkey_core.audit.audit import AuditReport, ForgettingAudit
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.trace import trace
 from munkey_core.bundle.bundle import (
@@ -28,7 +28,6 @@ from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs.queue import make_job
-from munkey_core.results import AuditReport
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs
 from munkey_core.training.build import provenance

@@ -7,8 +7,9 @@ import torch
 
 from munkey_core.bundle.bundle import write_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from munkey_core.explain.pixels import PixelAttribution
+from munkey_core.explain.randomisation import SanityCheck
 from munkey_core.model.bank import BankView
-from munkey_core.results import PixelAttribution, SanityCheck
 from munkey_core.studio import SharedModel, Studio
 
 

@@ -13,11 +13,12 @@ from munkey_core.audit.recipes_tried import Frontier, Variant, load_variants, sa
 from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
-from munkey_core.bundle.experiments import experiments_text, read_experiments
+from munkey_core.bundle.experiments import Experiments, experiments_text, read_experiments
 from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
-from munkey_core.results import CALIBRATION, PRIVATE, TEST, Experiments, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import CALIBRATION, PRIVATE, TEST
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 

@@ -13,6 +13,7 @@ from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
 from munkey_core.explain.influence import (
+    Influence,
     influence,
     influenced,
     leave_one_out,
@@ -20,7 +21,8 @@ from munkey_core.explain.influence import (
     stored_influence,
 )
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.results import TEST, Influence, Progress, Record
+from munkey_core.progress import Progress
+from munkey_core.results import TEST, Record
 from munkey_core.training.runs import source_digest
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]

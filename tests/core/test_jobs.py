@@ -28,7 +28,7 @@ from munkey_core.jobs.queue import (
     making_folder,
     training_job,
 )
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs

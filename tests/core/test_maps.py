@@ -36,7 +36,7 @@ from munkey_core.errors import (
 from munkey_core.explain.map import maps_of, save_projections
 from munkey_core.explain.projection import SPACES, fit_digest, fit_map, fit_pca, matrix_of, place
 from munkey_core.model.bank import MemoryBank
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.build import Build
 

@@ -18,7 +18,8 @@ from munkey_core.data import image_folder, load_dataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
 from munkey_core.jobs import queue as jobs
-from munkey_core.results import Progress, TrainingOffer
+from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.progress import Progress
 
 UNTIL = 60.0
 

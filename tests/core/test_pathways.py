@@ -10,7 +10,8 @@ import torch
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.pathways import PATHWAYS, pathways, pathways_right
 from munkey_core.model.bank import BankView
-from munkey_core.results import PRIVATE, TEST, Progress, Record
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE, TEST, Record
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 PRIVATE_IMAGES, TEST_IMAGES = 12, 9

@@ -21,6 +21,7 @@ from munkey_core.audit.attacks import (
     PLAIN_ORIGINAL,
     RETRAINED,
     Judge,
+    PrivacyReport,
     Target,
     attack_check,
     attack_scores,
@@ -33,7 +34,8 @@ from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.metrics import auroc, auroc_interval, tpr_at_fpr
 from munkey_core.audit.membership.scores import rmia
 from munkey_core.errors import AttackError, BadInputError, UnknownIdError
-from munkey_core.results import Browse, PrivacyReport, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import Browse
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.training.retraining import MUNKEY, PLAIN, in_reference

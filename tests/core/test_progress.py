@@ -1,7 +1,6 @@
 """Long work is run to its end; what it tells on the way."""
 
-from munkey_core.progress import finish
-from munkey_core.results import Progress
+from munkey_core.progress import Progress, finish
 
 
 def test_it_returns_the_last_thing_that_is_no_progress():

@@ -27,7 +27,7 @@ from munkey_core.explain.projection import (
     umap_steps,
 )
 from munkey_core.model.bank import MemoryBank
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 
 N = 60
 

@@ -9,19 +9,17 @@ from html.parser import HTMLParser
 
 import pytest
 
-from munkey_core.erasure.request_page import file_names, request_report, when
-from munkey_core.results import (
+from munkey_core.audit.attacks import AttackFigures, PrivacyReport
+from munkey_core.audit.leak import BackboneLeak, LeakSplit
+from munkey_core.bundle.ledger import Purged, Receipt, Remaining
+from munkey_core.erasure.request_page import (
     AnswersEvidence,
-    AttackFigures,
-    BackboneLeak,
-    LeakSplit,
-    PrivacyReport,
-    Purged,
-    Receipt,
-    Remaining,
     RequestEvidence,
-    SideEffects,
+    file_names,
+    request_report,
+    when,
 )
+from munkey_core.model.side_effects import SideEffects
 
 EVIL = "<script src=http://evil.example/x.js></script>\"'&"
 VOID = {"meta", "br"}

@@ -6,21 +6,14 @@ from dataclasses import asdict, replace
 import pytest
 import tiny
 
+from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures, NullBand
+from munkey_core.audit.leak import BackboneLeak, LeakSplit
 from munkey_core.audit.page import results_page
 from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
+from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
-from munkey_core.results import (
-    AuditReport,
-    BackboneLeak,
-    Experiments,
-    LeakSplit,
-    ModelFigures,
-    NullBand,
-    RecipeTried,
-    StateFigures,
-    Trial,
-)
 
 TERMS = ("test_accuracy", "retain_accuracy", "forget_accuracy", "mia_auc")
 

@@ -9,11 +9,11 @@ from scipy.stats import spearmanr
 from munkey_core.config import EnsembleConfig, ModelConfig
 from munkey_core.errors import BadInputError
 from munkey_core.explain.pixels import METHODS, attribute, sanity_check
-from munkey_core.explain.randomisation import likeness
+from munkey_core.explain.randomisation import SanityCheck, likeness
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress, SanityCheck
+from munkey_core.progress import Progress
 
 STAGES = ["head", "head to block 2", "head to block 1", "head to embedding", "head to encoder"]
 

@@ -21,7 +21,8 @@ from munkey_core.bundle.canonical import (
 )
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
-from munkey_core.results import PRIVATE, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import PRIVATE
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, clear_runs, runs_folder

@@ -8,13 +8,14 @@ import pytest
 import torch
 from painted import break_files, paint_folder
 
+from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.model.encoder import encode_inputs
-from munkey_core.results import PrivacyReport, Progress
+from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 from munkey_core.training import recipes
 from munkey_core.training.retraining import MUNKEY, PLAIN

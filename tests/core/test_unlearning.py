@@ -14,7 +14,7 @@ from munkey_core.config import ModelConfig
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning import METHODS, Labelled, Task, Trial, make, plain_logits, tune
 from munkey_core.unlearning.bad_teacher import incompetent_teacher
 from munkey_core.unlearning.base import Batch, Method, Work

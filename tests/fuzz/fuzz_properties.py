@@ -41,7 +41,8 @@ from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
 from munkey_core.files.untrusted import parse_json
-from munkey_core.results import Browse, SideEffects
+from munkey_core.model.side_effects import SideEffects
+from munkey_core.results import Browse
 from munkey_core.studio import SharedModel, Studio
 
 RUN = Counter()

@@ -8,11 +8,27 @@ null.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from munkey_core.errors import BadInputError
-from munkey_core.results import ForgettingQuality
+
+
+@dataclass(frozen=True)
+class ForgettingQuality:
+    """The Unlearning Comparator's score of a model against its oracle on the forget set.
+
+    score: in [0, 1], 1 = not to be told apart. null_mean, null_low: mean and 5th percentile of
+    the score when every image's two results are swapped at random. n: images.
+    """
+
+    score: float
+    null_mean: float
+    null_low: float
+    n: int
+
 
 DELTA = 1e-5
 ENTROPY_TEMPERATURE = 2.0

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
 from munkey_core.model.encoder import Encoded
-from munkey_core.results import FloatArray, Progress
+from munkey_core.progress import Progress
+from munkey_core.results import FloatArray
 
 # Queries answered at once.
 _BLOCK = 1024

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.systems.base import System, SystemData, label_votes
 
 _NEIGHBOURS = (4, 8, 16, 32, 64, 128)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever, other_neighbours
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.systems.base import System, SystemData, fit_network, label_votes
 
 _NEIGHBOURS = 16

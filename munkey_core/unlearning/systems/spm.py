@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from munkey_core.model.encoder import Encoded
-from munkey_core.results import Progress
+from munkey_core.progress import Progress
 from munkey_core.unlearning.systems.base import Support, System, SystemData, fit_network
 
 _EXPERTS = 4
