@@ -28,18 +28,10 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.recall import Recalled, recall
 from munkey_core.audit.reports import best_measured, check_reports, find_report
 from munkey_core.audit.trace import trace
-from munkey_core.bundle.bundle import (
-    SPACES,
-    Bundle,
-    bundle_info,
-    find_bundle,
-    find_bundles,
-    picture_source,
-    read_bundle,
-)
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import CANONICAL_TITLES, canonical_sets, forget_set
 from munkey_core.bundle.experiments import Experiments
-from munkey_core.bundle.find import BundleInfo
+from munkey_core.bundle.find import BundleInfo, bundle_info, find_bundle, find_bundles
 from munkey_core.bundle.forget_sets import parse_id_csv
 from munkey_core.bundle.ledger import (
     Ledger,
@@ -49,6 +41,8 @@ from munkey_core.bundle.ledger import (
     read_receipt,
     receipt_text,
 )
+from munkey_core.bundle.manifest import SPACES, picture_source
+from munkey_core.bundle.read import read_bundle
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.images import decode_image, encode_png
 from munkey_core.data.pictures import PictureStatus

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.config import (
     EncoderConfig,
     ModelConfig,

@@ -4,9 +4,11 @@ import pytest
 
 from munkey_core.audit.recipes_tried import load_variants
 from munkey_core.audit.reports import report_from_dict
-from munkey_core.bundle.bundle import EXACT, read_bundle, shipped_folder
 from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
+from munkey_core.bundle.find import shipped_folder
+from munkey_core.bundle.manifest import EXACT
+from munkey_core.bundle.read import read_bundle
 from munkey_core.config import load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.results import PRIVATE, TEST

@@ -23,7 +23,7 @@ import torch
 
 from munkey_core.audit.leak import accuracy_difference
 from munkey_core.audit.membership.metrics import auroc
-from munkey_core.bundle.bundle import CARD, EXPERIMENTS, RECIPES_TRIED, Bundle, read_bundle, seal
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.canonical import forget_set, forget_set_digest
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.experiments import (
@@ -41,7 +41,10 @@ from munkey_core.bundle.experiments import (
     experiments_text,
     read_trial,
 )
+from munkey_core.bundle.manifest import CARD, EXPERIMENTS, RECIPES_TRIED
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
+from munkey_core.bundle.write import seal
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.bank import BankView, MemoryBank

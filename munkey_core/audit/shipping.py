@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from munkey_core.audit.evidence import Evidence
-from munkey_core.bundle.bundle import EXACT_MODE, ORACLES, read_bundle, read_manifest, seal
 from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
+from munkey_core.bundle.manifest import EXACT_MODE, ORACLES, read_manifest
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
+from munkey_core.bundle.write import seal
 from munkey_core.errors import BadInputError
 from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs

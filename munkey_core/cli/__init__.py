@@ -313,7 +313,8 @@ def _stay_in_the_background() -> None:
 
 
 def _app(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import find_bundle, read_manifest
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.manifest import read_manifest
     from munkey_core.files.limits import DEMO, limits
 
     limits()  # a wrong one is told now, not to the first visitor
@@ -514,7 +515,8 @@ def _audit(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.audit import AuditReport, ForgettingAudit
     from munkey_core.audit.image_table import image_table
     from munkey_core.audit.reports import find_report, report_lines, with_stored
-    from munkey_core.bundle.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.read import read_bundle
 
     bundle = read_bundle(find_bundle(arguments.bundle))
     bundle = bundle.in_mode(arguments.mode or bundle.mode)
@@ -536,8 +538,9 @@ def _compare(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.comparison import known_methods
     from munkey_core.audit.reports import report_lines, save_reports
     from munkey_core.audit.tuning import find_tuning
-    from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.bundle.canonical import CANONICAL
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.cli.canonical import ALL, attack_sets, compare_sets
 
     folder = find_bundle(arguments.bundle)
@@ -568,7 +571,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _oracles(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.shipping import ship_oracles
-    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.find import find_bundle
 
     folder = find_bundle(arguments.bundle)
     sets = watch(
@@ -593,7 +596,8 @@ def _retrain(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from munkey_core.audit.oracles import Oracles
-    from munkey_core.bundle.bundle import find_bundle, read_bundle
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.training.retraining import MUNKEY, PLAIN
 
     bundle = read_bundle(find_bundle(arguments.bundle))
@@ -624,7 +628,10 @@ def _retrain(arguments: argparse.Namespace) -> int:
 
 
 def _project(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import SPACES, FittedMap, find_bundle, read_bundle
+    from munkey_core.bundle.bundle import FittedMap
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.manifest import SPACES
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.explain.map import maps_of, save_projections
 
     folder = find_bundle(arguments.bundle)
@@ -663,7 +670,7 @@ def _project(arguments: argparse.Namespace) -> int:
 
 
 def _influence(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.find import find_bundle
     from munkey_core.explain.influence import Influence, save_influence
     from munkey_core.studio import Studio
 

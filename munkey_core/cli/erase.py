@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 
 
 def _erase(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.find import find_bundle
     from munkey_core.bundle.versions import Finished, finish
     from munkey_core.erasure.erasure import erase
     from munkey_core.studio import Studio

@@ -54,7 +54,9 @@ def add(commands: Any) -> None:
 
 
 def _write(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import EXACT, EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.manifest import EXACT, EXACT_MODE
+    from munkey_core.bundle.read import read_bundle
 
     folder = find_bundle(arguments.bundle)
     bundle = read_bundle(folder)
@@ -88,7 +90,8 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     """Make the exact mode of a bundle that has none; what its manifest then says of it."""
     import time
 
-    from munkey_core.bundle.bundle import RECIPE, read_bundle
+    from munkey_core.bundle.manifest import RECIPE
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.config import WriteConfig, load_recipe
     from munkey_core.training.build import provenance
     from munkey_core.training.exact import Made, encode_splits, make_exact, save_exact
@@ -130,7 +133,8 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
 def _again(arguments: argparse.Namespace, folder: Path) -> int:
     from torch import Tensor
 
-    from munkey_core.bundle.bundle import EXACT_MODE, read_bundle
+    from munkey_core.bundle.manifest import EXACT_MODE
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.erasure.verification import bytes_differing
     from munkey_core.results import PRIVATE
     from munkey_core.training.exact import labelled, write_again
@@ -168,8 +172,10 @@ _OTHER_MACHINE = (
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from munkey_core.bundle.bundle import EXACT_MODE, find_bundle, read_bundle
+    from munkey_core.bundle.find import find_bundle
     from munkey_core.bundle.ledger import Ledger
+    from munkey_core.bundle.manifest import EXACT_MODE
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.bundle.versions import unfinished
     from munkey_core.erasure.receipts import UNFINISHED, ledger_problems
     from munkey_core.erasure.verification import damaged_files, rows_without_their_digest
@@ -243,7 +249,7 @@ def _verify_receipt(arguments: argparse.Namespace, folder: Path) -> int:
 def _verify_exact(
     arguments: argparse.Namespace, folder: Path, document: dict[str, Any], lines: list[str]
 ) -> int:
-    from munkey_core.bundle.bundle import read_bundle
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.erasure.verification import ExactVerification, check_lines
     from munkey_core.training.exact import save_verified
 

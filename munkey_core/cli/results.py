@@ -72,7 +72,7 @@ def add(commands: Any) -> None:
 
 def _results(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.page import results_page, shipped_bundles
-    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.find import find_bundle
 
     shipped, folder = shipped_bundles()
     folders = [find_bundle(name) for name in arguments.bundles] or shipped
@@ -98,7 +98,7 @@ def _results(arguments: argparse.Namespace) -> int:
 def _attacks(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.attacks import attack_lines
     from munkey_core.audit.reports import save_reports
-    from munkey_core.bundle.bundle import find_bundle
+    from munkey_core.bundle.find import find_bundle
     from munkey_core.cli.canonical import attack_sets
 
     folder = find_bundle(arguments.bundle)
@@ -116,8 +116,9 @@ def _attacks(arguments: argparse.Namespace) -> int:
 
 def _experiments(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.recipes_tried import Frontier, load_variants, save_experiments
-    from munkey_core.bundle.bundle import find_bundle, read_bundle
     from munkey_core.bundle.experiments import Experiments, experiment_lines
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.training.runs import source_digest
 
     folder = find_bundle(arguments.bundle)

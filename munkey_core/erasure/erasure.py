@@ -21,7 +21,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bundle.bundle import (
+from munkey_core.bundle.bundle import Bundle, FittedMap
+from munkey_core.bundle.canonical import CANONICAL
+from munkey_core.bundle.card import BEFORE, write_card
+from munkey_core.bundle.ledger import (
+    LEDGER,
+    TOOL,
+    Ledger,
+    Purged,
+    Receipt,
+    Remaining,
+    keyed_hash,
+    now,
+    owner_hash,
+)
+from munkey_core.bundle.manifest import (
     BANK,
     CARD,
     ENCODER,
@@ -38,27 +52,10 @@ from munkey_core.bundle.bundle import (
     RECIPE,
     SCORES,
     SEAL,
-    Bundle,
-    FittedMap,
-    pack_bundle,
-    read_bundle,
     read_manifest,
-    seal_text,
     with_files,
 )
-from munkey_core.bundle.canonical import CANONICAL
-from munkey_core.bundle.card import BEFORE, write_card
-from munkey_core.bundle.ledger import (
-    LEDGER,
-    TOOL,
-    Ledger,
-    Purged,
-    Receipt,
-    Remaining,
-    keyed_hash,
-    now,
-    owner_hash,
-)
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import (
     MANIFEST,
@@ -70,6 +67,7 @@ from munkey_core.bundle.versions import (
     new_version,
     put,
 )
+from munkey_core.bundle.write import pack_bundle, seal_text
 from munkey_core.erasure.receipts import keeps_shared_weights, read_key, row_digests_of, signed
 from munkey_core.errors import (
     BadInputError,

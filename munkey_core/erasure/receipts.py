@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from munkey_core.bundle.bundle import EXACT_MODE, Bundle, read_bundle
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, receipt_body, sealed, sha256_text
+from munkey_core.bundle.manifest import EXACT_MODE
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import manifest_digest, unfinished
 from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BadInputError, BundleError

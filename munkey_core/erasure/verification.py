@@ -20,22 +20,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from munkey_core.bundle.bundle import (
-    EXACT,
-    EXACT_MODE,
-    SEAL,
-    Bundle,
-    read_manifest,
-    read_tensors,
-    row_digests,
-    seal_text,
-    sha256,
-)
+from munkey_core.bundle.bundle import Bundle, read_tensors
 from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set
 from munkey_core.bundle.ledger import LEDGER
+from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, read_manifest
 from munkey_core.bundle.versions import MANIFEST, manifest_digest
+from munkey_core.bundle.write import row_digests, seal_text
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor

@@ -16,8 +16,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from munkey_core.bundle.bundle import SCORES, Bundle, read_bundle, read_tensors, seal
+from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.manifest import SCORES
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
+from munkey_core.bundle.write import seal
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
 from munkey_core.model.bank import BankView, MemoryBank

@@ -10,17 +10,11 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from munkey_core.bundle.bundle import (
-    PROJECTIONS,
-    SPACES,
-    Bundle,
-    FittedMap,
-    read_bundle,
-    read_projections,
-    seal,
-    write_projections,
-)
+from munkey_core.bundle.bundle import Bundle, FittedMap
+from munkey_core.bundle.manifest import PROJECTIONS, SPACES
+from munkey_core.bundle.read import read_bundle, read_projections
 from munkey_core.bundle.versions import rewriting
+from munkey_core.bundle.write import seal, write_projections
 from munkey_core.errors import BadInputError, BundleError, ProjectionError
 from munkey_core.explain.projection import (
     METHODS,

@@ -28,7 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from munkey_core.bundle.bundle import SPACES, FittedMap
+from munkey_core.bundle.bundle import FittedMap
+from munkey_core.bundle.manifest import SPACES
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
 from munkey_core.progress import Progress

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
 import stat
 import time
@@ -16,6 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from munkey_core.errors import BundleError
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
 
 try:
     import fcntl

@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from munkey_core.audit.shipping import ship_oracles
-from munkey_core.bundle.bundle import JOINT_MODE, MANIFEST
+from munkey_core.bundle.bundle import MANIFEST
+from munkey_core.bundle.manifest import JOINT_MODE
 from munkey_core.config import Recipe
 from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError

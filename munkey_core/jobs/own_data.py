@@ -22,7 +22,8 @@ from typing import BinaryIO
 
 import torch
 
-from munkey_core.bundle.bundle import find_bundles, own_folder, read_manifest
+from munkey_core.bundle.find import find_bundles, own_folder
+from munkey_core.bundle.manifest import read_manifest
 from munkey_core.data import load_dataset
 from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes

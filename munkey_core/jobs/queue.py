@@ -27,7 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from munkey_core.bundle.bundle import SPACES, Bundle
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.manifest import SPACES
 from munkey_core.errors import BadInputError, BundleError, MunkeyError
 from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import SEED

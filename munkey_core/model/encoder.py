@@ -18,8 +18,18 @@ from torch import Tensor, nn
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
 from munkey_core.model.backbones import make_backbone
+from munkey_core.model.encoder import FrozenEncoder
 from munkey_core.progress import Progress
 from munkey_core.results import ImageArray
+
+
+def own_state(encoder: FrozenEncoder) -> dict[str, Tensor]:
+    """The state a bundle carries: a published backbone is named, not copied."""
+    state = encoder.state_dict()
+    if encoder.config.name == "conv":
+        return dict(state)
+    return {name: value for name, value in state.items() if not name.startswith("backbone.")}
+
 
 # Reflected border, in pixels, from which the random crops of the encoder's training are taken.
 _CROP_MARGIN = 2

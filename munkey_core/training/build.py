@@ -27,20 +27,19 @@ import torch
 from torch import Tensor
 
 import munkey_core
-from munkey_core.bundle.bundle import (
+from munkey_core.bundle.bundle import Bundle, FittedMap
+from munkey_core.bundle.card import write_card
+from munkey_core.bundle.manifest import (
     CARD,
     EXACT_MODE,
     JOINT_MODE,
     NOTICE,
     RECIPE,
-    Bundle,
-    FittedMap,
     Manifest,
     read_manifest,
-    write_bundle,
 )
-from munkey_core.bundle.card import write_card
 from munkey_core.bundle.thumbnails import Thumbnails
+from munkey_core.bundle.write import write_bundle
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners

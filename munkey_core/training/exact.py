@@ -17,19 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from munkey_core.bundle.bundle import (
-    CARD,
-    EXACT,
-    EXACT_MODE,
-    JOINT_MODE,
-    Bundle,
-    ExactMode,
-    read_bundle,
-    seal,
-    write_exact,
-)
+from munkey_core.bundle.bundle import Bundle, ExactMode
 from munkey_core.bundle.card import write_card
+from munkey_core.bundle.manifest import CARD, EXACT, EXACT_MODE, JOINT_MODE
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
+from munkey_core.bundle.write import seal, write_exact
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out

@@ -13,8 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.background import Background
-from munkey_core.bundle.bundle import write_bundle
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
+from munkey_core.bundle.write import write_bundle
 from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.studio import Studio
 from tests.app.reading import as_read

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
 import tiny
 
-from munkey_core.bundle.bundle import CARD, METRICS, read_manifest, seal, write_bundle
+from munkey_core.bundle.manifest import CARD, METRICS, read_manifest
+from munkey_core.bundle.write import seal, write_bundle
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 TAG = "<img src=x onerror=evil()>"

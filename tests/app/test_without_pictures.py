@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.blank_picture import blank_picture
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]

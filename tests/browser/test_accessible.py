@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from app.glossary import TERMS
 from app.pages import names
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.studio import Studio
 from tests.core import tiny
 

@@ -8,7 +8,7 @@ import numpy as np
 import tiny
 from PIL import Image
 
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.data import cifar10
 
 SIDE = 32

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.config import EncoderConfig, ModelConfig, OwnersConfig, Recipe, SplitConfig
 from munkey_core.data.splits import make_splits
 from munkey_core.errors import BadInputError, BundleError, TrainingError

@@ -17,26 +17,24 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from munkey_core.bundle import bundle as bundle_module
-from munkey_core.bundle.bundle import (
+from munkey_core.bundle.bundle import MANIFEST
+from munkey_core.bundle.find import find_bundle, find_bundles
+from munkey_core.bundle.manifest import (
     BANK,
     CARD,
     ENCODER,
-    MANIFEST,
     METRICS,
     MODEL,
     QUERIES,
     SCORES,
     Manifest,
-    find_bundle,
-    find_bundles,
-    read_bundle,
     read_manifest,
-    seal,
-    sha256,
-    write_bundle,
 )
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
+from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BundleError
+from munkey_core.files.durable import sha256
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.results import Record

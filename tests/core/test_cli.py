@@ -14,8 +14,9 @@ import pytest
 import tiny
 from PIL import Image
 
-from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.canonical import canonical_sets
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.config import load_recipe
 from munkey_core.studio import Studio

@@ -14,17 +14,10 @@ from safetensors.torch import load_file
 
 from munkey_core.audit.reports import find_report, save_reports
 from munkey_core.audit.shipping import ship_oracles
-from munkey_core.bundle.bundle import (
-    BANK,
-    ENCODER,
-    EXACT,
-    EXACT_MODE,
-    MODEL,
-    QUERIES,
-    find_bundles,
-    read_bundle,
-)
+from munkey_core.bundle.find import find_bundles
 from munkey_core.bundle.ledger import Receipt, keyed_hash, owner_hash
+from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE, MODEL, QUERIES
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import work_folder
 from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase
@@ -235,7 +228,7 @@ def test_figures_from_before_are_kept_as_such_and_name_no_image(folder, bundle):
 
 
 def test_the_only_mode_may_be_exact(tmp_path, folder, bundle):
-    from munkey_core.bundle.bundle import write_bundle
+    from munkey_core.bundle.write import write_bundle
 
     only = dataclasses.replace(bundle.in_mode(EXACT_MODE), metrics=None, projections={})
     write_bundle(only, tmp_path / "only")
@@ -329,7 +322,7 @@ def test_a_receipt_of_another_bundle_or_an_older_state_is_not_confirmed(folder, 
 
 def test_rows_put_back_are_found_even_in_a_bundle_that_is_sealed_anew(folder, bundle):
     """Somebody who can write the folder puts the old rows back and seals it with the ledger."""
-    from munkey_core.bundle.bundle import pack_bundle, seal
+    from munkey_core.bundle.write import pack_bundle, seal
 
     receipt = erased(folder, TWO)
     for name, data in pack_bundle(bundle):

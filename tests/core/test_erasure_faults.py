@@ -13,8 +13,9 @@ from pathlib import Path
 import erasable
 import pytest
 
-from munkey_core.bundle.bundle import find_bundle, read_bundle
+from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.ledger import Receipt
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import unfinished, work_folder
 from munkey_core.erasure.erasure import erase
 from munkey_core.erasure.receipts import check_receipt

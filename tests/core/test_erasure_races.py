@@ -11,8 +11,8 @@ from pathlib import Path
 import erasable
 import pytest
 
-from munkey_core.bundle.bundle import read_bundle
 from munkey_core.bundle.ledger import Ledger
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import unfinished
 from munkey_core.erasure.receipts import ledger_problems
 from munkey_core.erasure.verification import damaged_files

@@ -13,16 +13,9 @@ from safetensors.torch import load_file, save_file
 from munkey_core.audit.audit import AuditReport, ForgettingAudit
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.trace import trace
-from munkey_core.bundle.bundle import (
-    EXACT,
-    EXACT_MODE,
-    JOINT_MODE,
-    read_bundle,
-    read_manifest,
-    row_digests,
-    seal,
-    write_bundle,
-)
+from munkey_core.bundle.manifest import EXACT, EXACT_MODE, JOINT_MODE, read_manifest
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import row_digests, seal, write_bundle
 from munkey_core.config import WriteConfig
 from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError

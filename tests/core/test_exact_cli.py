@@ -8,16 +8,11 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle.bundle import (
-    EXACT,
-    MANIFEST,
-    MODEL,
-    read_bundle,
-    read_manifest,
-    seal,
-    write_bundle,
-)
+from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.card import write_card
+from munkey_core.bundle.manifest import EXACT, MODEL, read_manifest
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.erasure import verification
 from munkey_core.training.rows import pack_tokens, round_tokens
@@ -65,7 +60,7 @@ def other_token(folder, row, digest=True):
     packed, scales = pack_tokens(tokens)
     tensors = {**load_file(folder / EXACT), "codes": packed, "scales": scales}
     if not digest:
-        from munkey_core.bundle.bundle import row_digests
+        from munkey_core.bundle.write import row_digests
         from munkey_core.model.bank import MemoryBank
 
         bank = bundle.bank

@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck

@@ -6,8 +6,9 @@ import pytest
 import torch
 from tiny import random_bundle
 
-from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.features import KeptFeatures
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.errors import BundleError
 
 SPLITS = ("private", "test", "anchor", "calibration")

@@ -9,7 +9,8 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle.bundle import read_bundle, write_bundle
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
 from munkey_core.explain.influence import (

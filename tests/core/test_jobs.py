@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from munkey_core.audit.evidence import Evidence
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.jobs.queue import (
     COMPARE,

@@ -6,8 +6,9 @@ import pytest
 import tiny
 from PIL import Image
 
-from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.data import image_folder
 from munkey_core.data.images import decode_image

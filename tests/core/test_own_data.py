@@ -13,7 +13,8 @@ import pytest
 import tiny
 from painted import break_files, paint_folder
 
-from munkey_core.bundle.bundle import find_bundles, write_bundle
+from munkey_core.bundle.find import find_bundles
+from munkey_core.bundle.write import write_bundle
 from munkey_core.data import image_folder, load_dataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data

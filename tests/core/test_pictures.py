@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from munkey_core.bundle.bundle import read_bundle, write_bundle
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.data import cifar10, fashion_mnist
 from munkey_core.data import pictures as module
 from munkey_core.data.images import decode_image

@@ -10,8 +10,10 @@ from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures, NullBand
 from munkey_core.audit.leak import BackboneLeak, LeakSplit
 from munkey_core.audit.page import results_page
-from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
+from munkey_core.bundle.manifest import read_manifest
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BundleError
 

@@ -12,7 +12,7 @@ import pytest
 import tiny
 import torch
 
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs

@@ -11,7 +11,6 @@ import torch
 
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.shipping import ship_oracles
-from munkey_core.bundle.bundle import read_bundle, read_manifest, seal, write_bundle
 from munkey_core.bundle.canonical import (
     CANONICAL,
     canonical_name,
@@ -19,6 +18,9 @@ from munkey_core.bundle.canonical import (
     forget_set,
     forget_set_digest,
 )
+from munkey_core.bundle.manifest import read_manifest
+from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
 from munkey_core.progress import Progress

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from munkey_core.bundle.bundle import write_bundle
+from munkey_core.bundle.write import write_bundle
 from munkey_core.errors import (
     BadInputError,
     BundleError,

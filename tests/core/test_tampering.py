@@ -13,21 +13,18 @@ import sqlite3
 import erasable
 import pytest
 
-from munkey_core.bundle.bundle import (
-    LEDGER,
-    MANIFEST,
-    SEAL,
-    read_bundle,
-    seal_text,
-    sha256,
-    shipped_folder,
-)
+from munkey_core.bundle.bundle import LEDGER, MANIFEST
+from munkey_core.bundle.find import shipped_folder
 from munkey_core.bundle.ledger import Ledger
+from munkey_core.bundle.manifest import SEAL
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import manifest_digest
+from munkey_core.bundle.write import seal_text
 from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase
 from munkey_core.erasure.receipts import check_receipt, make_key
 from munkey_core.erasure.verification import damaged_files
+from munkey_core.files.durable import sha256
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from munkey_core.bundle.bundle import Bundle, Manifest
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.manifest import Manifest
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.data import ImageDataset

@@ -33,9 +33,10 @@ from fuzz_mutations import ODD_TEXTS, ODD_VALUES, spoiled_bytes, spoiled_json
 
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle import bundle as bundles
-from munkey_core.bundle.bundle import read_bundle, write_bundle
 from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
+from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import PARQUET, THUMBNAILS, read_records
+from munkey_core.bundle.write import write_bundle
 from munkey_core.data.archives import ArchiveLimits, unpack_zip
 from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image

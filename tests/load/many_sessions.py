@@ -28,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from streamlit_client import PageError, Visitor
 
-from munkey_core.bundle.bundle import find_bundle, read_manifest
+from munkey_core.bundle.find import find_bundle
+from munkey_core.bundle.manifest import read_manifest
 from munkey_core.bundle.records import CSV, PARQUET, read_records
 from munkey_core.results import PRIVATE
 
