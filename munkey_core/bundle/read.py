@@ -49,9 +49,9 @@ from munkey_core.files.tensors import read_tensors as read_tensors
 from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limited, shown
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import FrozenEncoder, own_state
+from munkey_core.model.tokens import round_tokens, unpack_tokens
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.results import PRIVATE, TEST
-from munkey_core.training.rows import round_tokens, unpack_tokens
 
 _TEXT_LIMIT = 64_000_000
 

@@ -40,7 +40,7 @@ from munkey_core.errors import BundleError
 from munkey_core.files.durable import sha256, write_file
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import own_state
-from munkey_core.training.rows import pack_tokens, unpack_tokens
+from munkey_core.model.tokens import pack_tokens, unpack_tokens
 
 
 def write_bundle(bundle: Bundle, folder: Path, extra: Mapping[str, str] | None = None) -> None:

@@ -29,10 +29,10 @@ from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import fit_digest
+from munkey_core.model.tokens import pack_tokens, round_tokens
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.exact import rounded_model
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.rows import pack_tokens, round_tokens
 from munkey_core.training.runs import Runs, runs_folder
 from munkey_core.training.shipped import References, all_labels, write_answers, write_references
 

@@ -15,7 +15,7 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.erasure import verification
-from munkey_core.training.rows import pack_tokens, round_tokens
+from munkey_core.model.tokens import pack_tokens, round_tokens
 
 WITHOUT = "img-02,img-05"
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from munkey_core.config import WriteConfig
 from munkey_core.errors import BadInputError
+from munkey_core.model.tokens import pack_tokens, round_tokens, unpack_tokens
 from munkey_core.progress import Progress
 from munkey_core.training.exact import rounded_model
-from munkey_core.training.rows import BATCH, pack_tokens, round_tokens, unpack_tokens, write_rows
+from munkey_core.training.rows import BATCH, write_rows
 
 CONFIG = WriteConfig(steps=6)
 N = BATCH + 30
