@@ -29,10 +29,14 @@ from munkey_core.audit.recall import Recalled, recall
 from munkey_core.audit.reports import best_measured, check_reports, find_report
 from munkey_core.audit.trace import trace
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import CANONICAL_TITLES, canonical_sets, forget_set
 from munkey_core.bundle.experiments import Experiments
 from munkey_core.bundle.find import BundleInfo, bundle_info, find_bundle, find_bundles
-from munkey_core.bundle.forget_sets import parse_id_csv
+from munkey_core.bundle.forget_sets import (
+    CANONICAL_TITLES,
+    canonical_sets,
+    forget_set,
+    parse_id_csv,
+)
 from munkey_core.bundle.ledger import (
     Ledger,
     LedgerEntry,

@@ -4,9 +4,9 @@ import pytest
 
 from munkey_core.audit.recipes_tried import load_variants
 from munkey_core.audit.reports import report_from_dict
-from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.find import shipped_folder
+from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.bundle.manifest import EXACT
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import load_recipe

@@ -9,9 +9,9 @@ import torch
 from munkey_core.audit.audit import ForgettingAudit
 from munkey_core.audit.figures import GAP_TERMS
 from munkey_core.audit.reports import report_from_dict
-from munkey_core.bundle.canonical import CANONICAL, forget_set
 from munkey_core.bundle.card import main_figures, write_card
 from munkey_core.bundle.find import find_bundle
+from munkey_core.bundle.forget_sets import CANONICAL, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
 from munkey_core.results import PRIVATE, TEST

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from munkey_core.bundle.canonical import CANONICAL
+from munkey_core.bundle.forget_sets import CANONICAL
 from munkey_core.cli import main, make_parser
 from munkey_core.cli.base import IDS_HELP
 from munkey_core.unlearning import METHODS, SYSTEMS

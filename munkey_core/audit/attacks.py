@@ -34,7 +34,7 @@ from munkey_core.audit.membership.signals import (
     logit,
     true_class_probability,
 )
-from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError, BadInputError
 from munkey_core.progress import Progress

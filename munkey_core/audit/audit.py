@@ -16,7 +16,7 @@ from munkey_core.audit.figures import Entry, ModelFigures, NullBand, Table
 from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set, forget_set_digest
+from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs

@@ -17,7 +17,7 @@ import torch
 
 from munkey_core.audit.audit import PLAIN_ORACLE, AuditReport, ForgettingAudit
 from munkey_core.audit.figures import Entry
-from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor

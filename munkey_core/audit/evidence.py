@@ -13,7 +13,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import EXACT_MODE
 from munkey_core.progress import Progress
 from munkey_core.results import BoolArray, IntArray

@@ -9,7 +9,7 @@ import numpy as np
 
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import forget_set
+from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.errors import BadInputError
 from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs, split_verdicts

@@ -18,9 +18,9 @@ from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN
 from munkey_core.bundle.bundle import MANIFEST
-from munkey_core.bundle.canonical import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.card import HOW, duration, recipe_figures, set_figures, tuning_figures
 from munkey_core.bundle.find import shipped_folder
+from munkey_core.bundle.forget_sets import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.manifest import EXACT_MODE, Manifest
 from munkey_core.bundle.read import BundleFigures, read_figures
 from munkey_core.errors import BadInputError, BundleError

@@ -24,7 +24,6 @@ import torch
 from munkey_core.audit.leak import accuracy_difference
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import forget_set, forget_set_digest
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.experiments import (
     NAME_LIMIT,
@@ -41,6 +40,7 @@ from munkey_core.bundle.experiments import (
     experiments_text,
     read_trial,
 )
+from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.manifest import CARD, EXPERIMENTS, RECIPES_TRIED
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting

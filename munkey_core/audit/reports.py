@@ -14,8 +14,8 @@ from munkey_core.audit.figures import ModelFigures, NullBand, OracleDistance
 from munkey_core.audit.leak import BackboneLeak, LeakSplit
 from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.card import write_card
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import CARD, METRICS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting

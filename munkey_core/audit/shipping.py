@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from munkey_core.audit.evidence import Evidence
-from munkey_core.bundle.canonical import CANONICAL, MAIN_SET, canonical_sets
+from munkey_core.bundle.forget_sets import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.manifest import EXACT_MODE, ORACLES, read_manifest
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting

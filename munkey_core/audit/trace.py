@@ -9,7 +9,7 @@ from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, AuditReport
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
-from munkey_core.bundle.canonical import canonical_name, forget_set_digest
+from munkey_core.bundle.forget_sets import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
 from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs

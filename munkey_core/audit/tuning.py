@@ -11,8 +11,7 @@ from munkey_core.audit.audit import ForgettingAudit
 from munkey_core.audit.comparison import plain_outputs, unlearning_task
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import forget_set_digest
-from munkey_core.bundle.forget_sets import random_forget_set
+from munkey_core.bundle.forget_sets import forget_set_digest, random_forget_set
 from munkey_core.data.seeding import permutation
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress

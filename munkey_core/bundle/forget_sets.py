@@ -2,15 +2,155 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.forget_sets import random_forget_set, select_ids
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.untrusted import parse_csv, read_csv, shown
-from munkey_core.results import Record
+from munkey_core.results import PRIVATE, Record
+
+_HARD_SHARE = 0.01
+
+
+MAIN_SET = "random-10pct"  # on which seeds are compared
+
+
+_SHARES = {"random-1pct": 0.01, "random-5pct": 0.05, "hard-1pct": _HARD_SHARE}
+
+
+_BLOCK = 1024
+
+
+_MOST_PAIRS = 2_000_000  # a memory of copies has half the square of its size
+
+
+def _one_class(bundle: Bundle) -> tuple[str, ...]:
+    """Every private image of one class, drawn by a fixed seed among those that have any."""
+    private = bundle.records_of(PRIVATE)
+    there = {record.label for record in private}
+    drawn = permutation(len(bundle.manifest.classes), _SEED).tolist()
+    label = next(label for label in drawn if label in there)
+    return tuple(r.id for r in private if r.label == label)
+
+
+def _one_owner(bundle: Bundle) -> tuple[str, ...]:
+    """Every private image of the owner who has most; among equals the first name."""
+    owned: dict[str, list[str]] = {}
+    for record in bundle.records_of(PRIVATE):
+        if record.owner:
+            owned.setdefault(record.owner, []).append(record.id)
+    if not owned:
+        raise BadInputError("one-owner: no image of this bundle has an owner")
+    return tuple(owned[min(owned, key=lambda owner: (-len(owned[owner]), owner))])
+
+
+def _hard(bundle: Bundle) -> tuple[str, ...]:
+    """The most memorised 1% of the private images, at least one."""
+    if "memorisation" not in bundle.scores:
+        raise BadInputError("hard-1pct: this bundle has no memorisation scores")
+    count = max(1, round(len(bundle.bank) * _HARD_SHARE))
+    order = bundle.scores["memorisation"].argsort(descending=True, stable=True)
+    return tuple(bundle.bank.ids[row] for row in order[:count].tolist())
+
+
+def _near_duplicates(bundle: Bundle) -> tuple[str, ...]:
+    """One image of each pair of near-duplicates, the closest pairs first; an image is in at most
+    one pair, and the one whose id sorts later is forgotten."""
+    keys, ids = bundle.bank.keys, bundle.bank.ids
+    pairs: list[tuple[float, int, int]] = []
+    for first in range(0, len(keys), _BLOCK):
+        similarity = keys[first : first + _BLOCK] @ keys.T
+        for i, j in (similarity >= bundle.manifest.near_duplicate).nonzero().tolist():
+            if first + i < j:
+                pairs.append((-float(similarity[i, j]), first + i, j))
+        if len(pairs) > _MOST_PAIRS:
+            raise BadInputError("near-duplicates: nearly all images are near-copies of each other")
+    used: set[int] = set()
+    forget = []
+    for _, i, j in sorted(pairs):
+        if i not in used and j not in used:
+            used |= {i, j}
+            forget.append(max(ids[i], ids[j]))
+    if not forget:
+        raise BadInputError("near-duplicates: no two images of this bundle are near-copies")
+    return tuple(sorted(forget))
+
+
+def _random(percent: int) -> Callable[[Bundle], tuple[str, ...]]:
+    return lambda bundle: random_forget_set(bundle.bank.ids, percent)
+
+
+def _makes_sense(name: str, ids: Sequence[str], bundle: Bundle) -> bool:
+    """Whether a set is worth a row in a table: it leaves something to retain, and a percentage is
+    of an image at least, else its name promises less than it takes."""
+    share = _SHARES.get(name)
+    n = len(bundle.bank)
+    return 0 < len(ids) < n and (share is None or n * share >= 1)
+
+
+CANONICAL: dict[str, Callable[[Bundle], tuple[str, ...]]] = {
+    "random-1pct": _random(1),
+    "random-5pct": _random(5),
+    "random-10pct": _random(10),
+    "one-class": _one_class,
+    "one-owner": _one_owner,
+    "hard-1pct": _hard,
+    "near-duplicates": _near_duplicates,
+}
+
+
+CANONICAL_TITLES = {
+    "random-1pct": "1% at random",
+    "random-5pct": "5% at random",
+    "random-10pct": "10% at random",
+    "one-class": "one whole class",
+    "one-owner": "one owner, the one with most images",
+    "hard-1pct": "the most memorised 1%",
+    "near-duplicates": "one image of each pair of near-duplicates",
+}
+
+
+def forget_set(spec: str, bundle: Bundle) -> tuple[str, ...]:
+    """The private ids that `spec` names: a canonical set's name, or what `select_ids` takes.
+
+    Raises BadInputError. Ids are not checked against the bank.
+    """
+    spec = spec.strip()
+    if spec in CANONICAL:
+        return CANONICAL[spec](bundle)
+    return select_ids(spec, bundle.records_of(PRIVATE))
+
+
+def forget_set_digest(ids: Iterable[str]) -> str:
+    """SHA-256 (hex) of a set of ids; their order doesn't matter."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def canonical_sets(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """Ids of the canonical sets that this bundle has: not every one has owners or near-copies, and
+    one image is more than 1% of a small memory. `random-10pct` every bundle has."""
+    found = {}
+    for name, members in CANONICAL.items():
+        with contextlib.suppress(BadInputError):
+            ids = members(bundle)
+            if _makes_sense(name, ids, bundle):
+                found[name] = ids
+    return found
+
+
+def canonical_name(ids: Iterable[str], bundle: Bundle) -> str | None:
+    """The canonical set that holds exactly these ids, if there is one."""
+    wanted = set(ids)
+    sets = canonical_sets(bundle).items()
+    return next((name for name, members in sets if wanted == set(members)), None)
+
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
 _RANDOM = re.compile(r"random-([1-9]\d?)pct")

@@ -538,8 +538,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     from munkey_core.audit.comparison import known_methods
     from munkey_core.audit.reports import report_lines, save_reports
     from munkey_core.audit.tuning import find_tuning
-    from munkey_core.bundle.canonical import CANONICAL
     from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.forget_sets import CANONICAL
     from munkey_core.bundle.read import read_bundle
     from munkey_core.cli.canonical import ALL, attack_sets, compare_sets
 

@@ -11,7 +11,7 @@ from munkey_core.audit.comparison import Comparison
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.reports import keep_report
 from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
-from munkey_core.bundle.canonical import canonical_sets, forget_set
+from munkey_core.bundle.forget_sets import canonical_sets, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.progress import Progress
 from munkey_core.training.joint import resolve_device

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, FittedMap
-from munkey_core.bundle.canonical import CANONICAL
 from munkey_core.bundle.card import BEFORE, write_card
+from munkey_core.bundle.forget_sets import CANONICAL
 from munkey_core.bundle.ledger import (
     LEDGER,
     TOOL,

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, read_tensors
-from munkey_core.bundle.canonical import CANONICAL, canonical_name, forget_set
+from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set
 from munkey_core.bundle.ledger import LEDGER
 from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, read_manifest
 from munkey_core.bundle.versions import MANIFEST, manifest_digest

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.errors import BadInputError

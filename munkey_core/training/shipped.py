@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, read_tensors
-from munkey_core.bundle.canonical import forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import ORACLES
 from munkey_core.errors import BundleError
 from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from app.theme import streamlit_options
 from munkey_core.audit.reports import keep_report
-from munkey_core.bundle.canonical import forget_set, forget_set_digest
+from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.read import read_bundle
 from tests.app.audit_reports import full, munkey, report
 

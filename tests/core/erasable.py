@@ -19,9 +19,9 @@ from safetensors.numpy import load, save_file
 from test_results_page import report
 
 from munkey_core.bundle.bundle import ExactMode, FittedMap
-from munkey_core.bundle.canonical import forget_set_digest
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.experiments import Experiments, experiments_text
+from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import EXACT, EXACT_MODE, METRICS, ORACLES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.thumbnails import _TRANSFORMS

@@ -14,7 +14,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from munkey_core.bundle.canonical import canonical_sets
+from munkey_core.bundle.forget_sets import canonical_sets
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main

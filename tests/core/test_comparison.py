@@ -22,7 +22,7 @@ from munkey_core.audit.reports import (
     with_stored,
 )
 from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
-from munkey_core.bundle.canonical import forget_set
+from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.cli.canonical import compare_sets
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.results import PRIVATE, TEST

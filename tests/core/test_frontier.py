@@ -10,9 +10,9 @@ import torch
 
 from munkey_core.audit import recipes_tried as module
 from munkey_core.audit.recipes_tried import Frontier, Variant, load_variants, save_experiments
-from munkey_core.bundle.canonical import forget_set
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.experiments import Experiments, experiments_text, read_experiments
+from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main

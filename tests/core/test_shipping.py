@@ -11,7 +11,7 @@ import torch
 
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.shipping import ship_oracles
-from munkey_core.bundle.canonical import (
+from munkey_core.bundle.forget_sets import (
     CANONICAL,
     canonical_name,
     canonical_sets,
