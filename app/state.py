@@ -24,7 +24,7 @@ import streamlit as st
 
 from app.components.address import correct_address
 from app.links import UnknownDigestError, shorten, spell_out
-from munkey_core.studio import limits
+from munkey_core.files import limits
 
 Groups = tuple[tuple[str, ...], ...]
 

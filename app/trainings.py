@@ -17,9 +17,9 @@ import streamlit as st
 from app import models, state
 from app.panels.asker import me, present
 from munkey_core.errors import BadInputError
+from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
-from munkey_core.studio import own_data
 
 MOST_LETTERS = 40
 _REMEMBERED = 100

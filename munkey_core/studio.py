@@ -58,9 +58,7 @@ from munkey_core.erasure.request_page import RequestEvidence, file_names, reques
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.explain.map import Maps
-from munkey_core.files import limits as limits  # the app's way to them
-from munkey_core.files.untrusted import safe_cell as safe_cell  # for the app's tables
-from munkey_core.jobs import own_data as own_data
+from munkey_core.files import limits
 from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.model import side_effects as effects

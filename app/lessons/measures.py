@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from app.components.prediction import percent
 from app.panels.figures import number, took
+from munkey_core.audit import verdict
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
@@ -252,7 +253,7 @@ def _gap(asked: Asked) -> Known:
 
 def _inside(asked: Asked) -> Known:
     """Whether a method can't be told from retraining by its figures."""
-    place = asked.report.place(asked.figures)
+    place = verdict.place(asked.report, asked.figures)
     if place not in (INSIDE, OUTSIDE):
         raise BadInputError("without models from several seeds nobody knows the null band")
     return _yes_no(place == INSIDE)
@@ -268,7 +269,7 @@ def _band(asked: Asked) -> Known:
 def _inside_count(asked: Asked) -> Known:
     """How many of the repair methods lie inside the null band."""
     report = asked.report
-    places = [report.place(f) for f in report.models.values() if f.family == "post-hoc"]
+    places = [verdict.place(report, f) for f in report.models.values() if f.family == "post-hoc"]
     return _number(places.count(INSIDE))
 
 

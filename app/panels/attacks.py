@@ -10,7 +10,7 @@ from app.glossary import TERMS, html, plain, term
 from app.panels.words import count
 from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram
 from munkey_core.audit.leak import LeakSplit
-from munkey_core.studio import plain_words
+from munkey_core.erasure import words as plain_words
 
 STATES = {
     "before": "before deletion",

@@ -15,10 +15,11 @@ from app.components.sortable_table import Cell, Header, Row, sortable_table
 from app.glossary import plain, term
 from app.panels.compare_words import FAMILIES, SUBJECT, title
 from app.panels.figures import interval, number, share, took
+from munkey_core.audit import verdict
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
-from munkey_core.studio import safe_cell
+from munkey_core.files.untrusted import safe_cell
 
 MARKS = {"by-design": "●", "post-hoc": "■", "oracle": "◆", "original": "▲"}
 _NONE = "–"
@@ -62,7 +63,7 @@ def _gap(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
     if figures.avg_gap is None:
         is_oracle = figures.family == "oracle"
         return Cell(_NONE, ("is the reference" if is_oracle else "not retrained yet",))
-    bounds, where = figures.ci95["avg_gap"], report.place(figures)
+    bounds, where = figures.ci95["avg_gap"], verdict.place(report, figures)
     tag = _PLACES.get(where, "")
     if figures.avg_gap_cross_seeds is not None and where != EQUAL:
         tag = f"others {number(figures.avg_gap_cross_seeds)}" + (f": {tag}" if tag else "")
@@ -256,7 +257,7 @@ def as_csv(report: AuditReport, names: list[str]) -> str:
         for figure in _TERMS:
             spread = f.spread.get(figure) if len(report.seeds) > 1 else None
             line += [getattr(f, figure), *f.ci95.get(figure, (None, None)), spread]
-        line += [f.avg_gap_cross_seeds, report.place(f), f.unlearn_seconds]
+        line += [f.avg_gap_cross_seeds, verdict.place(report, f), f.unlearn_seconds]
         for distance in (f.to_oracle_forget, f.to_oracle_test):
             line += [distance.agreement, distance.kl] if distance else [None, None]
         fqs = f.forgetting_quality

@@ -10,6 +10,7 @@ from __future__ import annotations
 from app import state
 from app.panels.figures import number, times, took
 from app.panels.words import count
+from munkey_core.audit import verdict
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
@@ -67,7 +68,7 @@ def headline(report: AuditReport) -> str:
         f", and off twins from other seeds by {number(cross)}. Two such twins differ by "
         f"{number(band.mean)} ({number(band.low)} to {number(band.high)}): "
     )
-    if report.place(own) == OUTSIDE:
+    if verdict.place(report, own) == OUTSIDE:
         return text + "**deletion is not the same as retraining here.**"
     return text + "**no one can tell deletion from retraining by these figures.**"
 
@@ -88,7 +89,7 @@ def repairs(report: AuditReport) -> str:
 
 
 def _verdict(report: AuditReport, own: ModelFigures, other: ModelFigures) -> str:
-    places = report.place(own), report.place(other)
+    places = verdict.place(report, own), verdict.place(report, other)
     closer = (own.avg_gap or 0.0) < (other.avg_gap or 0.0)
     alike = {EQUAL, INSIDE}
     if places[0] in alike and places[1] in alike:
@@ -183,7 +184,7 @@ def _exact_ones(report: AuditReport, own: ModelFigures) -> list[str]:
     for name, other in contenders(report, "by-design").items():
         if other.exact:
             text = f"**{_named(name)}** forgets exactly, by construction"
-        elif own.avg_gap is not None and report.clearly_closer(other, own):
+        elif own.avg_gap is not None and verdict.clearly_closer(report, other, own):
             text = f"**{_named(name)}** is closer to its retrained twin ({_points(other)})"
         else:
             continue

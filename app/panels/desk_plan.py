@@ -17,9 +17,9 @@ from app.panels.result import paged
 from app.panels.words import class_name, count, whose
 from app.services import Session
 from munkey_core.bundle.ledger import Purged, Remaining
+from munkey_core.erasure import words as plain_words
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BundleError
-from munkey_core.studio import plain_words
 
 _MOST_OWNERS = 6
 _MOST_IDS = 200

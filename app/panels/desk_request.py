@@ -12,8 +12,8 @@ from app.panels.ask import refusal, refuse
 from app.panels.words import count, owner_word
 from app.services import Session
 from munkey_core.errors import BadInputError
+from munkey_core.files import limits
 from munkey_core.results import Browse
-from munkey_core.studio import limits
 
 _BETWEEN = re.compile(r"[\s,;]+")
 

@@ -16,8 +16,9 @@ from app.services import Session
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.receipts import ReceiptCheck
 from munkey_core.errors import BadInputError
+from munkey_core.files import limits
 from munkey_core.progress import Progress
-from munkey_core.studio import Studio, limits
+from munkey_core.studio import Studio
 
 _PART = "desk-verify"
 Line = tuple[bool | None, str]  # None: neither good nor bad, only told

@@ -14,8 +14,8 @@ from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
 from app.panels.words import class_name, count
 from app.services import Session
 from munkey_core.errors import MunkeyError
+from munkey_core.files import limits
 from munkey_core.results import PRIVATE, TEST, ImageArray
-from munkey_core.studio import limits
 
 OWN = "own"  # beside the splits of a bundle: a person's own picture
 _CHOICES = 12

@@ -11,8 +11,8 @@ from app.components.prediction import Series, card, legend
 from app.panels.answers import neighbours, row
 from app.services import Session
 from munkey_core.errors import MunkeyError
+from munkey_core.files import limits
 from munkey_core.results import FloatArray
-from munkey_core.studio import limits
 
 _INVERT = {"As needed": None, "Keep": False, "Swap light and dark": True}
 

@@ -10,8 +10,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, trainings
 from app.background import Background
+from munkey_core.files import limits
+from munkey_core.jobs import own_data
 from munkey_core.progress import Progress
-from munkey_core.studio import limits, own_data
 
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
 _PATIENCE = 0.35

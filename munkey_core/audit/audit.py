@@ -14,7 +14,6 @@ from typing import Any
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, ModelFigures, NullBand, Table
 from munkey_core.audit.leak import LeakSplit, leak_split
-from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
@@ -47,28 +46,6 @@ class AuditReport:
     def band_of(self, figures: ModelFigures) -> NullBand | None:
         """The null band that a model's gap is held against."""
         return self.null_bands.get(figures.oracle or "")
-
-    def place(self, figures: ModelFigures) -> str:
-        """Where a model's gap lies: EQUAL to its oracle, INSIDE or OUTSIDE the null band, or
-        UNKNOWN. Inside: its mean gap to the oracles of the other seeds is no larger than the
-        largest gap between two of those oracles."""
-        if figures.avg_gap == 0 and figures.exact:
-            return EQUAL
-        band = self.band_of(figures)
-        if band is None or figures.avg_gap_cross_seeds is None:
-            return UNKNOWN
-        return INSIDE if figures.avg_gap_cross_seeds <= band.high else OUTSIDE
-
-    def clearly_closer(self, one: ModelFigures, other: ModelFigures) -> bool:
-        """Whether one is closer to its oracle than the other, beyond bands and intervals. Never so
-        for two that are both inside their bands."""
-        if one.avg_gap is None or other.avg_gap is None or one.avg_gap >= other.avg_gap:
-            return False
-        places = self.place(one), self.place(other)
-        if places[0] in (EQUAL, INSIDE) and places[1] == OUTSIDE:
-            return True
-        apart = one.ci95["avg_gap"][1] < other.ci95["avg_gap"][0]
-        return places[1] in (OUTSIDE, UNKNOWN) and apart
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

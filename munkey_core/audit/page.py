@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from munkey_core.audit import verdict
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.reports import report_from_dict
@@ -270,7 +271,7 @@ def _summary_cells(report: AuditReport) -> list[str]:
         _term(after, "avg_gap"),
         "" if cross is None else f"{cross:.2f}",
         "" if band is None else f"{band.low:.2f} to {band.high:.2f}",
-        _PLACES[report.place(after)],
+        _PLACES[verdict.place(report, after)],
         ""
         if excess is None
         else f"{excess.excess_points:+.2f}{_bounds(excess.excess_ci95, signed=True)}",
@@ -295,16 +296,18 @@ def _standing(report: AuditReport) -> list[str]:
     }
     placed: dict[str, list[str]] = {}
     for name, model in methods.items():
-        placed.setdefault(report.place(model), []).append(name)
+        placed.setdefault(verdict.place(report, model), []).append(name)
     lines += [
         f"{_PLACES[place].capitalize()}: {', '.join(placed[place])}."
         for place in _PLACES
         if place in placed
     ]
-    known = {n: m for n, m in methods.items() if report.place(m) != UNKNOWN}
+    known = {n: m for n, m in methods.items() if verdict.place(report, m) != UNKNOWN}
     better: dict[tuple[str, ...], list[str]] = {}
     for name, model in known.items():
-        beaten = tuple(n for n, other in known.items() if report.clearly_closer(model, other))
+        beaten = tuple(
+            n for n, other in known.items() if verdict.clearly_closer(report, model, other)
+        )
         if beaten:
             better.setdefault(beaten, []).append(name)
     lines += [

@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from munkey_core.bundle.find import BundleInfo
 from munkey_core.bundle.manifest import SEAL, Manifest, may_hold, read_manifest
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
 from munkey_core.bundle.versions import finish, unfinished
@@ -21,7 +20,7 @@ def bundle_folders() -> list[Path]:
     the source tree's own pretrained, the one inside the installed package, and where the app puts
     bundles of people's own images."""
     named = [Path(p) for p in os.environ.get("MUNKEY_BUNDLES", "").split(os.pathsep) if p]
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     found = [*named, Path("pretrained"), package.parent / "pretrained", package / "pretrained"]
     with contextlib.suppress(BadInputError):  # without a cache there are no bundles in it either
         found.append(own_folder())
@@ -30,7 +29,7 @@ def bundle_folders() -> list[Path]:
 
 def shipped_folder() -> Path:
     """Where the bundles that ship lie: beside the source, else inside the installed package."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     beside = package.parent / "pretrained"
     return beside if beside.is_dir() else package / "pretrained"
 

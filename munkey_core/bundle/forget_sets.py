@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.forget_sets import random_forget_set, select_ids
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits

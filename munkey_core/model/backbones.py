@@ -147,7 +147,7 @@ class EfficientNetLite0Backbone(nn.Module):
 
 def _shipped_weights(name: str) -> dict[str, Tensor]:
     """Weights in pretrained/encoders, stored in half precision, as float32."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     folders = (package.parent / "pretrained" / "encoders", package / "pretrained" / "encoders")
     path = next((f for folder in folders if (f := folder / f"{name}.safetensors").is_file()), None)
     if path is None:

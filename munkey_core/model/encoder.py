@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
 from munkey_core.model.backbones import make_backbone
-from munkey_core.model.encoder import FrozenEncoder
 from munkey_core.progress import Progress
 from munkey_core.results import ImageArray
 

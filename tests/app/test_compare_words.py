@@ -10,6 +10,7 @@ from app.panels.compare_details import seed_rows, settings_rows
 from app.panels.compare_table import COLUMNS, as_csv, ordered
 from app.panels.compare_words import headline, little_to_repair, not_ahead, repairs, speed
 from app.state import FAMILIES, SORTS
+from munkey_core.audit import verdict
 from munkey_core.audit.figures import NullBand
 from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
 from tests.app.audit_reports import full, munkey, post_hoc, report, row
@@ -31,7 +32,7 @@ def test_outside_it_is_said_to_differ():
 
 def test_it_is_the_gap_to_other_seeds_that_counts():
     made = report(munkey(gap=0.10, cross=0.60))
-    assert made.place(made.models["MUNKEY after"]) == "outside"
+    assert verdict.place(made, made.models["MUNKEY after"]) == "outside"
     assert "not the same" in headline(made)
 
 
@@ -211,4 +212,4 @@ def test_seeds_and_settings():
 def test_a_band_of_another_oracle_is_not_used():
     bands = {"plain retrained": NullBand(0.2, 0.1, 0.3, 3)}
     made = report(munkey(), bands=bands)
-    assert made.place(made.models["MUNKEY after"]) == "unknown"
+    assert verdict.place(made, made.models["MUNKEY after"]) == "unknown"

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import state
-from munkey_core.studio import limits
+from munkey_core.files import limits
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 

@@ -16,10 +16,10 @@ from app import trainings
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.own_start import size
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
-from munkey_core.studio import own_data
 from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
