@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from munkey_core.data import cifar10, digits, fashion_mnist, image_folder, medmnist
@@ -14,11 +15,12 @@ from munkey_core.errors import DataError
 
 __all__ = ["ImageDataset", "decode_image", "encode_png", "load_dataset", "to_rgb"]
 
-_ACCEPTED = (
-    "fashion_mnist, fashion_mnist:FOLDER, cifar10, cifar10:PATH, digits, a folder of images, "
-    "a .zip of such a folder, a MedMNIST .npz file, "
-    "or a .tar, .tar.gz or .tar.xz of CIFAR-10's images"
-)
+# Name → how its images are loaded, from where it usually lies (None) or from a place of one's own.
+SOURCES: dict[str, Callable[[Path | None], ImageDataset]] = {
+    "fashion_mnist": fashion_mnist.load,
+    "cifar10": cifar10.load,
+    "digits": digits.load,
+}
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -38,7 +40,7 @@ def load_dataset(
     no image can have.
     """
     if not source.strip():
-        raise DataError(f"data source must be {_ACCEPTED}; got nothing")
+        raise DataError(f"data source must be {_accepted()}; got nothing")
     if image_size is not None:
         check_size(image_size)
     dataset = _named(source) or _at_path(source, image_size)
@@ -49,12 +51,16 @@ def load_dataset(
 
 def _named(source: str) -> ImageDataset | None:
     name, _, place = source.partition(":")
-    path = Path(place).expanduser() if place else None
-    if name == "fashion_mnist":
-        return fashion_mnist.load(path)
-    if name == "cifar10":
-        return cifar10.load(path)
-    return digits.load() if source == "digits" else None
+    load = SOURCES.get(name)
+    return load and load(Path(place).expanduser() if place else None)
+
+
+def _accepted() -> str:
+    """What may be loaded, in words."""
+    return (
+        f"{', '.join(SOURCES)} (NAME or NAME:PATH), a folder of images, a .zip of such a folder, "
+        "a MedMNIST .npz file, or a .tar, .tar.gz or .tar.xz of CIFAR-10's images"
+    )
 
 
 def _at_path(source: str, image_size: int | None) -> ImageDataset:
@@ -72,4 +78,4 @@ def _at_path(source: str, image_size: int | None) -> ImageDataset:
             return image_folder.load(folder, image_size)
     if path.is_file() and path.name.endswith(_ARCHIVES):
         return cifar10.load(path)
-    raise DataError(f"data source must be {_ACCEPTED}; got {source!r}")
+    raise DataError(f"data source must be {_accepted()}; got {source!r}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from munkey_core.data.base import ImageDataset
+from munkey_core.errors import DataError
 
 ATTRIBUTION = (
     "Optical Recognition of Handwritten Digits; E. Alpaydin and C. Kaynak, "
@@ -12,8 +15,13 @@ ATTRIBUTION = (
 )
 
 
-def load() -> ImageDataset:
-    """Load the digits; images uint8 (1797, 8, 8), ids `digit-0007`; no held-out part."""
+def load(path: Path | None = None) -> ImageDataset:
+    """Load the digits; images uint8 (1797, 8, 8), ids `digit-0007`; no held-out part.
+
+    path: None. Raises DataError for another: they come with scikit-learn.
+    """
+    if path is not None:
+        raise DataError(f"digits come with scikit-learn: wanted no path, got {path}")
     from sklearn.datasets import load_digits
 
     source = load_digits()

@@ -107,12 +107,15 @@ def test_paths_lead_to_their_source(tmp_path):
             load_dataset(str(tmp_path / name))
 
 
-@pytest.mark.parametrize(
-    "source", ["mnist", "", "digits:8", "/no/such/folder", "x.csv", ":", "a:b"]
-)
+@pytest.mark.parametrize("source", ["mnist", "", "/no/such/folder", "x.csv", ":", "a:b"])
 def test_an_unknown_source_lists_the_known_ones(source):
     with pytest.raises(DataError, match=r"fashion_mnist, .*cifar10.*digits.*npz"):
         load_dataset(source)
+
+
+def test_a_source_that_comes_with_a_library_lies_nowhere_else():
+    with pytest.raises(DataError, match=r"digits come with scikit-learn: wanted no path, got 8"):
+        load_dataset("digits:8")
 
 
 def test_an_impossible_size_is_refused_before_anything_is_read():
