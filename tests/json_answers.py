@@ -95,7 +95,7 @@ def settled(value: object, key: str = "") -> object:
         return {name: settled(one, name) for name, one in value.items()}
     if isinstance(value, list):
         return [settled(one) for one in value]
-    if isinstance(value, str) and os.path.isabs(value):
+    if isinstance(value, str) and Path(value).is_absolute():
         return None
     return value
 

@@ -22,23 +22,22 @@ def differences(got, wanted, where="answer"):
             return [f"{where}: keys {list(got)}, wanted {list(wanted)}"]
         return [d for key in wanted for d in differences(got[key], wanted[key], f"{where}.{key}")]
     if isinstance(wanted, list) and isinstance(got, list) and len(got) == len(wanted):
-        return [
-            d
-            for i, (one, other) in enumerate(zip(got, wanted, strict=True))
-            for d in differences(one, other, f"{where}[{i}]")
-        ]
+        pairs = enumerate(zip(got, wanted, strict=True))
+        return [d for i, pair in pairs for d in differences(*pair, f"{where}[{i}]")]
     if isinstance(wanted, float) and isinstance(got, float):
         return [] if got == pytest.approx(wanted, rel=1e-3, abs=2e-3) else [f"{where}: {got}"]
     same = type(got) is type(wanted) and got == wanted
     return [] if same else [f"{where}: {got!r}, wanted {wanted!r}"]
 
 
-def test_every_answer_is_what_it_was(work):
-    # One test, in order: a receipt that one command writes is what the next one reads.
-    for name, (code, line) in json_answers.COMMANDS.items():
-        wanted = json.loads((json_answers.ANSWERS / f"{name}.json").read_bytes())
-        assert (name, json_answers.run(name, work)[0]) == (name, code), line
-        assert differences(json_answers.run(name, work)[1], wanted, name) == [] or True
+@pytest.mark.parametrize("name", json_answers.COMMANDS)
+def test_every_answer_is_what_it_was(name, work):
+    """In order: a receipt that one command writes is what the next one reads."""
+    code, line = json_answers.COMMANDS[name]
+    wanted = json.loads((json_answers.ANSWERS / f"{name}.json").read_bytes())
+    got, answer = json_answers.run(name, work)
+    assert got == code, line
+    assert differences(answer, wanted, name) == []
 
 
 def test_a_difference_is_seen():
