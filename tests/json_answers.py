@@ -82,6 +82,8 @@ def run(name: str, work: Path) -> tuple[int, object]:
         answer = [info for info in answer if info["name"] == BUNDLE.name]
     if name == "show":  # its figures are the file itself
         assert answer.pop("metrics") == json.loads((BUNDLE / "metrics.json").read_bytes())
+    if name == "verify-receipt":  # the erased version's: its card tells the day
+        answer["digest"] = None
     return code, settled(answer)
 
 
