@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.theme import Palette, plotly_layout
+from app.words.theme import Palette, plotly_layout
 from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
 
 _PANEL_HEIGHT = 132

@@ -8,7 +8,7 @@ from itertools import product
 from math import cos, pi, sin
 from typing import Any
 
-from app.theme import Palette
+from app.words.theme import Palette
 
 _LINE = 17
 _CHARACTER = 7.2

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.components.chart_labels import Box, around, place_labels
-from app.theme import Palette, plotly_layout
+from app.words.theme import Palette, plotly_layout
 
 _HEIGHT = 460
 _WIDTH = 860  # What labels are laid out for; a wider chart only gives them more room.

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.components.chart_labels import Box, around, place_labels
-from app.theme import Palette, plotly_layout
+from app.words.theme import Palette, plotly_layout
 
 _ROW = 27
 _TIME_HEIGHT = 430

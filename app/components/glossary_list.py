@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from app.glossary import GROUPS, TERMS, Term
+from app.words.glossary import GROUPS, TERMS, Term
 
 
 def glossary_list(more: Iterable[Term] = ()) -> str:

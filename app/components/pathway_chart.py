@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from app.theme import Palette, plotly_layout
+from app.words.theme import Palette, plotly_layout
 from munkey_core.explain.pathways import PathwayAccuracy
 
 PATHWAYS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.heatmap import enlarged
-from app.theme import BASE_FONT_PX, palette
+from app.words.theme import BASE_FONT_PX, palette
 
 _HERE = Path(__file__).parent
 _SMOOTH_FROM = 57  # pixels: one more than the smallest place a picture has

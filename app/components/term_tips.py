@@ -1,6 +1,6 @@
 """What a word means, beside it: on hover, on keyboard focus and on a tap, for a whole page.
 
-Terms are links to ``#term-NAME`` (see :mod:`app.glossary`), so they can stand in Markdown as well
+Terms are links to ``#term-NAME`` (see :mod:`app.words.glossary`), so they can stand in Markdown as well
 as in HTML, and a keyboard reaches them. Elements of other components carry their explanation in
 ``data-help``. One tooltip serves all of them; Escape puts it away.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.glossary import TERMS
+from app.words.glossary import TERMS
 
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.components.prediction import percent
-from app.panels.figures import number, took
+from app.words.figures import number, took
 from munkey_core.audit import verdict
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.audit import AuditReport

@@ -9,11 +9,11 @@ import streamlit as st
 from app import models, services, state
 from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
-from app.glossary import plain, term
 from app.lessons import course
 from app.pages import turn_to
 from app.panels.words import count, milliseconds, owner_word
 from app.services import Session
+from app.words.glossary import plain, term
 
 _THUMBNAILS = 15
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import state
-from app.theme import PLOTLY_CONFIG, enlarge
+from app.words.theme import PLOTLY_CONFIG, enlarge
 
 
 def draw(figure: go.Figure, key: str, words: str) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
-from app.glossary import term
 from app.panels.charts import draw
 from app.panels.compare_words import FAMILIES, SUBJECT, title
-from app.panels.figures import interval, number, took
 from app.panels.looking import section
-from app.theme import current_palette
+from app.words.figures import interval, number, took
+from app.words.glossary import term
+from app.words.theme import current_palette
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.glossary import plain, term
 from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
 from app.panels.words import count
 from app.services import Session
+from app.words.glossary import plain, term
 from munkey_core.audit.audit import AuditReport
 
 _TERMS = {

@@ -12,9 +12,9 @@ import streamlit as st
 
 from app import state
 from app.components.sortable_table import Cell, Header, Row, sortable_table
-from app.glossary import plain, term
 from app.panels.compare_words import FAMILIES, SUBJECT, title
-from app.panels.figures import interval, number, share, took
+from app.words.figures import interval, number, share, took
+from app.words.glossary import plain, term
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures

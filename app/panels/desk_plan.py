@@ -11,11 +11,11 @@ from app import state
 from app.components.gallery import Tile as GalleryTile
 from app.components.gallery import gallery
 from app.components.prediction import Tile
-from app.glossary import plain
 from app.panels.desk_request import name_instead
 from app.panels.result import paged
 from app.panels.words import class_name, count, whose
 from app.services import Session
+from app.words.glossary import plain
 from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.erasure import words as plain_words
 from munkey_core.erasure.erasure import ErasurePlan

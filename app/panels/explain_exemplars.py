@@ -16,11 +16,11 @@ from app.components.shapley_chart import (
     legend,
     points,
 )
-from app.glossary import term
 from app.panels.explain_subject import Seen, State
 from app.panels.looking import section
 from app.panels.words import class_name, count
 from app.services import Session
+from app.words.glossary import term
 from munkey_core.explain.exemplars import ExemplarAttribution
 
 _NOTHING = 0.005  # Less than half a percentage point is no change that a sentence is about.

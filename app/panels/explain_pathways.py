@@ -8,14 +8,14 @@ from math import hypot
 import streamlit as st
 
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
-from app.glossary import term
 from app.panels.charts import draw
-from app.panels.figures import interval, number
 from app.panels.forget_set import choose
 from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
-from app.theme import current_palette
+from app.words.figures import interval, number
+from app.words.glossary import term
+from app.words.theme import current_palette
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
 from munkey_core.progress import Progress
 

@@ -10,13 +10,13 @@ import streamlit as st
 
 from app import state
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
-from app.glossary import plain, term
 from app.panels.explain_subject import Seen
-from app.panels.figures import times
 from app.panels.looking import section
 from app.panels.work import result, start, work
 from app.services import Session
-from app.theme import current_palette
+from app.words.figures import times
+from app.words.glossary import plain, term
+from app.words.theme import current_palette
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck
 from munkey_core.progress import Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.readings import READINGS
+from app.words.readings import READINGS
 
 _QUESTION = "What am I looking at?"
 

@@ -13,7 +13,7 @@ from app import state
 from app.components.memory_map import Group, Value
 from app.panels.words import owner_word
 from app.services import MEMORISATION, Session
-from app.theme import palette
+from app.words.theme import palette
 from munkey_core.results import FloatArray
 
 Codes = npt.NDArray[np.int64]

@@ -7,8 +7,8 @@ from collections import Counter
 import streamlit as st
 
 from app import services, state
-from app.glossary import term
 from app.services import Session
+from app.words.glossary import term
 
 
 def near_copies(session: Session, ids: tuple[str, ...]) -> Counter[str]:

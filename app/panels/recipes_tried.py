@@ -8,12 +8,12 @@ import streamlit as st
 
 from app import state
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
-from app.glossary import term
 from app.panels.charts import draw
-from app.panels.figures import interval, number, took
 from app.panels.looking import section
 from app.panels.words import count
-from app.theme import current_palette
+from app.words.figures import interval, number, took
+from app.words.glossary import term
+from app.words.theme import current_palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried
 
 _SHIPPED, _PLAIN = "shipped", "plain"

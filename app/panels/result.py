@@ -11,7 +11,6 @@ import streamlit as st
 from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
-from app.glossary import term
 from app.jobs import Consequences
 from app.pages import link
 from app.panels import near
@@ -23,6 +22,7 @@ from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
 from app.panels.words import class_name, count, milliseconds, whose
 from app.services import Session
+from app.words.glossary import term
 from munkey_core.model.side_effects import Change, SideEffects
 
 _ALL_AS_CARDS = 6

@@ -8,13 +8,13 @@ from html import escape
 import streamlit as st
 
 from app import models, state
-from app.glossary import term
-from app.panels.figures import interval, number
 from app.panels.forget_set import ForgetSet
 from app.panels.looking import section
 from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
+from app.words.figures import interval, number
+from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.progress import Progress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from app import services, state
-from app.glossary import term
 from app.panels.compare_charts import charts
 from app.panels.compare_details import details
 from app.panels.compare_table import table
@@ -15,6 +14,7 @@ from app.panels.looking import section
 from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
 from app.services import Session
+from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError
 

@@ -7,7 +7,6 @@ import streamlit as st
 from app import services, state
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
-from app.glossary import term
 from app.panels.basket import delete_button
 from app.panels.filters import empty_text, filters, matching
 from app.panels.first_minute import explanation, first_steps, guess_first
@@ -17,6 +16,7 @@ from app.panels.preview import preview
 from app.panels.result import result
 from app.panels.words import class_name, count
 from app.services import Session
+from app.words.glossary import term
 
 _PER_PAGE = 20
 _MANY = 2_000

@@ -15,7 +15,6 @@ from app.components.memory_map import (
     points,
     take_event,
 )
-from app.glossary import term
 from app.panels.basket import delete_button
 from app.panels.filters import class_filter, owner_filter
 from app.panels.looking import looking
@@ -24,6 +23,7 @@ from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
 from app.panels.near import warning
 from app.panels.retrain import PROJECT, retrain_panel
 from app.services import Session
+from app.words.glossary import term
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Projection
 

@@ -10,7 +10,6 @@ from app import services, state
 from app.components.attack_charts import histograms, roc
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
-from app.glossary import plain, term
 from app.panels import attacks as words
 from app.panels.charts import draw
 from app.panels.forget_set import ForgetSet, choose
@@ -21,7 +20,8 @@ from app.panels.without_pictures import cannot_be_known
 from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
-from app.theme import current_palette
+from app.words.glossary import plain, term
+from app.words.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.progress import Progress
 from munkey_core.results import Browse

@@ -23,7 +23,7 @@ from app.panels.explain_influence import turn
 from app.panels.explain_pathways import difference
 from app.panels.explain_pathways import sentence as pathway_sentence
 from app.panels.explain_pixels import convergence, facts, strength, verdict
-from app.theme import palette
+from app.words.theme import palette
 from munkey_core.explain.exemplars import ExemplarAttribution
 from munkey_core.explain.influence import InfluencedQuery
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport

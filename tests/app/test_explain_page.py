@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import state
 from app.components.heatmap import colour, common_scale
-from app.theme import palette
+from app.words.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.results import Browse

@@ -12,7 +12,7 @@ from app import models
 from app.components.chart_labels import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
 from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
-from app.theme import palette
+from app.words.theme import palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.studio import Studio
 

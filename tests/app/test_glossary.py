@@ -11,8 +11,8 @@ import pytest
 
 import app
 from app.components.glossary_list import glossary_list
-from app.glossary import GROUPS, TERMS, Term, html, plain, term
-from app.readings import READINGS
+from app.words.glossary import GROUPS, TERMS, Term, html, plain, term
+from app.words.readings import READINGS
 
 ROOT = Path(app.__file__).parent
 SOURCES = {

@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from app.glossary import TERMS
 from app.pages import names
+from app.words.glossary import TERMS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.glossary import term
+from app.words.glossary import term
 
 
 @dataclass(frozen=True)
