@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from app import state
-from app.panels.words import count
 from app.words.glossary import TERMS, html, plain, term
+from app.words.phrases import count
 from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram
 from munkey_core.audit.leak import LeakSplit
 from munkey_core.erasure import words as plain_words

@@ -11,9 +11,10 @@ from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.lessons import course
 from app.pages import turn_to
-from app.panels.words import count, milliseconds, owner_word
+from app.panels.words import owner_word
 from app.services import Session
 from app.words.glossary import plain, term
+from app.words.phrases import count, milliseconds
 
 _THUMBNAILS = 15
 

@@ -8,8 +8,8 @@ no two methods inside their bands are ranked.
 from __future__ import annotations
 
 from app import state
-from app.panels.words import count
 from app.words.figures import number, times, took
+from app.words.phrases import count
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures

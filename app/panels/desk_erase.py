@@ -7,8 +7,8 @@ import streamlit as st
 from app import erasing, services, state
 from app.panels.changed import polled
 from app.panels.desk_effect import Effect, evidence, measured_words
-from app.panels.words import count
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.erasure.erasure import ErasurePlan
 
 _POLL = 0.4

@@ -13,9 +13,10 @@ from app.components.gallery import gallery
 from app.components.prediction import Tile
 from app.panels.desk_request import name_instead
 from app.panels.result import paged
-from app.panels.words import class_name, count, whose
+from app.panels.words import class_name, whose
 from app.services import Session
 from app.words.glossary import plain
+from app.words.phrases import count
 from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.erasure import words as plain_words
 from munkey_core.erasure.erasure import ErasurePlan

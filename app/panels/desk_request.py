@@ -9,8 +9,9 @@ import streamlit as st
 from app import erasing, services, state
 from app.components.demo_note import demo_note
 from app.panels.ask import refusal, refuse
-from app.panels.words import count, owner_word
+from app.panels.words import owner_word
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
 from munkey_core.results import Browse

@@ -10,9 +10,9 @@ import streamlit as st
 
 from app import state
 from app.components.demo_note import demo_note
-from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.receipts import ReceiptCheck
 from munkey_core.errors import BadInputError

@@ -18,9 +18,10 @@ from app.components.shapley_chart import (
 )
 from app.panels.explain_subject import Seen, State
 from app.panels.looking import section
-from app.panels.words import class_name, count
+from app.panels.words import class_name
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import count
 from munkey_core.explain.exemplars import ExemplarAttribution
 
 _NOTHING = 0.005  # Less than half a percentage point is no change that a sentence is about.

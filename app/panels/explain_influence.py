@@ -11,9 +11,10 @@ from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
 from app.panels.looking import section
-from app.panels.words import class_name, count
+from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery
 from munkey_core.progress import Progress
 from munkey_core.results import PRIVATE

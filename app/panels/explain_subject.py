@@ -11,8 +11,9 @@ from streamlit.delta_generator import DeltaGenerator
 from app import models, services, state
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
 from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
-from app.panels.words import class_name, count
+from app.panels.words import class_name
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits
 from munkey_core.results import PRIVATE, TEST, ImageArray

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import state
-from app.panels.words import count, owner_word
+from app.panels.words import owner_word
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.results import Browse
 
 

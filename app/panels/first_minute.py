@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app import services, state
-from app.panels.words import count
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import count
 
 
 def explanation(session: Session) -> str:

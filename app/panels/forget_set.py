@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import services, state
-from app.panels.words import count
 from app.services import BASKET, FORGOTTEN, Session
+from app.words.phrases import count
 
 _DEFAULT = "random-10pct"
 

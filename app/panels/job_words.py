@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import state
-from app.panels.words import count, duration
+from app.words.phrases import count, duration
 from munkey_core.jobs.queue import JobStatus
 
 _STAGES = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.panels.words import count
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.leak import BackboneLeak
 

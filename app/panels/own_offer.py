@@ -11,7 +11,7 @@ from app import state, trainings
 from app.background import Background
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.job_words import stage_words
-from app.panels.words import count
+from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.progress import Progress

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import state, trainings
 from app.panels.own_offer import encoder_words, look_again
-from app.panels.words import duration
+from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.estimate import TrainingOffer
 

@@ -10,9 +10,9 @@ from app import state
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
 from app.panels.charts import draw
 from app.panels.looking import section
-from app.panels.words import count
 from app.words.figures import interval, number, took
 from app.words.glossary import term
+from app.words.phrases import count
 from app.words.theme import current_palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried
 

@@ -20,9 +20,10 @@ from app.panels.leak import backbone_leak
 from app.panels.looking import looking
 from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.panels.words import class_name, count, milliseconds, whose
+from app.panels.words import class_name, whose
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects
 
 _ALL_AS_CARDS = 6

@@ -16,9 +16,9 @@ from app.components.demo_note import demo_note
 from app.panels.asker import me, present
 from app.panels.changed import polled
 from app.panels.job_words import where
-from app.panels.words import duration
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.queue import JobStatus
 

@@ -10,11 +10,11 @@ import streamlit as st
 from app import models, state
 from app.panels.forget_set import ForgetSet
 from app.panels.looking import section
-from app.panels.words import count
 from app.panels.work import result, start, work
 from app.services import Session
 from app.words.figures import interval, number
 from app.words.glossary import term
+from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.progress import Progress

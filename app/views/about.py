@@ -11,9 +11,9 @@ from app import services, state
 from app.components.glossary_list import glossary_list
 from app.panels.leak import backbone_leak
 from app.panels.looking import section
-from app.panels.words import count
 from app.services import Session
 from app.words.glossary import Term
+from app.words.phrases import count
 
 _HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)  # the card's YAML, for machines
 _TITLE = re.compile(r"\A\s*# [^\n]*\n")

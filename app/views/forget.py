@@ -14,9 +14,10 @@ from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
 from app.panels.result import result
-from app.panels.words import class_name, count
+from app.panels.words import class_name
 from app.services import Session
 from app.words.glossary import term
+from app.words.phrases import count
 
 _PER_PAGE = 20
 _MANY = 2_000

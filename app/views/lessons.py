@@ -11,7 +11,7 @@ from app.lessons import course
 from app.lessons.lesson import Lesson
 from app.lessons.shelf import VARIABLE
 from app.panels.lesson_strip import lesson_strip
-from app.panels.words import count
+from app.words.phrases import count
 
 
 def show() -> None:

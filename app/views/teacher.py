@@ -13,8 +13,8 @@ from app.lessons import course
 from app.lessons.lesson import PAGES
 from app.links import UnknownDigestError
 from app.panels import class_link
-from app.panels.words import count
 from app.services import Session
+from app.words.phrases import count
 from munkey_core.errors import UnknownIdError
 from munkey_core.results import PRIVATE
 
