@@ -93,6 +93,23 @@ class Session:
         points = round(100 * self.studio.score(MEMORISATION, id_))
         return f"by heart {points:+d}".replace("-", "−") if points else "by heart 0"
 
+    def class_name(self, id_: str) -> str:
+        return self.studio.classes[self.studio.record(id_).label]
+
+    @property
+    def owner_word(self) -> str:
+        return "simulated owner" if self.studio.owners_simulated else "owner"
+
+    @property
+    def simulated(self) -> str:
+        """What stands behind the name of an owner who is made up; else nothing."""
+        return " (simulated)" if self.studio.owners_simulated else ""
+
+    def whose(self, id_: str) -> str:
+        """Id and owner of an image, as the small line on its card."""
+        owner = self.studio.record(id_).owner
+        return f"{id_} · {owner}{self.simulated}" if owner else id_
+
     def answers_for(self, id_: str) -> int:
         """For how many test images an image is among the memories that answer, in the whole
         memory; 0 where nobody has computed it."""

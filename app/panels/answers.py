@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from app.components.prediction import Neighbour, Series
 from app.panels.retrain import RETRAIN
-from app.panels.words import class_name
 from app.services import Session
 from munkey_core.model.predictor import Prediction
 from munkey_core.model.side_effects import Change
@@ -30,7 +29,7 @@ def neighbours(
     found = [
         Neighbour(
             session.pictures.uri(id_),
-            "this image itself" if id_ == own else class_name(session, id_),
+            "this image itself" if id_ == own else session.class_name(id_),
             float(weight),
         )
         for id_, weight in zip(ids, weights, strict=False)

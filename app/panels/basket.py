@@ -11,7 +11,6 @@ from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.lessons import course
 from app.pages import turn_to
-from app.panels.words import owner_word
 from app.services import Session
 from app.words.glossary import plain, term
 from app.words.phrases import count, milliseconds
@@ -125,7 +124,7 @@ def _add_owner(session: Session) -> None:
     owners = session.studio.owners
     if not owners or state.hidden("pick"):
         return
-    word = owner_word(session)
+    word = session.owner_word
     st.session_state[state.ADD_OWNER] = None
 
     def add() -> None:

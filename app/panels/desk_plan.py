@@ -13,7 +13,6 @@ from app.components.gallery import gallery
 from app.components.prediction import Tile
 from app.panels.desk_request import name_instead
 from app.panels.result import paged
-from app.panels.words import class_name, whose
 from app.services import Session
 from app.words.glossary import plain
 from app.words.phrases import count
@@ -63,27 +62,26 @@ def _found(session: Session, plan: ErasurePlan) -> None:
 
 
 def _tile(session: Session, id_: str) -> Tile:
-    return Tile(session.pictures.uri(id_), whose(session, id_), class_name(session, id_))
+    return Tile(session.pictures.uri(id_), session.whose(id_), session.class_name(id_))
 
 
 def _whose(session: Session, plan: ErasurePlan) -> str:
-    simulated = " (simulated)" if session.studio.owners_simulated else ""
     if len(plan.owners) == 1:
         [(name, n)] = plan.owners.items()
         of = session.studio.owners.get(name, n)
         if of == 1:
-            return f"It is the only image of {name}{simulated}."
+            return f"It is the only image of {name}{session.simulated}."
         if n == 1:
-            return f"It is one of the {of:,} images of {name}{simulated}."
+            return f"It is one of the {of:,} images of {name}{session.simulated}."
         part = "all" if n == of else f"{n:,} of the {of:,}"
-        return f"They are {part} images of {name}{simulated}."
+        return f"They are {part} images of {name}{session.simulated}."
     if not plan.owners:
         return "Nobody is named as their owner." if plan.ids else ""
     first = list(plan.owners.items())[:_MOST_OWNERS]
     named = ", ".join(f"{name} ({n:,})" for name, n in first)
     more = len(plan.owners) - len(first)
     rest = f" and {more:,} more" if more else ""
-    return f"They belong to {count(len(plan.owners), 'owner')}{simulated}: {named}{rest}."
+    return f"They belong to {count(len(plan.owners), 'owner')}{session.simulated}: {named}{rest}."
 
 
 # -- what can't be erased ------------------------------------------------------------------------
@@ -172,7 +170,7 @@ def _near(session: Session, plan: ErasurePlan) -> None:
             GalleryTile(
                 id=id_,
                 src=session.pictures.uri(id_),
-                label=class_name(session, id_),
+                label=session.class_name(id_),
                 caption=session.studio.record(id_).owner or id_,
                 alt=f"{id_}, a near-copy of {others[id_]}",
             )

@@ -9,7 +9,6 @@ import streamlit as st
 from app import erasing, services, state
 from app.components.demo_note import demo_note
 from app.panels.ask import refusal, refuse
-from app.panels.words import owner_word
 from app.services import Session
 from app.words.phrases import count
 from munkey_core.errors import BadInputError
@@ -70,7 +69,7 @@ def _ways(session: Session) -> list[str]:
 
 
 def _owner(session: Session) -> tuple[str, ...]:
-    owners, word = session.studio.owners, owner_word(session)
+    owners, word = session.studio.owners, session.owner_word
     st.session_state[state.DESK_OWNER] = state.get("asks") or None
 
     def choose() -> None:

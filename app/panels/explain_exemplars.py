@@ -18,7 +18,6 @@ from app.components.shapley_chart import (
 )
 from app.panels.explain_subject import Seen, State
 from app.panels.looking import section
-from app.panels.words import class_name
 from app.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
@@ -117,7 +116,7 @@ def sentence(session: Session, image: Seen, found: ExemplarAttribution, answer: 
     if id_ == image.name:
         who = f"Its own memory ({id_})"
     else:
-        who = f"The memory of {id_} ({class_name(session, id_)})"
+        who = f"The memory of {id_} ({session.class_name(id_)})"
     size = points(abs(value)).lstrip("+")
     if found.anchor_value is not None and found.weights[best] < _HARDLY_ASKED:
         direction = "for" if value > 0 else "against"
@@ -136,7 +135,7 @@ def players(
     shown = [
         Player(
             session.pictures.uri(id_),
-            "This image itself" if id_ == image.name else class_name(session, id_),
+            "This image itself" if id_ == image.name else session.class_name(id_),
             id_,
             float(weight),
             float(value),

@@ -11,7 +11,6 @@ from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
 from app.panels.looking import section
-from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import Session
 from app.words.phrases import count
@@ -115,10 +114,10 @@ def _tile(session: Session, query: InfluencedQuery) -> Tile:
     return Tile(
         id=query.id,
         src=session.pictures.uri(query.id),
-        label=class_name(session, query.id),
+        label=session.class_name(query.id),
         caption=f"{points(query.shift)} points",
         badges=(turn(session.studio.classes, query),),
-        alt=f"{class_name(session, query.id)}, {query.id}, {turn(session.studio.classes, query)}",
+        alt=f"{session.class_name(query.id)}, {query.id}, {turn(session.studio.classes, query)}",
     )
 
 

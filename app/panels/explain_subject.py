@@ -11,7 +11,6 @@ from streamlit.delta_generator import DeltaGenerator
 from app import models, services, state
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
 from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
-from app.panels.words import class_name
 from app.services import Session
 from app.words.phrases import count
 from munkey_core.errors import MunkeyError
@@ -157,9 +156,9 @@ def _tile(session: Session, id_: str) -> Tile:
     return Tile(
         id=id_,
         src=session.pictures.uri(id_),
-        label=class_name(session, id_),
+        label=session.class_name(id_),
         state="deleted" if gone else "kept",
-        alt=f"{class_name(session, id_)}, {id_}, {'deleted' if gone else 'in the basket'}",
+        alt=f"{session.class_name(id_)}, {id_}, {'deleted' if gone else 'in the basket'}",
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import state
-from app.panels.words import owner_word
 from app.services import Session
 from app.words.phrases import count
 from munkey_core.results import Browse
@@ -74,7 +73,7 @@ def class_filter(session: Session, then: Callable[[], None] | None = None) -> No
 
 def owner_filter(session: Session, then: Callable[[], None] | None = None) -> None:
     """Whose images a page shows. then: called after a person has changed it."""
-    owners, word = session.studio.owners, owner_word(session)
+    owners, word = session.studio.owners, session.owner_word
     st.selectbox(
         word.capitalize(),
         ["", *owners],

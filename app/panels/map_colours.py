@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from app import state
 from app.components.memory_map import Group, Value
-from app.panels.words import owner_word
 from app.services import MEMORISATION, Session
 from app.words.theme import palette
 from munkey_core.results import FloatArray
@@ -113,7 +112,7 @@ def _by_owner(session: Session) -> Colouring:
         (palette(mode).neutral, *_repeated(palette(mode).classes, len(largest)))
         for mode in (False, True)
     )
-    title = owner_word(session).capitalize()
+    title = session.owner_word.capitalize()
     return Colouring(title, (*first, *largest), light, dark, codes)
 
 

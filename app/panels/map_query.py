@@ -11,7 +11,6 @@ from app.pages import link
 from app.panels.answers import neighbours, row
 from app.panels.ask import id_field, look_at, look_at_random, refusal
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection
@@ -162,7 +161,7 @@ def _card(session: Session, id_: str) -> None:
     st.html(
         card(
             session.pictures.uri(id_),
-            whose(session, id_),
+            session.whose(id_),
             studio.classes,
             studio.record(id_).label,
             series,

@@ -11,7 +11,6 @@ from app.panels import near
 from app.panels.answers import neighbours, row, share_of
 from app.panels.looking import looking
 from app.panels.without_pictures import blind_cards
-from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.model.predictor import Prediction
@@ -56,7 +55,7 @@ def _card(session: Session, id_: str, prediction: Prediction, i: int) -> str:
     back = "Its key is back. " if id_ in session.restored else ""
     return card(
         session.pictures.uri(id_),
-        whose(session, id_),
+        session.whose(id_),
         session.studio.classes,
         session.studio.record(id_).label,
         [Series("before", "with its key", probabilities)],

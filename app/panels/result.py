@@ -20,7 +20,6 @@ from app.panels.leak import backbone_leak
 from app.panels.looking import looking
 from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.panels.words import class_name, whose
 from app.services import Session
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
@@ -172,7 +171,7 @@ def _card(session: Session, change: Change, retrained: Retrained | None) -> str:
     oracle = f", retrained {percent(retrained[change.id][change.label])}" if retrained else ""
     return card(
         session.pictures.uri(change.id),
-        whose(session, change.id),
+        session.whose(change.id),
         session.studio.classes,
         change.label,
         series_of(change, retrained),
@@ -261,7 +260,7 @@ def others(session: Session, effects: SideEffects) -> None:
 
 def _other(session: Session, id_: str, was: int, now: int) -> Tile:
     classes = session.studio.classes
-    true = class_name(session, id_)
+    true = session.class_name(id_)
     verdict = "right" if classes[now] == true else "wrong"
     return Tile(
         session.pictures.uri(id_),

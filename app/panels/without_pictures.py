@@ -24,7 +24,6 @@ from app.panels.answers import (
     retrained_answers,
     share_of,
 )
-from app.panels.words import class_name, whose
 from app.services import Session
 from munkey_core.audit.recall import Recalled
 
@@ -151,7 +150,7 @@ def _series(before: Recalled, after: Recalled, retrained: Retrained | None) -> l
 
 def _card(session: Session, before: Recalled, after: Recalled, series: list[Series]) -> str:
     id_ = after.id
-    picture, title = session.pictures.uri(id_), whose(session, id_)
+    picture, title = session.pictures.uri(id_), session.whose(id_)
     who = neighbours(session, after.neighbours, after.weights, own=id_)
     note = _note(session, before, after)
     if series:
@@ -170,7 +169,7 @@ def _card(session: Session, before: Recalled, after: Recalled, series: list[Seri
 def _verdict(session: Session, before: Recalled, after: Recalled) -> str:
     """The true class, with what is stored of its probability."""
     known = [percent(r.truth) for r in (before, after) if r.truth is not None]
-    name = class_name(session, after.id)
+    name = session.class_name(after.id)
     if not known:
         return f"True class: {name}"
     changed = session.studio.forgotten and len(known) > 1

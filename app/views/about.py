@@ -84,7 +84,7 @@ def _owners(session: Session) -> str:
     owners = len(session.studio.owners)
     if not owners:
         return "the data names none"
-    kind = "simulated owner" if session.studio.owners_simulated else "owner"
+    return count(owners, session.owner_word)
     return count(owners, kind)
 
 

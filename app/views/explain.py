@@ -23,7 +23,6 @@ from app.panels.explain_subject import (
     take_clicks,
 )
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.panels.words import whose
 from app.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.results import PRIVATE
@@ -97,7 +96,7 @@ def _subject(session: Session, image: Seen, answers: str) -> None:
 
 
 def _title(session: Session, image: Seen) -> str:
-    return whose(session, image.name) if image.label is not None else "Your own picture"
+    return session.whose(image.name) if image.label is not None else "Your own picture"
 
 
 def _true_class(session: Session, image: Seen) -> str:

@@ -14,7 +14,6 @@ from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
 from app.panels.result import result
-from app.panels.words import class_name
 from app.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
@@ -79,11 +78,11 @@ def _tile(session: Session, id_: str, copies: int) -> Tile:
     return Tile(
         id=id_,
         src=session.pictures.uri(id_),
-        label=class_name(session, id_),
+        label=session.class_name(id_),
         caption=_caption(session, id_),
         badges=(count(copies, "near-copy", "near-copies"),) if copies else (),
         state="deleted" if studio.is_forgotten(id_) else "kept",
-        alt=f"{class_name(session, id_)}, {id_}",
+        alt=f"{session.class_name(id_)}, {id_}",
     )
 
 

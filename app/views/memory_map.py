@@ -238,7 +238,6 @@ def _pictures() -> None:
 
     def answer(id_: str) -> tuple[str, str]:
         owner = session.studio.record(id_).owner
-        simulated = " (simulated)" if owner and session.studio.owners_simulated else ""
-        return session.pictures.uri(id_), owner + simulated
+        return session.pictures.uri(id_), owner and owner + session.simulated
 
     map_pictures(state.MAP, answer)

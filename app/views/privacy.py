@@ -17,7 +17,6 @@ from app.panels.looking import section
 from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.trace import trace_panel
 from app.panels.without_pictures import cannot_be_known
-from app.panels.words import class_name
 from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
 from app.words.glossary import plain, term
@@ -220,10 +219,10 @@ def _exposed(session: Session) -> None:
             Tile(
                 id=id_,
                 src=session.pictures.uri(id_),
-                label=class_name(session, id_),
+                label=session.class_name(id_),
                 caption=f"score {found.scores[id_]:+.1f}".replace("-", "−"),
                 state="deleted" if session.studio.is_forgotten(id_) else "kept",
-                alt=f"{class_name(session, id_)}, {id_}",
+                alt=f"{session.class_name(id_)}, {id_}",
             )
             for id_ in shown
         ],
