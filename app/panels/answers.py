@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from app.components.prediction import Neighbour, Series
 from app.panels.retrain import RETRAIN
-from app.services import Session
+from app.session.services import Session
 from munkey_core.model.predictor import Prediction
 from munkey_core.model.side_effects import Change
 from munkey_core.results import FloatArray

@@ -6,8 +6,8 @@ import random
 
 import streamlit as st
 
-from app import services, state
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 
 _FIELDS = (state.MAP_FIND, state.EXPLAIN_FIND)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app import state
+from app.session import state
 from app.words.glossary import TERMS, html, plain, term
 from app.words.phrases import count
 from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram

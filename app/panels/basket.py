@@ -6,12 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from app import models, services, state
 from app.components.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.lessons import course
 from app.pages import turn_to
-from app.services import Session
+from app.session import models, services, state
+from app.session.services import Session
 from app.words.glossary import plain, term
 from app.words.phrases import count, milliseconds
 

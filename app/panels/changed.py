@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import erasing, services, state
+from app.session import erasing, services, state
 from munkey_core.errors import BundleChangedError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import state
+from app.session import state
 from app.words.theme import PLOTLY_CONFIG, enlarge
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
-from app.services import Session
+from app.session.services import Session
 from app.words.glossary import plain, term
 from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import state
 from app.components.sortable_table import Cell, Header, Row, sortable_table
 from app.panels.compare_words import FAMILIES, SUBJECT, title
+from app.session import state
 from app.words.figures import interval, number, share, took
 from app.words.glossary import plain, term
 from munkey_core.audit import verdict

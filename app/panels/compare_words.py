@@ -7,7 +7,7 @@ no two methods inside their bands are ranked.
 
 from __future__ import annotations
 
-from app import state
+from app.session import state
 from app.words.figures import number, times, took
 from app.words.phrases import count
 from munkey_core.audit import verdict

@@ -6,10 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from app import state
 from app.components.pager import pager, pages
 from app.panels.desk_receipt import entries, time_words
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.bundle.ledger import LedgerEntry
 from munkey_core.errors import BundleError

@@ -7,13 +7,13 @@ from html import escape
 
 import streamlit as st
 
-from app import state
 from app.components.gallery import Tile as GalleryTile
 from app.components.gallery import gallery
 from app.components.prediction import Tile
 from app.panels.desk_request import name_instead
 from app.panels.result import paged
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from app.words.glossary import plain
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Purged, Remaining

@@ -6,10 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from app import erasing, state
 from app.components.digests import Digest, digests
 from app.panels.desk_plan import purged_table, remains_list
-from app.services import Session
+from app.session import erasing, state
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.errors import BundleError

@@ -6,10 +6,10 @@ import re
 
 import streamlit as st
 
-from app import erasing, services, state
 from app.components.demo_note import demo_note
 from app.panels.ask import refusal, refuse
-from app.services import Session
+from app.session import erasing, services, state
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits

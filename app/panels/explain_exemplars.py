@@ -6,7 +6,6 @@ from html import escape
 
 import streamlit as st
 
-from app import services, state
 from app.components.prediction import percent
 from app.components.shapley_chart import (
     Answer,
@@ -18,7 +17,8 @@ from app.components.shapley_chart import (
 )
 from app.panels.explain_subject import Seen, State
 from app.panels.looking import section
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.explain.exemplars import ExemplarAttribution

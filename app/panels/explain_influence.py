@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from app import state
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
 from app.panels.looking import section
 from app.panels.work import result, start, work
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery
 from munkey_core.progress import Progress

@@ -12,7 +12,7 @@ from app.panels.charts import draw
 from app.panels.forget_set import choose
 from app.panels.looking import section
 from app.panels.work import result, start, work
-from app.services import Session
+from app.session.services import Session
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.theme import current_palette

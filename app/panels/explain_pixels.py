@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import streamlit as st
 
-from app import state
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.panels.explain_subject import Seen
 from app.panels.looking import section
 from app.panels.work import result, start, work
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from app.words.figures import times
 from app.words.glossary import plain, term
 from app.words.theme import current_palette

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import state
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.results import Browse
 

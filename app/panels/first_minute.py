@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, state
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import services, state
-from app.services import BASKET, FORGOTTEN, Session
+from app.session import services, state
+from app.session.services import BASKET, FORGOTTEN, Session
 from app.words.phrases import count
 
 _DEFAULT = "random-10pct"

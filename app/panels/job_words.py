@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app import state
+from app.session import state
 from app.words.phrases import count, duration
 from munkey_core.jobs.queue import JobStatus
 

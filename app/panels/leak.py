@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.services import Session
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport

@@ -7,13 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from app import state
 from app.lessons import course
 from app.lessons.course import Guess, Place
 from app.lessons.lesson import CHOICE, CLASS, NUMBER, YES_NO, Question
 from app.lessons.measures import Known
 from app.lessons.reader import fill
 from app.lessons.values import Unknown
+from app.session import state
 
 
 def question(place: Place, missing: bool) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import state
 from app.lessons import course
 from app.lessons.course import Place
 from app.lessons.reader import fill, placeholders
 from app.panels.lesson_question import question
+from app.session import state
 
 _PATIENCE = 0.35
 _POLL = 0.4

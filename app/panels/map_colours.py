@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app import state
 from app.components.memory_map import Group, Value
-from app.services import MEMORISATION, Session
+from app.session import state
+from app.session.services import MEMORISATION, Session
 from app.words.theme import palette
 from munkey_core.results import FloatArray
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
 from app.components.memory_map import Link, Query
 from app.components.prediction import Series, card, legend, percent
 from app.pages import link
 from app.panels.answers import neighbours, row
 from app.panels.ask import id_field, look_at, look_at_random, refusal
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection
 from munkey_core.model.predictor import Prediction

@@ -6,8 +6,8 @@ from collections import Counter
 
 import streamlit as st
 
-from app import services, state
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 
 

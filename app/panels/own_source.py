@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import state, trainings
-from app.background import Background
+from app.session import state, trainings
+from app.session.background import Background
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state, trainings
 from app.panels.own_offer import encoder_words, look_again
+from app.session import state, trainings
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.estimate import TrainingOffer

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
 from app.components.prediction import Series, card, percent
 from app.pages import link
 from app.panels import near
 from app.panels.answers import neighbours, row, share_of
 from app.panels.looking import looking
 from app.panels.without_pictures import blind_cards
-from app.services import Session
+from app.session import state
+from app.session.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.model.predictor import Prediction
 

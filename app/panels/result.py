@@ -8,10 +8,8 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from app import services, state
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
-from app.jobs import Consequences
 from app.pages import link
 from app.panels import near
 from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
@@ -20,7 +18,9 @@ from app.panels.leak import backbone_leak
 from app.panels.looking import looking
 from app.panels.retrain import retrain_panel
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.services import Session
+from app.session import services, state
+from app.session.consequences import Consequences
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import state
 from app.components.demo_note import demo_note
-from app.panels.asker import me, present
 from app.panels.changed import polled
 from app.panels.job_words import where
-from app.services import Session
+from app.session import state
+from app.session.asker import me, present
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError

@@ -12,8 +12,6 @@ from typing import Any
 
 import streamlit as st
 
-from app import state
-from app.background import Background
 from app.components.prediction import Series, card, legend, neighbour_row, percent
 from app.panels.answers import (
     AFTER,
@@ -24,7 +22,9 @@ from app.panels.answers import (
     retrained_answers,
     share_of,
 )
-from app.services import Session
+from app.session import state
+from app.session.background import Background
+from app.session.services import Session
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0

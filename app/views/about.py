@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import services, state
 from app.components.glossary_list import glossary_list
 from app.panels.leak import backbone_leak
 from app.panels.looking import section
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import Term
 from app.words.phrases import count
 
@@ -85,7 +85,6 @@ def _owners(session: Session) -> str:
     if not owners:
         return "the data names none"
     return count(owners, session.owner_word)
-    return count(owners, kind)
 
 
 def _made(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, state
 from app.panels.compare_charts import charts
 from app.panels.compare_details import details
 from app.panels.compare_table import table
@@ -13,7 +12,8 @@ from app.panels.forget_set import ForgetSet, forget_set
 from app.panels.looking import section
 from app.panels.recipes_tried import recipes_tried
 from app.panels.retrain import COMPARE, retrain_panel
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components, services, state
+from app import components
 from app.components.demo_note import demo_note
 from app.panels.changed import failure
 from app.panels.desk_effect import Effect, effect
@@ -16,7 +16,8 @@ from app.panels.desk_plan import dry_run
 from app.panels.desk_receipt import receipt_card
 from app.panels.desk_request import asked
 from app.panels.desk_verify import verify
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BundleError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components, services, state
+from app import components
 from app.pages import link
 from app.panels.ask import look_at
 from app.panels.explain_exemplars import attribution, exemplars, verdict
@@ -23,7 +23,8 @@ from app.panels.explain_subject import (
     take_clicks,
 )
 from app.panels.without_pictures import blind_cards, has_pictures
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from munkey_core.errors import MunkeyError
 from munkey_core.results import PRIVATE
 

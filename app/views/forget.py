@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, state
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
 from app.panels.basket import delete_button
@@ -14,7 +13,8 @@ from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
 from app.panels.result import result
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 from app.words.phrases import count
 

@@ -6,11 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from app import pages, services, state
+from app import pages
 from app.lessons import course
 from app.lessons.lesson import Lesson
 from app.lessons.shelf import VARIABLE
 from app.panels.lesson_strip import lesson_strip
+from app.session import services, state
 from app.words.phrases import count
 
 

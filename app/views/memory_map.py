@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import services, state
 from app.components.memory_map import (
     MapEvent,
     Points,
@@ -22,7 +21,8 @@ from app.panels.map_colours import Colouring, Mask, colouring, labels, offered, 
 from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
 from app.panels.near import warning
 from app.panels.retrain import PROJECT, retrain_panel
-from app.services import Session
+from app.session import services, state
+from app.session.services import Session
 from app.words.glossary import term
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Projection

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components, state
+from app import components
 from app.components.demo_note import demo_note
 from app.panels.own_offer import facts, find_out
 from app.panels.own_source import choose, format_wanted
 from app.panels.own_start import start_card
 from app.panels.own_training import others_under_way, training
+from app.session import state
 
 _STYLE = Path(components.__file__).parent / "own_data.css"
 _HIDING = ("menu", "own", "jobs")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from app import services, state
 from app.components.attack_charts import histograms, roc
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
@@ -18,7 +17,8 @@ from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.trace import trace_panel
 from app.panels.without_pictures import cannot_be_known
 from app.panels.work import result, start, work
-from app.services import BASKET, FORGOTTEN, Session
+from app.session import services, state
+from app.session.services import BASKET, FORGOTTEN, Session
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport

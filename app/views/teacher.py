@@ -6,14 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from app import models, pages, services, state
+from app import pages
 from app.components.copy_link import copy_link
 from app.components.qr_code import qr_code
 from app.lessons import course
 from app.lessons.lesson import PAGES
-from app.links import UnknownDigestError
 from app.panels import class_link
-from app.services import Session
+from app.session import models, services, state
+from app.session.links import UnknownDigestError
+from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.errors import UnknownIdError
 from munkey_core.results import PRIVATE

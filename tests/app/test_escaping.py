@@ -67,7 +67,7 @@ class Tags(HTMLParser):
 
 
 SCRIPT = """
-from app import services, state
+from app.session import services, state
 from app.panels.basket import sidebar
 session = services.enter("{page}")
 state.write_url(session.groups)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
 from app.components.heatmap import colour, common_scale
+from app.session import state
 from app.words.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app import services, state\n"
+    "from app.session import services, state\n"
     "from app.panels.basket import delete_button, sidebar\n"
     "from app.views import explain\n"
     "session = services.enter('explain')\n"

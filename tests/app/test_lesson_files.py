@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import pages, state
+from app import pages
 from app.lessons.images import find_images
 from app.lessons.lesson import CHOICE, PAGES, LessonError
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute
 from app.lessons.reader import fill, parse_lesson, read_lesson
+from app.session import state
 from munkey_core.studio import Studio
 from tests.app.lesson_files import SMALL
 

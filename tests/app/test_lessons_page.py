@@ -23,7 +23,7 @@ SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app import services, state
+from app.session import services, state
 from app.panels.basket import sidebar
 from app.views import lessons, teacher
 session = services.enter("lessons")

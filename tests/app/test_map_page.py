@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
 from app.components.memory_map import Group, MapEvent, Scene
+from app.session import state
 from munkey_core.explain.map import Maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from app import services, state
+from app.session import services, state
 from app.views import memory_map
 services.enter("map")
 state.write_url(services.current().groups)
@@ -190,7 +190,7 @@ def test_a_query_has_a_star_and_its_neighbours(drawn):
 
 def test_an_entry_lies_on_its_own_point(drawn):
     open_page(query=KEPT)
-    from app import models
+    from app.session import models
 
     maps: Maps = models.shared("fashion").studio.maps
     [own] = maps.positions([KEPT], maps.projection("keys", "pca"))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app import services, state\n"
+    "from app.session import services, state\n"
     "from app.panels.basket import sidebar\n"
 )
 FORGET = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
+from app.session import state
 from munkey_core.results import Browse
 from tests.app.reading import as_read
 

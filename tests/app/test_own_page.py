@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import trainings
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.panels.own_start import size
+from app.session import trainings
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
@@ -117,7 +117,7 @@ def open_page(**query: str) -> AppTest:
 
 
 def _page() -> None:
-    from app import services, state
+    from app.session import services, state
     from app.views import own_data as view
     from munkey_core.errors import MunkeyError
 

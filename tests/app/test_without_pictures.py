@@ -58,7 +58,7 @@ def text(app):
 def run_page(name, **query):
     """One page alone, as the menu would draw it."""
     script = (
-        "from app import services, state, models\n"
+        "from app.session import services, state, models\n"
         "from app.panels.without_pictures import banner\n"
         f"session = services.enter({name!r})\n"
         "models.find_pictures(session.studio)\nbanner(session)\n"

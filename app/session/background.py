@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from app.panels.asker import me, present
+from app.session.asker import me, present
 from munkey_core.errors import MunkeyError
 from munkey_core.progress import Progress
 

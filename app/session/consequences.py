@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from app.background import Background
+from app.session.background import Background
 from munkey_core.model.bank import Deletion
 from munkey_core.model.side_effects import Change, SideEffects
 from munkey_core.progress import Progress

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import models, state
-from app.panels.asker import me, present
+from app.session import models, state
+from app.session.asker import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer

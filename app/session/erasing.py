@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app import state
-from app.background import Background
 from app.components.action_log import kept
+from app.session import state
+from app.session.background import Background
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.progress import Progress

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app import erasing, models, state
 from app.components.gallery import GalleryEvent, take_event
-from app.jobs import Consequences
 from app.lessons import course
-from app.models import Pictures, shared
+from app.session import erasing, models, state
+from app.session.consequences import Consequences
+from app.session.models import Pictures, shared
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,
