@@ -18,14 +18,14 @@ from app.components.plotly_library import plotly_library_soon  # noqa: E402
 from app.components.style import use_picture_size, use_print, use_style  # noqa: E402
 from app.components.term_tips import term_tips  # noqa: E402
 from app.pages import pages  # noqa: E402
-from app.panels.basket import sidebar  # noqa: E402
-from app.panels.changed import bundle_changed  # noqa: E402
-from app.panels.without_pictures import banner  # noqa: E402
 from app.session import (
     models,
     services,
     state,  # noqa: E402
 )
+from app.shared.basket import sidebar  # noqa: E402
+from app.shared.changed import bundle_changed  # noqa: E402
+from app.shared.without_pictures import banner  # noqa: E402
 from munkey_core.errors import BundleChangedError, MunkeyError  # noqa: E402
 
 

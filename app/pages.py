@@ -8,8 +8,8 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.panels.ask import look_at
 from app.session import state
+from app.shared.ask import look_at
 
 # URL path, which is also how code names a page → module of app.views, title.
 _PAGES = {

@@ -7,9 +7,9 @@ from dataclasses import replace
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
-from app.panels.charts import draw
 from app.panels.compare_words import FAMILIES, SUBJECT, title
-from app.panels.looking import section
+from app.shared.charts import draw
+from app.shared.looking import section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.theme import current_palette

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.panels.attacks import leak_sentences
 from app.panels.compare_words import title
 from app.session.services import Session
+from app.shared.attacks import leak_sentences
 from app.words.glossary import plain, term
 from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport

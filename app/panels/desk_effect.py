@@ -13,17 +13,17 @@ import numpy as np
 import streamlit as st
 
 from app.components.prediction import percent
-from app.panels import attacks as words
-from app.panels.answers import Retrained, retrained_answers
-from app.panels.changed import polled
 from app.panels.result import compact, others, paged, progress
-from app.panels.retrain import RETRAIN, retrain_panel
-from app.panels.without_pictures import has_pictures
-from app.panels.work import begin, result, start, work
 from app.session import state
 from app.session.background import Background
 from app.session.consequences import Consequences
 from app.session.services import Session
+from app.shared import attacks as words
+from app.shared.answers import Retrained, retrained_answers
+from app.shared.changed import polled
+from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.without_pictures import has_pictures
+from app.shared.work import begin, result, start, work
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.panels.changed import polled
 from app.panels.desk_effect import Effect, evidence, measured_words
 from app.session import erasing, services, state
 from app.session.services import Session
+from app.shared.changed import polled
 from app.words.phrases import count
 from munkey_core.erasure.erasure import ErasurePlan
 

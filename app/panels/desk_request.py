@@ -7,9 +7,9 @@ import re
 import streamlit as st
 
 from app.components.demo_note import demo_note
-from app.panels.ask import refusal, refuse
 from app.session import erasing, services, state
 from app.session.services import Session
+from app.shared.ask import refusal, refuse
 from app.words.phrases import count
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits

@@ -9,9 +9,9 @@ from html import escape
 import streamlit as st
 
 from app.components.demo_note import demo_note
-from app.panels.work import result, start, work
 from app.session import state
 from app.session.services import Session
+from app.shared.work import result, start, work
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.receipts import ReceiptCheck

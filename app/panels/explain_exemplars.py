@@ -16,9 +16,9 @@ from app.components.shapley_chart import (
     points,
 )
 from app.panels.explain_subject import Seen, State
-from app.panels.looking import section
 from app.session import services, state
 from app.session.services import Session
+from app.shared.looking import section
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.explain.exemplars import ExemplarAttribution

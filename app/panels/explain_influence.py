@@ -9,10 +9,10 @@ import streamlit as st
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.panels.explain_subject import Seen
-from app.panels.looking import section
-from app.panels.work import result, start, work
 from app.session import state
 from app.session.services import Session
+from app.shared.looking import section
+from app.shared.work import result, start, work
 from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery
 from munkey_core.progress import Progress

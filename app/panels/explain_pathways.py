@@ -8,11 +8,11 @@ from math import hypot
 import streamlit as st
 
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
-from app.panels.charts import draw
-from app.panels.forget_set import choose
-from app.panels.looking import section
-from app.panels.work import result, start, work
 from app.session.services import Session
+from app.shared.charts import draw
+from app.shared.forget_set import choose
+from app.shared.looking import section
+from app.shared.work import result, start, work
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.theme import current_palette

@@ -10,10 +10,10 @@ import streamlit as st
 
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.panels.explain_subject import Seen
-from app.panels.looking import section
-from app.panels.work import result, start, work
 from app.session import state
 from app.session.services import Session
+from app.shared.looking import section
+from app.shared.work import result, start, work
 from app.words.figures import times
 from app.words.glossary import plain, term
 from app.words.theme import current_palette

@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
-from app.panels.ask import id_field, look_at, look_at_random, refusal, refuse
 from app.session import models, services, state
 from app.session.services import Session
+from app.shared.ask import id_field, look_at, look_at_random, refusal, refuse
 from app.words.phrases import count
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits

@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from app.components.training_offer import class_bars, left_out, parts_bar
-from app.panels.job_words import stage_words
 from app.session import state, trainings
 from app.session.background import Background
+from app.shared.job_words import stage_words
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer

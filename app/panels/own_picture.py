@@ -7,9 +7,9 @@ import hashlib
 import streamlit as st
 
 from app.components.prediction import Series, card, legend
-from app.panels.answers import neighbours, row
 from app.session import models, services, state
 from app.session.services import Session
+from app.shared.answers import neighbours, row
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits
 from munkey_core.results import FloatArray

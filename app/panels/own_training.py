@@ -13,9 +13,9 @@ import streamlit as st
 
 from app.components.training_offer import Step, class_bars, parts_bar, steps
 from app.pages import turn_to
-from app.panels.job_words import stage_words, where
 from app.panels.own_offer import look_again
 from app.session import models, services, state, trainings
+from app.shared.job_words import stage_words, where
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.estimate import TrainingOffer

@@ -6,12 +6,12 @@ import streamlit as st
 
 from app.components.prediction import Series, card, percent
 from app.pages import link
-from app.panels import near
-from app.panels.answers import neighbours, row, share_of
-from app.panels.looking import looking
-from app.panels.without_pictures import blind_cards
 from app.session import state
 from app.session.services import Session
+from app.shared import near
+from app.shared.answers import neighbours, row, share_of
+from app.shared.looking import looking
+from app.shared.without_pictures import blind_cards
 from munkey_core.errors import MunkeyError
 from munkey_core.model.predictor import Prediction
 

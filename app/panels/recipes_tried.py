@@ -7,9 +7,9 @@ from html import escape, unescape
 import streamlit as st
 
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
-from app.panels.charts import draw
-from app.panels.looking import section
 from app.session import state
+from app.shared.charts import draw
+from app.shared.looking import section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.phrases import count

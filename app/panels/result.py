@@ -11,16 +11,16 @@ import streamlit as st
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
 from app.pages import link
-from app.panels import near
-from app.panels.answers import Retrained, neighbours, retrained_answers, series_of, share_of
-from app.panels.changed import polled
-from app.panels.leak import backbone_leak
-from app.panels.looking import looking
-from app.panels.retrain import retrain_panel
-from app.panels.without_pictures import blind_cards, has_pictures
 from app.session import services, state
 from app.session.consequences import Consequences
 from app.session.services import Session
+from app.shared import near
+from app.shared.answers import Retrained, neighbours, retrained_answers, series_of, share_of
+from app.shared.changed import polled
+from app.shared.leak import backbone_leak
+from app.shared.looking import looking
+from app.shared.retrain import retrain_panel
+from app.shared.without_pictures import blind_cards, has_pictures
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects

@@ -7,11 +7,11 @@ from html import escape
 
 import streamlit as st
 
-from app.panels.forget_set import ForgetSet
-from app.panels.looking import section
-from app.panels.work import result, start, work
 from app.session import models, state
 from app.session.services import Session
+from app.shared.forget_set import ForgetSet
+from app.shared.looking import section
+from app.shared.work import result, start, work
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.phrases import count

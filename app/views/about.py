@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app.components.glossary_list import glossary_list
-from app.panels.leak import backbone_leak
-from app.panels.looking import section
 from app.session import services, state
 from app.session.services import Session
+from app.shared.leak import backbone_leak
+from app.shared.looking import section
 from app.words.glossary import Term
 from app.words.phrases import count
 

@@ -8,12 +8,12 @@ from app.panels.compare_charts import charts
 from app.panels.compare_details import details
 from app.panels.compare_table import table
 from app.panels.compare_words import basis, headline, little_to_repair, not_ahead, repairs, speed
-from app.panels.forget_set import ForgetSet, forget_set
-from app.panels.looking import section
 from app.panels.recipes_tried import recipes_tried
-from app.panels.retrain import COMPARE, retrain_panel
 from app.session import services, state
 from app.session.services import Session
+from app.shared.forget_set import ForgetSet, forget_set
+from app.shared.looking import section
+from app.shared.retrain import COMPARE, retrain_panel
 from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError

@@ -8,7 +8,6 @@ import streamlit as st
 
 from app import components
 from app.components.demo_note import demo_note
-from app.panels.changed import failure
 from app.panels.desk_effect import Effect, effect
 from app.panels.desk_erase import erase_card, erasing_now
 from app.panels.desk_ledger import ledger
@@ -18,6 +17,7 @@ from app.panels.desk_request import asked
 from app.panels.desk_verify import verify
 from app.session import services, state
 from app.session.services import Session
+from app.shared.changed import failure
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BundleError
 

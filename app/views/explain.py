@@ -9,7 +9,6 @@ import streamlit as st
 
 from app import components
 from app.pages import link
-from app.panels.ask import look_at
 from app.panels.explain_exemplars import attribution, exemplars, verdict
 from app.panels.explain_influence import influence
 from app.panels.explain_pathways import pathways
@@ -22,9 +21,10 @@ from app.panels.explain_subject import (
     seen,
     take_clicks,
 )
-from app.panels.without_pictures import blind_cards, has_pictures
 from app.session import services, state
 from app.session.services import Session
+from app.shared.ask import look_at
+from app.shared.without_pictures import blind_cards, has_pictures
 from munkey_core.errors import MunkeyError
 from munkey_core.results import PRIVATE
 

@@ -6,15 +6,15 @@ import streamlit as st
 
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
-from app.panels.basket import delete_button
-from app.panels.filters import empty_text, filters, matching
 from app.panels.first_minute import explanation, first_steps, guess_first
-from app.panels.near import near_copies
 from app.panels.own_picture import own_picture
 from app.panels.preview import preview
 from app.panels.result import result
 from app.session import services, state
 from app.session.services import Session
+from app.shared.basket import delete_button
+from app.shared.filters import empty_text, filters, matching
+from app.shared.near import near_copies
 from app.words.glossary import term
 from app.words.phrases import count
 

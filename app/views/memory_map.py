@@ -14,15 +14,15 @@ from app.components.memory_map import (
     points,
     take_event,
 )
-from app.panels.basket import delete_button
-from app.panels.filters import class_filter, owner_filter
-from app.panels.looking import looking
 from app.panels.map_colours import Colouring, Mask, colouring, labels, offered, owners
 from app.panels.map_query import BEFORE, projection_of, query_of, query_panel
-from app.panels.near import warning
-from app.panels.retrain import PROJECT, retrain_panel
 from app.session import services, state
 from app.session.services import Session
+from app.shared.basket import delete_button
+from app.shared.filters import class_filter, owner_filter
+from app.shared.looking import looking
+from app.shared.near import warning
+from app.shared.retrain import PROJECT, retrain_panel
 from app.words.glossary import term
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Projection

@@ -9,16 +9,16 @@ import streamlit as st
 from app.components.attack_charts import histograms, roc
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, pages
-from app.panels import attacks as words
-from app.panels.charts import draw
-from app.panels.forget_set import ForgetSet, choose
-from app.panels.looking import section
-from app.panels.retrain import RETRAIN, retrain_panel
 from app.panels.trace import trace_panel
-from app.panels.without_pictures import cannot_be_known
-from app.panels.work import result, start, work
 from app.session import services, state
 from app.session.services import BASKET, FORGOTTEN, Session
+from app.shared import attacks as words
+from app.shared.charts import draw
+from app.shared.forget_set import ForgetSet, choose
+from app.shared.looking import section
+from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.without_pictures import cannot_be_known
+from app.shared.work import result, start, work
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport

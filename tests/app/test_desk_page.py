@@ -29,8 +29,8 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
 from app.session import services, state
-from app.panels.basket import sidebar
-from app.panels.changed import bundle_changed
+from app.shared.basket import sidebar
+from app.shared.changed import bundle_changed
 from app.views import desk
 from munkey_core.errors import BundleChangedError
 try:

@@ -68,7 +68,7 @@ class Tags(HTMLParser):
 
 SCRIPT = """
 from app.session import services, state
-from app.panels.basket import sidebar
+from app.shared.basket import sidebar
 session = services.enter("{page}")
 state.write_url(session.groups)
 for message in state.messages():

@@ -26,7 +26,7 @@ PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
     "from app.session import services, state\n"
-    "from app.panels.basket import delete_button, sidebar\n"
+    "from app.shared.basket import delete_button, sidebar\n"
     "from app.views import explain\n"
     "session = services.enter('explain')\n"
     "state.write_url(session.groups)\n"

@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
 from app.session import services, state
-from app.panels.basket import sidebar
+from app.shared.basket import sidebar
 from app.views import lessons, teacher
 session = services.enter("lessons")
 state.write_url(session.groups)

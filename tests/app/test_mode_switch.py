@@ -18,7 +18,7 @@ HEAD = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
     "from app.session import services, state\n"
-    "from app.panels.basket import sidebar\n"
+    "from app.shared.basket import sidebar\n"
 )
 FORGET = (
     HEAD + "from app.views import forget as view\n"

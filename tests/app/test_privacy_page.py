@@ -16,7 +16,7 @@ PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
     "from app.session import services, state\n"
-    "from app.panels.basket import sidebar\n"
+    "from app.shared.basket import sidebar\n"
     "from app.views import privacy\n"
     "session = services.enter('privacy')\n"
     "state.write_url(session.groups)\n"

@@ -59,7 +59,7 @@ def run_page(name, **query):
     """One page alone, as the menu would draw it."""
     script = (
         "from app.session import services, state, models\n"
-        "from app.panels.without_pictures import banner\n"
+        "from app.shared.without_pictures import banner\n"
         f"session = services.enter({name!r})\n"
         "models.find_pictures(session.studio)\nbanner(session)\n"
         f"from app.views.{name} import show\nshow()\n"

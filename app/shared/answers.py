@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.components.prediction import Neighbour, Series
-from app.panels.retrain import RETRAIN
 from app.session.services import Session
+from app.shared.retrain import RETRAIN
 from munkey_core.model.predictor import Prediction
 from munkey_core.model.side_effects import Change
 from munkey_core.results import FloatArray

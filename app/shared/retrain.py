@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.components.demo_note import demo_note
-from app.panels.changed import polled
-from app.panels.job_words import where
 from app.session import state
 from app.session.asker import me, present
 from app.session.services import Session
+from app.shared.changed import polled
+from app.shared.job_words import where
 from app.words.glossary import term
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError

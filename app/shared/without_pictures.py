@@ -13,7 +13,10 @@ from typing import Any
 import streamlit as st
 
 from app.components.prediction import Series, card, legend, neighbour_row, percent
-from app.panels.answers import (
+from app.session import state
+from app.session.background import Background
+from app.session.services import Session
+from app.shared.answers import (
     AFTER,
     BEFORE,
     RETRAINED,
@@ -22,9 +25,6 @@ from app.panels.answers import (
     retrained_answers,
     share_of,
 )
-from app.session import state
-from app.session.background import Background
-from app.session.services import Session
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app.panels.changed import polled
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
+from app.shared.changed import polled
 from munkey_core.progress import Progress
 
 T = TypeVar("T")
