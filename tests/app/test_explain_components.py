@@ -17,12 +17,12 @@ from app.components import heatmap, shapley_chart
 from app.components.heatmap import Heatmap
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
 from app.components.shapley_chart import Answer, Player, points
-from app.panels.explain_exemplars import sentence as exemplar_sentence
-from app.panels.explain_influence import sentence as influence_sentence
-from app.panels.explain_influence import turn
-from app.panels.explain_pathways import difference
-from app.panels.explain_pathways import sentence as pathway_sentence
-from app.panels.explain_pixels import convergence, facts, strength, verdict
+from app.screens.explain.exemplars import sentence as exemplar_sentence
+from app.screens.explain.influence import sentence as influence_sentence
+from app.screens.explain.influence import turn
+from app.screens.explain.pathways import difference
+from app.screens.explain.pathways import sentence as pathway_sentence
+from app.screens.explain.pixels import convergence, facts, strength, verdict
 from app.words.theme import palette
 from munkey_core.explain.exemplars import ExemplarAttribution
 from munkey_core.explain.influence import InfluencedQuery

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components.chart_labels import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
-from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
+from app.screens.compare.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
 from app.session import models
 from app.words.theme import palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial

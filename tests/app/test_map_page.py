@@ -57,7 +57,7 @@ class Drawn:
 def drawn(monkeypatch) -> Drawn:
     monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
     monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
-    from app.views import memory_map
+    from app.screens.map import page as memory_map
 
     fake = Drawn()
     monkeypatch.setattr(memory_map, "memory_map", fake)
@@ -75,7 +75,7 @@ def open_page(**query) -> AppTest:
 
 def do(app: AppTest, monkeypatch, event: MapEvent) -> None:
     """Run the page again with what a person did on the map."""
-    from app.views import memory_map
+    from app.screens.map import page as memory_map
 
     events = [event]
 
