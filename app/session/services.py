@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from app.components.gallery import GalleryEvent, take_event
-from app.lessons import course
 from app.session import erasing, models, state
 from app.session.consequences import Consequences
 from app.session.models import Pictures, shared
@@ -126,17 +125,22 @@ class Session:
         return tuple(deletion.ids for deletion in self.studio.history)
 
 
-def enter(page: str) -> Session:
-    """The session's model, as the URL or the person wants it. Raises MunkeyError if it can't be
-    opened, after putting the choice back so that the next run works; BundleChangedError if it is
-    another version by now than the one this session shows."""
+def listen(page: str) -> bool:
+    """Take in what the browser says: clicks, then the URL if it is news; whether it was. page: its
+    URL path."""
     take_event(state.GALLERY, _clicked)
     take_event(state.EXPOSED, _clicked_exposed)
     news = state.url_is_news(page)
     if news:
         state.read_url()
+    return news
+
+
+def open_model(news: bool, turned: bool) -> Session:
+    """The model that the state asks for, with what is deleted in it. news: whether the URL was just
+    read. turned: whether a step of a lesson has just set the screen. Raises as
+    :func:`app.shared.entrance.enter`, which comes before it."""
     earlier = opened()
-    turned = course.enter(page, news)
     # A step that goes on with the deletions of the one before keeps what is known about them.
     again = turned and (earlier is None or earlier.groups != state.get("forgotten"))
     erased = _take_in_erasure()
@@ -154,7 +158,7 @@ def enter(page: str) -> Session:
 
 
 def current() -> Session:
-    """The session that :func:`enter` opened, for callbacks."""
+    """The session that :func:`open_model` opened, for callbacks."""
     session: Session = st.session_state[state.SESSION]
     return session
 

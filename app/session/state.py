@@ -97,6 +97,7 @@ GALLERY = "images"  # the training images' gallery, whose clicks go into the bas
 EXPOSED = "munkey-exposed"  # the gallery of the most exposed images; its clicks do so too
 SUBJECT = "munkey-privacy-subject"  # whose privacy the page shows: a value of the property "of"
 SESSION = "munkey-session"  # services.Session
+PAGES = "munkey-pages"  # name → the page that Streamlit knows
 ADD_OWNER = "munkey-add-owner"  # the sidebar's chooser, emptied on each run
 RESULT_PAGE = "munkey-result-page:"  # + list and generation → page
 OWN_EARLIER = "munkey-own-earlier"  # picture → (generation, probabilities), the newest two

@@ -7,6 +7,7 @@ import random
 import streamlit as st
 
 from app.session import services, state
+from app.session.pages import turn_to
 from app.session.services import Session
 
 _FIELDS = (state.MAP_FIND, state.EXPLAIN_FIND)
@@ -20,6 +21,14 @@ def look_at(id_: str) -> None:
     for field in _FIELDS:
         st.session_state.pop(state.REFUSED + field, None)
     state.change("query", id_)
+
+
+def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
+    """A button that turns to a page that is about one image, and makes it about this one. A link
+    that hides the menu hides it, too."""
+    if not state.hidden("menu") and st.button(label, icon=icon, key=key):
+        look_at(id_)
+        turn_to(name)
 
 
 def look_at_random() -> None:

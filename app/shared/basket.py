@@ -6,11 +6,11 @@ from html import escape
 
 import streamlit as st
 
-from app.components.copy_link import copy_link
+from app.components.clipboard.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.lessons import course
-from app.pages import turn_to
 from app.session import models, services, state
+from app.session.pages import turn_to
 from app.session.services import Session
 from app.words.glossary import plain, term
 from app.words.phrases import count, milliseconds

@@ -1,7 +1,7 @@
 """The words of the field, each explained once: shown on hover and focus, and listed on *About*.
 
 A page writes ``term("key")`` where the word stands in its Markdown, or ``html("key")`` in its HTML.
-Both give a link to ``#term-key``, which a keyboard reaches; ``components/term_tips.py`` shows the
+Both give a link to ``#term-key``, which a keyboard reaches; ``components/term_tips`` shows the
 sentence beside it. Help texts of widgets take :func:`plain`. Nowhere else is a term explained.
 """
 

@@ -1,6 +1,6 @@
 """How to read each chart: what its axes are, what to look for, what it doesn't say.
 
-One entry a chart, shown by ``panels/looking.py`` under the same words everywhere. What changes with
+One entry a chart, shown by ``shared/looking.py`` under the same words everywhere. What changes with
 the data (numbers, sizes, seeds) stands in the captions of the charts themselves.
 """
 

@@ -28,13 +28,14 @@ PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app.session import services, state
+from app.session import state
+from app.shared import entrance
 from app.shared.basket import sidebar
 from app.shared.changed import bundle_changed
-from app.views import desk
+from app.screens.desk import page as desk
 from munkey_core.errors import BundleChangedError
 try:
-    session = services.enter('desk')
+    session = entrance.enter('desk')
 except BundleChangedError:
     bundle_changed()
 else:

@@ -145,9 +145,10 @@ def page(monkeypatch, digits_folder, known):
     monkeypatch.setattr(Studio, "report", lambda self, ids: None)
     monkeypatch.setattr(Studio, "experiments", property(lambda self: known))
     script = (
-        "from app.session import services, state\n"
-        "from app.views import compare\n"
-        "session = services.enter('compare')\n"
+        "from app.session import state\n"
+        "from app.shared import entrance\n"
+        "from app.screens.compare import page as compare\n"
+        "session = entrance.enter('compare')\n"
         "compare.show()\n"
     )
     return AppTest.from_string(script, default_timeout=120).run()

@@ -24,8 +24,9 @@ PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from app.session import services, state
-from app.views import memory_map
-services.enter("map")
+from app.shared import entrance
+from app.screens.map import page as memory_map
+entrance.enter("map")
 state.write_url(services.current().groups)
 for message in state.messages():
     import streamlit as st

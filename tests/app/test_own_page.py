@@ -118,11 +118,12 @@ def open_page(**query: str) -> AppTest:
 
 def _page() -> None:
     from app.screens.own import page as view
-    from app.session import services, state
+    from app.session import state
+    from app.shared import entrance
     from munkey_core.errors import MunkeyError
 
     try:
-        session = services.enter("own")
+        session = entrance.enter("own")
     except MunkeyError:
         state.write_url(())
     else:

@@ -255,9 +255,10 @@ def test_about_shows_the_card_without_its_head():
     page = AppTest.from_string(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app.session import services, state\n"
-        "from app.views import about\n"
-        "services.enter('about')\n"
+        "from app.session import state\n"
+        "from app.shared import entrance\n"
+        "from app.screens.about import page as about\n"
+        "entrance.enter('about')\n"
         "about.show()\n",
         default_timeout=60,
     ).run()

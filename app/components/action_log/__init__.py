@@ -18,13 +18,11 @@ import streamlit as st
 
 T = TypeVar("T")
 
-_HERE = Path(__file__).parent
 
-
-def script(name: str) -> str:
+def script(path: Path) -> str:
     """The text of a component's script, with the log's before it."""
-    files = ("action_log.js", name)
-    return "\n".join((_HERE / file).read_text(encoding="utf-8") for file in files)
+    files = (Path(__file__).with_name("action_log.js"), path)
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def kept(name: str, make: type[T]) -> T:

@@ -35,7 +35,7 @@ _component = st.components.v2.component(
     "munkey_gallery",
     html=_HTML,
     css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
-    js=script("gallery.js"),
+    js=script(_HERE / "gallery.js"),
 )
 
 

@@ -51,7 +51,7 @@ def _sheet() -> str:
     names["--mk-retrained-colour"] = (light.retrained, dark.retrained)
     plain = "".join(f"{name}:{pair[0]};" for name, pair in names.items())
     both = "".join(f"{name}:light-dark({pair[0]},{pair[1]});" for name, pair in names.items())
-    sheets = (_HERE / f"{name}.css" for name in ("cards", "page", "lesson"))
+    sheets = (_HERE / f"{name}.css" for name in ("cards", "page"))
     rules = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     supported = f"@supports (color: light-dark(red, blue)) {{ .stApp {{ {both} }} }}"
     return f"<style>.stApp {{ {plain} }}\n{supported}\n{rules}</style>"

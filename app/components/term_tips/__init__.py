@@ -1,8 +1,8 @@
 """What a word means, beside it: on hover, on keyboard focus and on a tap, for a whole page.
 
-Terms are links to ``#term-NAME`` (see :mod:`app.words.glossary`), so they can stand in Markdown as well
-as in HTML, and a keyboard reaches them. Elements of other components carry their explanation in
-``data-help``. One tooltip serves all of them; Escape puts it away.
+Terms are links to ``#term-NAME`` (see :mod:`app.words.glossary`), so they can stand in Markdown as
+well as in HTML, and a keyboard reaches them. Elements of other components carry their explanation
+in ``data-help``. One tooltip serves all of them; Escape puts it away.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components
 from app.components.demo_note import demo_note
 from app.screens.desk.effect import Effect, effect
 from app.screens.desk.erase import erase_card, erasing_now
@@ -21,7 +20,7 @@ from app.shared.changed import failure
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.errors import BundleError
 
-_STYLE = Path(components.__file__).parent / "desk.css"
+_STYLE = Path(__file__).with_name("desk.css")
 _HIDING = ("erase", "delete")
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from app.components.digests import Digest, digests
+from app.components.clipboard.digests import Digest, digests
 from app.screens.desk.plan import purged_table, remains_list
 from app.session import erasing, state
 from app.session.services import Session

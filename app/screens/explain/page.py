@@ -7,8 +7,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components
-from app.pages import link
 from app.screens.explain.exemplars import attribution, exemplars, verdict
 from app.screens.explain.influence import influence
 from app.screens.explain.pathways import pathways
@@ -23,12 +21,12 @@ from app.screens.explain.subject import (
 )
 from app.session import services, state
 from app.session.services import Session
-from app.shared.ask import look_at
+from app.shared.ask import link, look_at
 from app.shared.without_pictures import blind_cards, has_pictures
 from munkey_core.errors import MunkeyError
 from munkey_core.results import PRIVATE
 
-_STYLE = Path(components.__file__).parent / "explain.css"
+_STYLE = Path(__file__).with_name("explain.css")
 
 
 def show() -> None:

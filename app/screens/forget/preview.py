@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components.prediction import Series, card, percent
-from app.pages import link
 from app.session import state
 from app.session.services import Session
 from app.shared import near
 from app.shared.answers import neighbours, row, share_of
+from app.shared.ask import link
 from app.shared.looking import looking
 from app.shared.without_pictures import blind_cards
 from munkey_core.errors import MunkeyError

@@ -10,12 +10,12 @@ import streamlit as st
 
 from app.components.pager import pager, pages
 from app.components.prediction import Tile, card, legend, percent, tiles
-from app.pages import link
 from app.session import services, state
 from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared import near
 from app.shared.answers import Retrained, neighbours, retrained_answers, series_of, share_of
+from app.shared.ask import link
 from app.shared.changed import polled
 from app.shared.leak import backbone_leak
 from app.shared.looking import looking

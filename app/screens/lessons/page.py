@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
-from app import pages
 from app.lessons import course
 from app.lessons.lesson import Lesson
 from app.lessons.shelf import VARIABLE
+from app.screens.about import page as about
+from app.screens.compare import page as compare
+from app.screens.explain import page as explain
+from app.screens.forget import page as forget
 from app.screens.lessons.strip import lesson_strip
+from app.screens.map import page as memory_map
+from app.screens.privacy import page as privacy
 from app.session import services, state
+from app.session.pages import turn_to
 from app.words.phrases import count
+
+# What draws each page that a step may stand on.
+SHOWS = {
+    "forget": forget.show,
+    "map": memory_map.show,
+    "explain": explain.show,
+    "privacy": privacy.show,
+    "compare": compare.show,
+    "about": about.show,
+}
+_STYLE = Path(__file__).with_name("lessons.css")
 
 
 def show() -> None:
@@ -22,9 +40,10 @@ def show() -> None:
         _all()
         return
     st.session_state.pop(state.LESSON_FINISHED, None)
+    st.html(_STYLE)
     lesson_strip(place)
     with st.container(key="in-lesson"):
-        pages.draw(place.screen.page)
+        SHOWS[place.screen.page]()
 
 
 def _all() -> None:
@@ -56,7 +75,7 @@ def _all() -> None:
     if not state.hidden("menu"):
         st.markdown("**For a class**")
         if st.button("Make a link with a QR code", icon=":material/qr_code_2:", key="to-teacher"):
-            pages.turn_to("teacher")
+            turn_to("teacher")
 
 
 def _card(lesson: Lesson) -> None:

@@ -6,11 +6,10 @@ import streamlit as st
 
 from app.components.memory_map import Link, Query
 from app.components.prediction import Series, card, legend, percent
-from app.pages import link
 from app.session import state
 from app.session.services import Session
 from app.shared.answers import neighbours, row
-from app.shared.ask import id_field, look_at, look_at_random, refusal
+from app.shared.ask import id_field, link, look_at, look_at_random, refusal
 from app.shared.without_pictures import blind_cards, has_pictures
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components
 from app.components.demo_note import demo_note
 from app.screens.own.offer import facts, find_out
 from app.screens.own.source import choose, format_wanted
@@ -14,7 +13,7 @@ from app.screens.own.start import start_card
 from app.screens.own.training import others_under_way, training
 from app.session import state
 
-_STYLE = Path(components.__file__).parent / "own_data.css"
+_STYLE = Path(__file__).with_name("own.css")
 _HIDING = ("menu", "own", "jobs")
 
 

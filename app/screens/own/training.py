@@ -12,9 +12,9 @@ from typing import Any
 import streamlit as st
 
 from app.components.training_offer import Step, class_bars, parts_bar, steps
-from app.pages import turn_to
 from app.screens.own.offer import look_again
 from app.session import models, services, state, trainings
+from app.session.pages import turn_to
 from app.shared.job_words import stage_words, where
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError

@@ -10,8 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from app import pages
-from app.session import state
+from app.session import pages, state
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?")
 _ONLY_HERE = re.compile(r"localhost|127\.[0-9.]+|::1|0\.0\.0\.0")

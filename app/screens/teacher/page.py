@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app import pages
-from app.components.copy_link import copy_link
+from app.components.clipboard.copy_link import copy_link
 from app.components.qr_code import qr_code
 from app.lessons import course
 from app.lessons.lesson import PAGES
 from app.screens.teacher import class_link
 from app.session import models, services, state
 from app.session.links import UnknownDigestError
+from app.session.pages import TITLES
 from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.errors import UnknownIdError
@@ -21,12 +22,14 @@ from munkey_core.results import PRIVATE
 
 _LESSON, _PAGE = "A lesson", "Chosen images on a page"
 _KEY = "teacher-"
+_STYLE = Path(__file__).with_name("teacher.css")
 
 Screen = tuple[str, dict[str, Any]]  # page, and the properties that the link says
 
 
 def show() -> None:
     """Draw the page of the current session."""
+    st.html(_STYLE)
     with st.container(key="teacher"):
         _page(services.current())
 
@@ -97,7 +100,7 @@ def _of_page(session: Session, came_from: str) -> Screen | None:
         "Page",
         PAGES,
         index=PAGES.index(came_from) if came_from in PAGES else 0,
-        format_func=pages.title,
+        format_func=TITLES.__getitem__,
         key=_KEY + "page",
     )
     values = {
