@@ -1,1 +1,1 @@
-"""Parts of pages that several pages have: they read the state, ask the session, place components."""
+"""Parts that several pages have: they read the state, ask the session, place components."""
