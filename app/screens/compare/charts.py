@@ -7,13 +7,13 @@ from dataclasses import replace
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
-from app.screens.compare.words import FAMILIES, SUBJECT, title
+from app.screens.compare.words import FAMILIES, title
 from app.shared.charts import draw
 from app.shared.looking import section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.theme import current_palette
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
 
 _FAR = 2.5  # Originals that are off by more than so many times everybody else stretch the scale.
@@ -110,7 +110,7 @@ def _mark(report: AuditReport, name: str, figures: ModelFigures) -> Mark:
         figures.avg_gap or 0.0,
         figures.ci95.get("avg_gap"),
         figures.unlearn_seconds,
-        name == SUBJECT,
+        name == AFTER,
         _hover(report, name, figures),
     )
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.components.sortable_table import Cell, Header, Row, sortable_table
-from app.screens.compare.words import FAMILIES, SUBJECT, title
+from app.screens.compare.words import FAMILIES, title
 from app.session import state
 from app.words.figures import interval, number, share, took
 from app.words.glossary import plain, term
 from munkey_core.audit import verdict
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
 from munkey_core.files.untrusted import safe_cell
@@ -269,7 +269,7 @@ def as_csv(report: AuditReport, names: list[str]) -> str:
 def _row(report: AuditReport, name: str) -> Row:
     figures = report.models[name]
     cells = tuple(column.cell(report, name, figures) for column in COLUMNS.values())
-    return Row(cells, MARKS.get(figures.family, ""), figures.family, name == SUBJECT)
+    return Row(cells, MARKS.get(figures.family, ""), figures.family, name == AFTER)
 
 
 def _sorting(sort: str) -> tuple[str, bool]:

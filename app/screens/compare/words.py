@@ -11,12 +11,10 @@ from app.session import state
 from app.words.figures import number, times, took
 from app.words.phrases import count
 from munkey_core.audit import verdict
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.audit import AFTER, BEFORE, PLAIN_BEFORE, PLAIN_ORACLE, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
 
-SUBJECT, SUBJECT_BEFORE = "MUNKEY after", "MUNKEY before"
-DONE_NOTHING = "plain"
 FAMILIES = {
     "by-design": "by design",
     "post-hoc": "repaired afterwards (post-hoc)",
@@ -24,10 +22,10 @@ FAMILIES = {
     "original": "nothing forgotten",
 }
 _TITLES = {
-    SUBJECT_BEFORE: "MUNKEY before deletion",
-    SUBJECT: "MUNKEY, keys deleted",
-    DONE_NOTHING: "Plain, nothing done",
-    "plain retrained": "Plain retrained",
+    BEFORE: "MUNKEY before deletion",
+    AFTER: "MUNKEY, keys deleted",
+    PLAIN_BEFORE: "Plain, nothing done",
+    PLAIN_ORACLE: "Plain retrained",
 }
 _LITTLE = 1.5  # The plain model off by less than so many null bands: there is little to repair.
 
@@ -42,14 +40,14 @@ def contenders(report: AuditReport, family: str) -> dict[str, ModelFigures]:
     found = {
         name: figures
         for name, figures in report.models.items()
-        if figures.family == family and figures.avg_gap is not None and name != SUBJECT
+        if figures.family == family and figures.avg_gap is not None and name != AFTER
     }
     return dict(sorted(found.items(), key=lambda item: item[1].avg_gap or 0.0))
 
 
 def headline(report: AuditReport) -> str:
     """How far MUNKEY is from its retrained twin, beside the twins of other seeds."""
-    own = report.models.get(SUBJECT)
+    own = report.models.get(AFTER)
     if own is None:
         return "This report has no figures of MUNKEY after deletion."
     if own.avg_gap is None:
@@ -84,7 +82,7 @@ def repairs(report: AuditReport) -> str:
         f"{who}{' repair method here' if len(found) == 1 else ''}, **{_named(name)}**, leaves the "
         f"plain transformer off *its* retrained twin by **{_points(best)}**"
     )
-    own = report.models.get(SUBJECT)
+    own = report.models.get(AFTER)
     return text + (_verdict(report, own, best) if own and own.avg_gap is not None else ".")
 
 
@@ -126,7 +124,7 @@ def _outside(report: AuditReport, other: ModelFigures) -> str:
 
 def little_to_repair(report: AuditReport) -> str:
     """How far off the plain transformer is if nobody does anything; empty if unknown."""
-    idle = report.models.get(DONE_NOTHING)
+    idle = report.models.get(PLAIN_BEFORE)
     if idle is None or idle.avg_gap is None:
         return ""
     text = f"With nothing done at all the plain transformer is off by {_points(idle)}"
@@ -141,7 +139,7 @@ def little_to_repair(report: AuditReport) -> str:
 
 def not_ahead(report: AuditReport) -> list[str]:
     """Where another row is better than MUNKEY, and what its deletion is not."""
-    own = report.models.get(SUBJECT)
+    own = report.models.get(AFTER)
     if own is None:
         return []
     lines = [*_exact_ones(report, own), *_more_accurate(report, own), *_faster(report, own)]
@@ -197,7 +195,7 @@ def _exact_ones(report: AuditReport, own: ModelFigures) -> list[str]:
 
 def _more_accurate(report: AuditReport, own: ModelFigures) -> list[str]:
     rivals = {
-        name: f for name, f in report.models.items() if f.family != "original" and name != SUBJECT
+        name: f for name, f in report.models.items() if f.family != "original" and name != AFTER
     }
     if not rivals:
         return []
@@ -217,7 +215,7 @@ def _faster(report: AuditReport, own: ModelFigures) -> list[str]:
     timed = {
         name: f.unlearn_seconds
         for name, f in report.models.items()
-        if f.unlearn_seconds is not None and f.family != "oracle" and name != SUBJECT
+        if f.unlearn_seconds is not None and f.family != "oracle" and name != AFTER
     }
     if not timed or own.unlearn_seconds is None:
         return []
@@ -231,7 +229,7 @@ def _faster(report: AuditReport, own: ModelFigures) -> list[str]:
 
 def speed(report: AuditReport) -> str:
     """How long deletion takes beside retraining; empty if either is unknown."""
-    own = report.models.get(SUBJECT)
+    own = report.models.get(AFTER)
     oracle = report.models.get(own.oracle or "") if own else None
     if own is None or oracle is None or not own.unlearn_seconds or not oracle.unlearn_seconds:
         return ""

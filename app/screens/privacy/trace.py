@@ -15,7 +15,7 @@ from app.shared.work import result, start, work
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.phrases import count
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.audit import AFTER, BEFORE, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.progress import Progress
 from munkey_core.studio import Studio
@@ -23,7 +23,6 @@ from munkey_core.studio import Studio
 Reports = dict[str, AuditReport]
 
 _PART = "trace"
-_BEFORE, _AFTER = "MUNKEY before", "MUNKEY after"
 _STAGES = {
     "encoding": "Looking at every image (only the first time)",
     "predicting": "Asking both models about every image (only the first time)",
@@ -81,12 +80,12 @@ def _table(reports: Reports, studio: Studio) -> str:
     """One column a mode, one row a question (HTML)."""
     parts = studio.facts["splits"]["counts"]
     rows = {
-        "Right on test images": [_percent(reports[m], _AFTER, "test_accuracy") for m in reports],
+        "Right on test images": [_percent(reports[m], AFTER, "test_accuracy") for m in reports],
         "Right on these images, before deletion": [
-            _percent(reports[m], _BEFORE, "forget_accuracy") for m in reports
+            _percent(reports[m], BEFORE, "forget_accuracy") for m in reports
         ],
         "Right on these images, after deletion": [
-            _percent(reports[m], _AFTER, "forget_accuracy") for m in reports
+            _percent(reports[m], AFTER, "forget_accuracy") for m in reports
         ],
         "What stays in the shared weights": [_remains(m, reports[m]) for m in reports],
         "What can't be forgotten, as it is public": [_public(m, parts) for m in reports],
