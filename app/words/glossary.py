@@ -14,54 +14,41 @@ from html import escape
 @dataclass(frozen=True)
 class Term:
     """name: as a list writes it. plain: one sentence for people, as plain text. field: what the
-    field calls it where that is another name. where: where it is defined. group: of GROUPS."""
+    field calls it where that is another name. where: where it is defined."""
 
     name: str
     plain: str
     where: str
-    group: str
     field: str = ""
 
-
-GROUPS = {
-    "memory": "The memory",
-    "forgetting": "Forgetting, and what it is held against",
-    "attack": "Attacks, and how well they do",
-    "why": "Why a model says something",
-}
 
 _METHOD = "tutorials/METHOD.md, section {}"
 _MUNKEY = f"{_METHOD.format(2)}; Laguna et al. 2026"
 
-TERMS = {
-    # -- the memory
+_MEMORY = {
     "key": Term(
         "Key",
         "How one training image looks to the model, as a fixed row of numbers: by it the image is "
         "found in the memory, and without it the image is forgotten.",
         _MUNKEY,
-        "memory",
     ),
     "exemplar-token": Term(
         "Exemplar token",
         "What the model has learned to keep about one training image: it lies beside the image's "
         "key and is read whenever that key is found.",
         _MUNKEY,
-        "memory",
     ),
     "memory-bank": Term(
         "Memory",
         "All keys with their exemplar tokens, one pair for each training image; the pictures "
         "themselves are not in it.",
         _MUNKEY,
-        "memory",
         "memory bank",
     ),
     "shared-weights": Term(
         "Shared weights",
         "The network itself, which works for all images alike; deleting a key leaves it as it is.",
         _MUNKEY,
-        "memory",
         "backbone",
     ),
     "null-anchor": Term(
@@ -69,7 +56,6 @@ TERMS = {
         "The model's own view of the picture, without any memory; it takes part in every answer "
         "and decides where no memory is similar enough.",
         _MUNKEY.replace("Laguna et al. 2026", "ours"),
-        "memory",
         "null anchor",
     ),
     "joint": Term(
@@ -77,21 +63,18 @@ TERMS = {
         "The network and the memory were trained together, so a little of an image may stay in the "
         "shared weights when its key is gone.",
         _MUNKEY,
-        "memory",
     ),
     "exact": Term(
         "Exact mode",
         "The network was trained on public images only and each image was written into the memory "
         "alone, so deleting it leaves no trace.",
         _METHOD.format(7),
-        "memory",
     ),
     "memorisation": Term(
         "By heart",
         "How many percentage points surer the model is of an image's true class with the image's "
         "own key than without it.",
         _METHOD.format(3),
-        "memory",
         "memorisation",
     ),
     "near-copy": Term(
@@ -99,7 +82,6 @@ TERMS = {
         "An image whose key is closer to another one's than 99 in 100 unrelated public images are "
         "to each other; it goes on answering when its twin is gone.",
         _METHOD.format(4),
-        "memory",
         "near-duplicate",
     ),
     "owner": Term(
@@ -107,82 +89,71 @@ TERMS = {
         "The person an image belongs to; where the data name nobody, owners are made up "
         "(simulated), so that forgetting a person can be tried.",
         _METHOD.format(5),
-        "memory",
     ),
     "umap": Term(
         "UMAP",
         "A way to lay out many-dimensional points on a plane that keeps neighbours together and "
         "bends everything else: distances between groups mean nothing.",
         "McInnes et al. 2018",
-        "memory",
     ),
     "pca": Term(
         "PCA",
         "The flat shadow of many-dimensional points, in the direction in which they spread most; "
         "quickly made, with unlike points on top of each other.",
         "Pearson 1901",
-        "memory",
         "principal component analysis",
     ),
-    # -- forgetting
+}
+_FORGETTING = {
     "forget-set": Term(
         "Forget set",
         "The training images that are to be forgotten.",
         _METHOD.format(1),
-        "forgetting",
     ),
     "retain-set": Term(
         "Retain set",
         "All other training images, which stay.",
         _METHOD.format(1),
-        "forgetting",
     ),
     "test-images": Term(
         "Test images",
         "Images of the same kind that no model learned from: they show what a model does with "
         "something new.",
         _METHOD.format(1),
-        "forgetting",
     ),
     "oracle": Term(
         "Retrained model, retrained twin",
         "A model trained again from the start without the forget set, by the same recipe: what "
         "forgetting should end up like.",
         _METHOD.format(1),
-        "forgetting",
         "oracle",
     ),
     "plain-transformer": Term(
         "Plain transformer",
         "The same network without a memory: what it knows of an image can only lie in its weights.",
         _METHOD.format(5),
-        "forgetting",
     ),
     "by-design": Term(
         "By design",
         "A method built so that forgetting is taking something out: keys, entries, examples.",
         _METHOD.format(5),
-        "forgetting",
     ),
     "post-hoc": Term(
         "Repaired afterwards",
         "A method that goes on training a finished model until it seems to have forgotten.",
         _METHOD.format(5),
-        "forgetting",
         "post-hoc unlearning",
     ),
     "ta": Term(
         "TA",
         "How many of 100 test images the model puts into the right class.",
         _METHOD.format(3),
-        "forgetting",
         "test accuracy",
     ),
     "ra": Term(
         "RA",
         "How many of 100 training images that stay the model puts into the right class.",
         _METHOD.format(3),
-        "forgetting",
         "retain accuracy",
     ),
     "fa": Term(
@@ -190,7 +161,6 @@ TERMS = {
         "How many of 100 forgotten images the model puts into the right class; the goal is what "
         "the retrained model gets, not 0.",
         _METHOD.format(3),
-        "forgetting",
         "forget accuracy",
     ),
     "avg-gap": Term(
@@ -198,21 +168,18 @@ TERMS = {
         "How far a model is from its retrained twin: the mean of the four absolute differences in "
         "TA, RA, FA and MIA, in percentage points.",
         _METHOD.format(3),
-        "forgetting",
     ),
     "null-band": Term(
         "Null band",
         "By how much models differ that were all retrained honestly, only from other seeds; a "
         "difference inside it means nothing.",
         _METHOD.format(3),
-        "forgetting",
     ),
     "agreement": Term(
         "Agrees",
         "How many of 100 forgotten images the model and its retrained twin put into the same "
         "class.",
         _METHOD.format(3),
-        "forgetting",
         "agreement",
     ),
     "kl": Term(
@@ -220,7 +187,6 @@ TERMS = {
         "How far the model's probabilities are from those of its retrained twin, on average over "
         "images, in nats: 0 means the same.",
         _METHOD.format(3),
-        "forgetting",
         "Kullback-Leibler divergence",
     ),
     "fqs": Term(
@@ -228,7 +194,6 @@ TERMS = {
         "How hard it is to tell a model from its retrained twin by single answers: 1 means "
         "impossible; its null is what two models get whose answers are swapped at random.",
         f"{_METHOD.format(3)}; Unlearning Comparator",
-        "forgetting",
         "forgetting-quality score",
     ),
     "backbone-leak": Term(
@@ -236,14 +201,12 @@ TERMS = {
         "What of an image stays in the shared weights: how much more often the network alone, "
         "without its memory, is right on the images it learned than on images it never saw.",
         f"{_METHOD.format(3)}; ours",
-        "forgetting",
     ),
     "interval": Term(
         "95 % interval",
         "Where a figure may well lie, had other images of the same kind been drawn: a procedure "
         "that holds the true value 95 times in 100.",
         _METHOD.format(3),
-        "forgetting",
         "bootstrap confidence interval",
     ),
     "seed": Term(
@@ -251,14 +214,13 @@ TERMS = {
         "The number that fixes all chance in a training; models from other seeds differ a little "
         "though nothing else was changed.",
         _METHOD.format(3),
-        "forgetting",
     ),
-    # -- attacks
+}
+_ATTACKS = {
     "membership-inference": Term(
         "MIA",
         "To guess, from what a model says about an image, whether the model was trained on it.",
         f"{_METHOD.format(3)}; Shokri et al. 2017",
-        "attack",
         "membership inference attack",
     ),
     "exposure": Term(
@@ -266,21 +228,18 @@ TERMS = {
         "How clearly an image gives itself away to the attack: the larger the score, the surer the "
         "attacker that it was trained on.",
         _METHOD.format(3),
-        "attack",
     ),
     "roc": Term(
         "ROC",
         "For each number of false alarms that an attacker accepts, how many of the images in "
         "question are found.",
         _METHOD.format(3),
-        "attack",
         "receiver operating characteristic",
     ),
     "fpr": Term(
         "False alarms",
         "How many of 100 images that the model never saw are called trained on by mistake.",
         _METHOD.format(3),
-        "attack",
         "false-positive rate, FPR",
     ),
     "auroc": Term(
@@ -288,7 +247,6 @@ TERMS = {
         "How many times in 100 the attacker picks the right one of a pair, one image in question "
         "and one unseen; 50 is guessing.",
         _METHOD.format(3),
-        "attack",
         "area under the ROC curve",
     ),
     "tpr1": Term(
@@ -296,7 +254,6 @@ TERMS = {
         "How many of 100 images in question are found if only 1 in 100 unseen images may be called "
         "a member by mistake; guessing finds 1.",
         _METHOD.format(3),
-        "attack",
         "true-positive rate at 1 % false-positive rate",
     ),
     "tpr01": Term(
@@ -304,7 +261,6 @@ TERMS = {
         "How many of 100 images in question are found if only 1 in 1,000 unseen images may be "
         "called a member by mistake; guessing finds 0.1.",
         _METHOD.format(3),
-        "attack",
         "true-positive rate at 0.1 % false-positive rate",
     ),
     "accuracy": Term(
@@ -312,14 +268,12 @@ TERMS = {
         "How many of 100 guesses are right when half of the images are in question and half "
         "unseen, with a threshold chosen on other images; 50 is guessing.",
         _METHOD.format(3),
-        "attack",
     ),
     "reference-models": Term(
         "Reference models",
         "Models that an attacker trains, half of them with an image and half without it, to learn "
         "how answers differ.",
         _METHOD.format(3),
-        "attack",
         "shadow models",
     ),
     "true-class-probability": Term(
@@ -327,41 +281,35 @@ TERMS = {
         "The surer the model is of the true class, the more the attacker takes the image for one "
         "it was trained on.",
         _METHOD.format(3),
-        "attack",
     ),
     "loss": Term(
         "loss",
         "The smaller the model's error on an image, the more the attacker takes it for one it was "
         "trained on.",
         f"{_METHOD.format(3)}; Yeom et al. 2018",
-        "attack",
     ),
     "entropy": Term(
         "entropy",
         "The surer the model is, whatever it says, the more the attacker suspects; the true class "
         "isn't used.",
         _METHOD.format(3),
-        "attack",
     ),
     "modified-entropy": Term(
         "modified entropy",
         "As entropy, but being sure of a wrong class counts against.",
         f"{_METHOD.format(3)}; Song and Mittal 2021",
-        "attack",
     ),
     "lira-online": Term(
         "LiRA online",
         "Compares the answer with those of reference models that were trained with this image and "
         "of others that were not.",
         f"{_METHOD.format(3)}; Carlini et al. 2022",
-        "attack",
         "likelihood-ratio attack",
     ),
     "lira-offline": Term(
         "LiRA offline",
         "Compares the answer only with reference models that were not trained with this image.",
         f"{_METHOD.format(3)}; Carlini et al. 2022",
-        "attack",
         "likelihood-ratio attack",
     ),
     "rmia": Term(
@@ -369,7 +317,6 @@ TERMS = {
         "Asks how much surer the model is than reference models, and of how many unseen images it "
         "could say the same.",
         f"{_METHOD.format(3)}; Zarifzadeh et al. 2024",
-        "attack",
         "robust membership inference attack",
     ),
     "population": Term(
@@ -377,22 +324,20 @@ TERMS = {
         "Ranks the image among images that the model never saw, which adds a known rate of false "
         "alarms to the true-class probability.",
         _METHOD.format(3),
-        "attack",
     ),
-    # -- why
+}
+_WHY = {
     "shapley": Term(
         "Shapley value",
         "What one memory adds to an answer, on average over all groups of memories that could have "
         "answered: the only way to share it out that treats all alike and adds up.",
         f"{_METHOD.format(6)}; Shapley 1953",
-        "why",
     ),
     "influence": Term(
         "Influence",
         "By how much the true class's probability would change on all test images together if this "
         "one memory were forgotten.",
         _METHOD.format(6),
-        "why",
         "leave-one-out influence",
     ),
     "image-pathway": Term(
@@ -400,7 +345,6 @@ TERMS = {
         "What the network says with its memory left out: whatever it knows of a forgotten image, "
         "no deletion of keys removes.",
         _MUNKEY,
-        "why",
         "image pathway",
     ),
     "memory-pathway": Term(
@@ -408,7 +352,6 @@ TERMS = {
         "What the network says with the picture left out, from the memories that were found for "
         "it.",
         _MUNKEY,
-        "why",
         "memory pathway",
     ),
     "retrieval-held-fixed": Term(
@@ -416,28 +359,32 @@ TERMS = {
         "Who answers, and with which share, stays as it is while pixels are varied: the map is "
         "about the way from pixels to answer, not about which memories are found.",
         _METHOD.format(6),
-        "why",
     ),
     "log-odds": Term(
         "Log-odds",
         "A probability p on a scale that doesn't end: ln(p / (1 − p)), in nats, 0 at one half.",
         _METHOD.format(6),
-        "why",
     ),
     "convergence-error": Term(
         "Convergence error",
         "How far the pixels' sum is from what it should be, the whole change of the answer.",
         f"{_METHOD.format(6)}; Sundararajan et al. 2017",
-        "why",
     ),
     "sanity-check": Term(
         "Sanity check",
         "Replaces what the model has learned by random numbers, part by part, and looks whether "
         "the map of the pixels notices.",
         "Adebayo et al. 2018",
-        "why",
     ),
 }
+# Heading → its terms, in the order in which they are listed.
+GROUPS = {
+    "The memory": _MEMORY,
+    "Forgetting, and what it is held against": _FORGETTING,
+    "Attacks, and how well they do": _ATTACKS,
+    "Why a model says something": _WHY,
+}
+TERMS = _MEMORY | _FORGETTING | _ATTACKS | _WHY
 
 
 def plain(slug: str) -> str:

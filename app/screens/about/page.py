@@ -43,7 +43,7 @@ def _pixel_methods(session: Session) -> list[Term]:
     """What the library says of its own methods."""
     methods = session.studio.explain.pixel_methods
     return [
-        Term(state.PIXEL_METHODS[name], sentence, "tutorials/METHOD.md, section 6", "why")
+        Term(state.PIXEL_METHODS[name], sentence, "tutorials/METHOD.md, section 6")
         for name, sentence in methods.items()
     ]
 
