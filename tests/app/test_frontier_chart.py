@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.chart_labels import Box, around, place_labels
+from app.components.chart_marks import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
 from app.screens.compare.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
 from app.session import models

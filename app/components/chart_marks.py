@@ -1,4 +1,5 @@
-"""Names beside the marks of a chart, each where it covers no mark and no other name."""
+"""What charts draw for one figure: a mark, the line of its interval, and its name beside it, where
+that covers no mark and no other name."""
 
 from __future__ import annotations
 
@@ -8,11 +9,52 @@ from itertools import product
 from math import cos, pi, sin
 from typing import Any
 
+import plotly.graph_objects as go
+
 from app.words.theme import Palette
 
 _LINE = 17
 _CHARACTER = 7.2
 _GAPS = (12, 22, 36, 54, 76, 100)
+
+
+def titled(axis: dict[str, Any], title: str) -> dict[str, Any]:
+    """An axis of the theme's layout, with its title."""
+    return axis | {"title": axis["title"] | {"text": title}}
+
+
+def line(x: Sequence[Any], y: Sequence[Any], colour: str, width: float, faint: float) -> go.Scatter:
+    """The line of an interval, from one end to the other. faint: its opacity."""
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        mode="lines",
+        line={"color": colour, "width": width},
+        opacity=faint,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def dot(
+    x: Any, y: Any, symbol: str, size: float, colour: str, p: Palette, name: str, hover: str
+) -> go.Scatter:
+    """A mark. hover: what it says when pointed at (plain text)."""
+    return go.Scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        marker={
+            "symbol": symbol,
+            "size": size,
+            "color": colour,
+            "line": {"color": p.page, "width": 1.5},
+        },
+        name=name,
+        hovertemplate="%{text}<extra></extra>",
+        text=[hover],
+        showlegend=False,
+    )
 
 
 @dataclass(frozen=True)
