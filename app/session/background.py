@@ -13,6 +13,8 @@ from munkey_core.progress import Progress
 
 T = TypeVar("T")
 
+_PATIENCE = 0.35  # seconds to wait for a whole answer before a part of it is shown
+POLL = 0.4  # seconds between two looks at what is not finished
 _GRACE = 20.0  # seconds; a browser that lost its connection comes back as the same session
 
 
@@ -39,7 +41,7 @@ class Background(Generic[T]):
         """Whether there is nothing more to wait for; a stopped one ends at its next step."""
         return self.stopped or not self._thread.is_alive()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float = _PATIENCE) -> None:
         """Wait until it has finished, but not longer than this."""
         self._thread.join(seconds)
 

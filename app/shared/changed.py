@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.session import erasing, services, state
+from app.session.background import POLL
 from munkey_core.errors import BundleChangedError
 
 
@@ -50,9 +51,11 @@ def failure() -> None:
         )
 
 
-def polled(part: Callable[..., None], seconds: float | None) -> Callable[..., Any]:
-    """A part of a page that is drawn again every so many seconds (None: only with the page). If the
-    bundle changes between two drawings, the whole page is drawn and says so."""
+def polled(
+    part: Callable[..., None], watching: bool = True, seconds: float = POLL
+) -> Callable[..., Any]:
+    """A part of a page that is drawn again every so many seconds; if nobody is watching only with
+    the page. If the bundle changes between two drawings, the whole page is drawn and says so."""
 
     def guarded(*args: Any) -> None:
         try:
@@ -61,5 +64,5 @@ def polled(part: Callable[..., None], seconds: float | None) -> Callable[..., An
             if erasing.current() is None:  # else the end of the own erasure draws the page
                 st.rerun()
 
-    fragment: Callable[..., Any] = st.fragment(guarded, run_every=seconds)
+    fragment: Callable[..., Any] = st.fragment(guarded, run_every=seconds if watching else None)
     return fragment

@@ -84,7 +84,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
         return False
     watching = status is not None and status.active
     with st.container(key=f"job-{kind}"):
-        polled(_show, _POLL if watching else None)(session, tuple(ids), kind, watching)
+        polled(_show, watching, _POLL)(session, tuple(ids), kind, watching)
     return False
 
 

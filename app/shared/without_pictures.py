@@ -28,7 +28,6 @@ from app.shared.answers import (
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
-_PATIENCE = 0.35
 
 
 def has_pictures(session: Session) -> bool:
@@ -95,7 +94,7 @@ def cannot_be_known(session: Session, job: Background[Any] | None) -> bool:
     """Whether a work has failed for want of pictures; then the page says so."""
     if job is None or has_pictures(session):
         return False
-    job.wait(_PATIENCE)
+    job.wait()
     if not job.error:
         return False
     st.info(

@@ -16,9 +16,6 @@ from munkey_core.progress import Progress
 
 T = TypeVar("T")
 
-_PATIENCE = 0.35
-_POLL = 0.4
-
 
 @dataclass
 class Work:
@@ -62,9 +59,9 @@ def result(
     job = found.job
     if job is None:
         return None
-    job.wait(_PATIENCE)
+    job.wait()
     if not job.finished:
-        polled(_watch, _POLL)(job, part, stages)
+        polled(_watch)(job, part, stages)
         return None
     if job.result is not None:
         value: T = job.result

@@ -31,8 +31,6 @@ from munkey_core.model.side_effects import Change
 from munkey_core.progress import Progress
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
-_PATIENCE = 0.35
-_POLL = 0.4
 _STAGES = {
     "encoding": "Looking at every image (only the first time)",
     "predicting": "Asking the model about every image (only the first time)",
@@ -62,9 +60,9 @@ def effect(session: Session, plan: ErasurePlan) -> Effect:
     job = found.job
     if not isinstance(job, Consequences):
         raise TypeError("the work on answers is always a Consequences")
-    job.wait(_PATIENCE)
+    job.wait()
     watching = not job.finished
-    polled(_show_answers, _POLL if watching else None)(session, plan, job, watching)
+    polled(_show_answers, watching)(session, plan, job, watching)
     retrain_panel(session, plan.ids)
     privacy = None if watching else _attackers(session, plan)
     return Effect(job, privacy)

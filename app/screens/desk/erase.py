@@ -11,8 +11,6 @@ from app.shared.changed import polled
 from app.words.phrases import count
 from munkey_core.erasure.erasure import ErasurePlan
 
-_POLL = 0.4
-_PATIENCE = 0.35
 _STAGES = {
     "reading": "Reading the model",
     "measuring the others anew": "Measuring the scores of the others anew",
@@ -64,10 +62,10 @@ def erasing_now() -> bool:
     found = erasing.current()
     if found is None:
         return False
-    found.job.wait(_PATIENCE)
+    found.job.wait()
     with st.container(border=True, key="desk-erasing"):
         st.markdown(f"**Erasing {count(len(found.ids), 'image')} for good**")
-        polled(_progress, _POLL)(found)
+        polled(_progress)(found)
         st.caption("It goes on even if you leave. Either all of them go or none.")
     return True
 

@@ -28,17 +28,15 @@ from munkey_core.model.side_effects import Change, SideEffects
 _ALL_AS_CARDS = 6
 _CARDS_OF_MANY = 4
 _PER_PAGE = 24
-_PATIENCE = 0.35  # Seconds to wait for a whole answer before showing a part of it.
-_POLL = 0.4
 
 
 def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
-    job.wait(_PATIENCE)
+    job.wait()
     watching = not job.finished
-    polled(_show, _POLL if watching else None)(session, job, watching)
+    polled(_show, watching)(session, job, watching)
 
 
 def _show(session: Session, job: Consequences, watching: bool) -> None:

@@ -12,9 +12,7 @@ from app.lessons.course import Place
 from app.lessons.reader import fill, placeholders
 from app.screens.lessons.question import question
 from app.session import state
-
-_PATIENCE = 0.35
-_POLL = 0.4
+from app.session.background import POLL
 
 
 def lesson_strip(place: Place) -> None:
@@ -23,9 +21,10 @@ def lesson_strip(place: Place) -> None:
         _way(place)
         shown = _shown(place)
         wanted = _wanted(place, shown)
-        place.values.wait(_PATIENCE if place.values.missing(wanted) else 0.0)
+        if place.values.missing(wanted):
+            place.values.wait()
         waiting = bool(place.values.missing(wanted))
-        part: Any = st.fragment(_step, run_every=_POLL) if waiting else _step
+        part: Any = st.fragment(_step, run_every=POLL) if waiting else _step
         part(place, shown, wanted, waiting)
 
 

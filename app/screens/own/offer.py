@@ -9,15 +9,13 @@ import streamlit as st
 
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.session import state, trainings
-from app.session.background import Background
+from app.session.background import POLL, Background
 from app.shared.job_words import stage_words
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.progress import Progress
 
-_PATIENCE = 0.35
-_POLL = 0.4
 _ENCODERS = {
     "conv": "a small network, trained here on the public part of your images",
     "efficientnet_lite0": "a network that knows everyday photographs (ImageNet), used as it is",
@@ -36,11 +34,11 @@ def find_out(source: str, label: str) -> tuple[TrainingOffer | None, bool]:
         kept = source, Background(_looking(source, label), "own-offer")
         st.session_state[state.OWN_OFFER] = kept
     job: Background[TrainingOffer] = kept[1]
-    job.wait(_PATIENCE)
+    job.wait()
     if not job.finished:
         with st.container(border=True, key="own-looking"):
             st.markdown(f"**Looking at {state.plain(label)}**")
-            watch: Any = st.fragment(_watch, run_every=_POLL)
+            watch: Any = st.fragment(_watch, run_every=POLL)
             watch(job)
     elif job.result is None:
         # The reason may name the file by its path on the server, which is nobody's business.

@@ -9,14 +9,12 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.session import state, trainings
-from app.session.background import Background
+from app.session.background import POLL, Background
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress
 
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
-_PATIENCE = 0.35
-_POLL = 0.5
 _KINDS = ["zip", "npz"]
 
 _FORMAT = (
@@ -112,9 +110,9 @@ def _keeping(file: UploadedFile) -> Callable[[], Iterator[Progress | str]]:
 def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     """What became of an archive: it is chosen, or the reason why it can't be. gone: whether it was
     taken out of the uploader, and its message with it."""
-    job.wait(_PATIENCE)
+    job.wait()
     if not job.finished:
-        watch: Any = st.fragment(_watch, run_every=_POLL)
+        watch: Any = st.fragment(_watch, run_every=POLL)
         watch(name, job)
         return
     label = trainings.label_of(job.result) if job.result is not None else ""
