@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app.components.gallery import GalleryEvent, take_event
+from app.components.gallery import GalleryEvent, Tile, take_event
 from app.session import erasing, models, state
 from app.session.consequences import Consequences
 from app.session.models import Pictures, shared
@@ -108,6 +108,21 @@ class Session:
         """Id and owner of an image, as the small line on its card."""
         owner = self.studio.record(id_).owner
         return f"{id_} · {owner}{self.simulated}" if owner else id_
+
+    def tile(
+        self, id_: str, caption: str = "", badges: tuple[str, ...] = (), more: str = ""
+    ) -> Tile:
+        """An image in a gallery, above its class. more: what is read out after class and id."""
+        name = self.class_name(id_)
+        return Tile(
+            id=id_,
+            src=self.pictures.uri(id_),
+            label=name,
+            caption=caption,
+            badges=badges,
+            state="deleted" if self.studio.is_forgotten(id_) else "kept",
+            alt=", ".join(filter(None, (name, id_, more))),
+        )
 
     def answers_for(self, id_: str) -> int:
         """For how many test images an image is among the memories that answer, in the whole

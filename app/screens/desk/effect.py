@@ -13,7 +13,6 @@ import numpy as np
 import streamlit as st
 
 from app.components.prediction import percent
-from app.screens.forget.result import compact, others, paged, progress
 from app.session import state
 from app.session.background import Background
 from app.session.consequences import Consequences
@@ -21,6 +20,7 @@ from app.session.services import Session
 from app.shared import attacks as words
 from app.shared.answers import Retrained, retrained_answers
 from app.shared.changed import polled
+from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.without_pictures import has_pictures
 from app.shared.work import begin, result, start, work
@@ -81,7 +81,8 @@ def _show_answers(session: Session, plan: ErasurePlan, job: Consequences, watchi
         paged(
             f"desk-answers-{hash(plan.ids)}",
             "Each image’s answer, before → after",
-            [lambda c=c: compact(session, c, retrained) for c in changes],  # type: ignore[misc]
+            changes,
+            lambda change: compact(session, change, retrained),
             closed=True,
         )
     effects = job.side_effects

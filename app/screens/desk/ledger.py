@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
-from app.components.pager import pager, pages
+from app.components.pager import kept, pager, part
 from app.screens.desk.receipt import entries, time_words
 from app.session import state
 from app.session.services import Session
@@ -33,21 +34,16 @@ def ledger(session: Session) -> None:
             "changed unseen."
         )
         return
-    total = pages(len(found), _PER_PAGE)
-    page = min(st.session_state.get(state.DESK_LEDGER, 1), total)
-    shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    wanted = st.session_state.get(state.DESK_LEDGER, 1)
+    shown, page, total = part(found, _PER_PAGE, wanted)
     st.html(_table(shown))
     if total > 1:
-
-        def turn(wanted: int) -> None:
-            st.session_state[state.DESK_LEDGER] = wanted
-
         text = f"Page {page:,} of {total:,} · {count(len(found), 'entry', 'entries')}"
-        pager(page, total, text, turn, "desk-ledger-pager")
+        pager(page, total, text, kept(state.DESK_LEDGER), "desk-ledger-pager")
     _choose([entry for entry in found if entry.receipt is not None])
 
 
-def _table(entries_: tuple[LedgerEntry, ...]) -> str:
+def _table(entries_: Sequence[LedgerEntry]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{entry.number:,}</th><td>{escape(time_words(entry.created))}</td>'
         f"<td>{escape(entry.what[:1].upper() + entry.what[1:])}</td>"

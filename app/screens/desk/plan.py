@@ -11,9 +11,9 @@ from app.components.gallery import Tile as GalleryTile
 from app.components.gallery import gallery
 from app.components.prediction import Tile
 from app.screens.desk.request import name_instead
-from app.screens.forget.result import paged
 from app.session import state
 from app.session.services import Session
+from app.shared.new_answers import paged
 from app.words.glossary import plain
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Purged, Remaining
@@ -57,12 +57,9 @@ def _found(session: Session, plan: ErasurePlan) -> None:
     paged(
         f"desk-{plan.digest[:8]}-{hash(plan.ids)}",
         "The image" if n == 1 else f"The {n:,} images",
-        [lambda id_=id_: _tile(session, id_) for id_ in plan.ids],  # type: ignore[misc]
+        plan.ids,
+        lambda id_: Tile(session.pictures.uri(id_), session.whose(id_), session.class_name(id_)),
     )
-
-
-def _tile(session: Session, id_: str) -> Tile:
-    return Tile(session.pictures.uri(id_), session.whose(id_), session.class_name(id_))
 
 
 def _whose(session: Session, plan: ErasurePlan) -> str:

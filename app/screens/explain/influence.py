@@ -111,14 +111,8 @@ def _gallery(session: Session, changed: Changed) -> None:
 
 
 def _tile(session: Session, query: InfluencedQuery) -> Tile:
-    return Tile(
-        id=query.id,
-        src=session.pictures.uri(query.id),
-        label=session.class_name(query.id),
-        caption=f"{points(query.shift)} points",
-        badges=(turn(session.studio.classes, query),),
-        alt=f"{session.class_name(query.id)}, {query.id}, {turn(session.studio.classes, query)}",
-    )
+    change = turn(session.studio.classes, query)
+    return session.tile(query.id, f"{points(query.shift)} points", (change,), change)
 
 
 def turn(classes: tuple[str, ...], query: InfluencedQuery) -> str:

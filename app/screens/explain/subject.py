@@ -153,13 +153,7 @@ def _other_images(session: Session, chosen: Seen | None) -> None:
 
 def _tile(session: Session, id_: str) -> Tile:
     gone = session.studio.is_forgotten(id_)
-    return Tile(
-        id=id_,
-        src=session.pictures.uri(id_),
-        label=session.class_name(id_),
-        state="deleted" if gone else "kept",
-        alt=f"{session.class_name(id_)}, {id_}, {'deleted' if gone else 'in the basket'}",
-    )
+    return session.tile(id_, more="deleted" if gone else "in the basket")
 
 
 def _own(session: Session, chosen: Seen | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from app.components.gallery import Tile, gallery
-from app.components.pager import pager, pages
+from app.components.pager import pager, part
 from app.screens.forget.first_minute import explanation, first_steps, guess_first
 from app.screens.forget.own_picture import own_picture
 from app.screens.forget.preview import preview
@@ -41,10 +43,8 @@ def show() -> None:
 def _images(session: Session) -> None:
     filters(session)
     found = matching(session)
-    total = pages(len(found), _PER_PAGE)
-    page = min(state.get("page"), total)
-    shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
-    copies = near_copies(session, shown)
+    shown, page, total = part(found, _PER_PAGE, state.get("page"))
+    copies = near_copies(session, tuple(shown))
     _above(session)
     gallery(
         [_tile(session, id_, copies[id_]) for id_ in shown],
@@ -74,39 +74,24 @@ def _above(session: Session) -> None:
 
 
 def _tile(session: Session, id_: str, copies: int) -> Tile:
-    studio = session.studio
-    return Tile(
-        id=id_,
-        src=session.pictures.uri(id_),
-        label=session.class_name(id_),
-        caption=_caption(session, id_),
-        badges=(count(copies, "near-copy", "near-copies"),) if copies else (),
-        state="deleted" if studio.is_forgotten(id_) else "kept",
-        alt=f"{session.class_name(id_)}, {id_}",
-    )
-
-
-def _caption(session: Session, id_: str) -> str:
+    caption = session.caption(id_)
     if state.get("show") == "influential":
-        return f"in {count(session.answers_for(id_), 'answer')}"
-    return session.caption(id_)
+        caption = f"in {count(session.answers_for(id_), 'answer')}"
+    badges = (count(copies, "near-copy", "near-copies"),) if copies else ()
+    return session.tile(id_, caption, badges)
 
 
 def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> None:
     turning, adding = st.columns([3, 2], vertical_alignment="center")
     with turning:
         text = f"Page {page:,} of {total:,} · {count(len(found), 'image')}"
-        pager(page, total, text, _turn, "gallery-pager")
+        pager(page, total, text, partial(state.change, "page"), "gallery-pager")
     picked = set(state.get("basket"))
     new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
     if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"
         )
-
-
-def _turn(page: int) -> None:
-    state.change("page", page)
 
 
 # -- right: the answers --------------------------------------------------------------------------

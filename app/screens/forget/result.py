@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 import streamlit as st
 
-from app.components.pager import pager, pages
-from app.components.prediction import Tile, card, legend, percent, tiles
+from app.components.prediction import card, legend, percent
 from app.session import services, state
 from app.session.consequences import Consequences
 from app.session.services import Session
@@ -19,6 +18,7 @@ from app.shared.ask import link
 from app.shared.changed import polled
 from app.shared.leak import backbone_leak
 from app.shared.looking import looking
+from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import retrain_panel
 from app.shared.without_pictures import blind_cards, has_pictures
 from app.words.glossary import term
@@ -27,7 +27,6 @@ from munkey_core.model.side_effects import Change, SideEffects
 
 _ALL_AS_CARDS = 6
 _CARDS_OF_MANY = 4
-_PER_PAGE = 24
 
 
 def result(session: Session, job: Consequences) -> None:
@@ -108,7 +107,8 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
         paged(
             f"rest-{generation}",
             f"The other {len(rest):,}, most changed first (probability of the true class)",
-            [lambda c=c: compact(session, c, retrained) for c in rest],  # type: ignore[misc]
+            rest,
+            lambda change: compact(session, change, retrained),
         )
 
 
@@ -179,21 +179,6 @@ def _card(session: Session, change: Change, retrained: Retrained | None) -> str:
     )
 
 
-def compact(session: Session, change: Change, retrained: Retrained | None) -> Tile:
-    """One image's answers before → after, and retrained, as a small tile."""
-    classes = session.studio.classes
-    was, now = (int(p.argmax()) for p in (change.before, change.after))
-    before, after = change.before[change.label], change.after[change.label]
-    return Tile(
-        session.pictures.uri(change.id),
-        f"{change.id}, {classes[change.label]}",
-        classes[was],
-        f"→ {classes[now]}" if was != now else "",
-        f"{percent(before)} → {percent(after)}",
-        f"retrained {percent(retrained[change.id][change.label])}" if retrained else "",
-    )
-
-
 # -- everybody else ------------------------------------------------------------------------------
 
 
@@ -217,20 +202,6 @@ def _side_effects(session: Session, job: Consequences) -> None:
         progress(job)
 
 
-def progress(job: Consequences) -> None:
-    """How far the checking has come, and a way to stop it."""
-    step = job.progress
-    fraction = step.done / max(1, step.total) if step else 0.0
-    what = "Checking the deleted images"
-    if step and step.stage == "side effects":
-        what = "Checking images that lost a neighbour"
-    numbers = f": {step.done:,} of {step.total:,}" if step else " …"
-    left = step.remaining_seconds if step else None
-    time_left = f", about {max(1, round(left))} s left" if left is not None else ""
-    st.progress(min(1.0, fraction), text=what + numbers + time_left)
-    st.button("Stop checking", on_click=job.stop, key="stop")
-
-
 def _found(session: Session, effects: SideEffects) -> None:
     st.markdown(
         f"**{len(effects.retain):,} of {effects.retain_checked:,}** other training images "
@@ -243,47 +214,6 @@ def _found(session: Session, effects: SideEffects) -> None:
         f"asked again, in {effects.seconds:.1f} s; no other can have changed."
     )
     others(session, effects)
-
-
-def others(session: Session, effects: SideEffects) -> None:
-    """The images that stay and get another answer, a page at a time."""
-    for key, title, rows in (
-        ("retain", "Training images with another answer", effects.retain),
-        ("test", "Test images with another answer", effects.test),
-    ):
-        if rows:
-            makers = [lambda r=r: _other(session, *r) for r in rows]  # type: ignore[misc]
-            paged(f"{key}-{effects.generation}", f"{title}: {len(rows):,}", makers)
-
-
-def _other(session: Session, id_: str, was: int, now: int) -> Tile:
-    classes = session.studio.classes
-    true = session.class_name(id_)
-    verdict = "right" if classes[now] == true else "wrong"
-    return Tile(
-        session.pictures.uri(id_),
-        f"{id_}, true class {true}",
-        classes[was],
-        f"→ {classes[now]}",
-        f"now {verdict}",
-    )
-
-
-def paged(key: str, title: str, makers: Sequence[Callable[[], Tile]], closed: bool = False) -> None:
-    """A grid of small pictures, a page at a time; only the page shown is made. closed: at first."""
-    expanded = len(makers) <= _PER_PAGE and not closed
-    with st.expander(title, expanded=expanded, key=f"expander-{key}"):
-        name = state.RESULT_PAGE + key
-        total = pages(len(makers), _PER_PAGE)
-        page = min(st.session_state.get(name, 1), total)
-        first = (page - 1) * _PER_PAGE
-        st.html(tiles([make() for make in makers[first : first + _PER_PAGE]]))
-        if total > 1:
-
-            def turn(wanted: int) -> None:
-                st.session_state[name] = wanted
-
-            pager(page, total, f"{page} of {total}", turn, f"pager-{key}")
 
 
 # -- the truth about it --------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import streamlit as st
 
 from app.components.attack_charts import histograms, roc
-from app.components.gallery import Tile, gallery
-from app.components.pager import pager, pages
+from app.components.gallery import gallery
+from app.components.pager import kept, pager, part
 from app.screens.privacy.trace import trace_panel
 from app.session import services, state
 from app.session.services import BASKET, FORGOTTEN, Session
@@ -211,29 +211,13 @@ def _exposed(session: Session) -> None:
         f"any deletion ({how}).{pick}"
     )
     name = state.RESULT_PAGE + "exposed"
-    total = pages(len(order), _EXPOSED)
-    page = min(st.session_state.get(name, 1), total)
-    shown = order[(page - 1) * _EXPOSED : page * _EXPOSED]
+    shown, page, total = part(order, _EXPOSED, st.session_state.get(name, 1))
     gallery(
-        [
-            Tile(
-                id=id_,
-                src=session.pictures.uri(id_),
-                label=session.class_name(id_),
-                caption=f"score {found.scores[id_]:+.1f}".replace("-", "−"),
-                state="deleted" if session.studio.is_forgotten(id_) else "kept",
-                alt=f"{session.class_name(id_)}, {id_}",
-            )
-            for id_ in shown
-        ],
+        [session.tile(id_, f"score {found.scores[id_]:+.1f}".replace("-", "−")) for id_ in shown],
         selected=state.get("basket"),
         key=state.EXPOSED,
         size=state.scaled(84),
         selectable=not state.hidden("pick"),
         label="Most exposed images",
     )
-
-    def turn(wanted: int) -> None:
-        st.session_state[name] = wanted
-
-    pager(page, total, f"Page {page:,} of {total:,}", turn, "exposed-pager")
+    pager(page, total, f"Page {page:,} of {total:,}", kept(name), "exposed-pager")
