@@ -13,7 +13,7 @@ import streamlit as st
 
 from app.lessons.lesson import Lesson, LessonError, Screen, Step
 from app.lessons.reader import refer
-from app.lessons.shelf import Shelf, shelf
+from app.lessons.shelf import shelf
 from app.lessons.values import Values, values_of
 from app.session import models, state
 from app.session.links import UnknownDigestError
@@ -141,10 +141,6 @@ def missing(lesson: Lesson, load: bool = True) -> str:
             f"{state.quoted(lesson.bundle)} doesn't have."
         )
     return ""
-
-
-def all_lessons() -> Shelf:
-    return shelf()
 
 
 def _properties(place: Place) -> dict[str, Any]:

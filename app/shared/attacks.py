@@ -11,6 +11,7 @@ from app.words.phrases import count
 from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram
 from munkey_core.audit.leak import LeakSplit
 from munkey_core.erasure import words as plain_words
+from munkey_core.erasure.words import FEW, in_hundred, interval
 
 STATES = {
     "before": "before deletion",
@@ -18,6 +19,12 @@ STATES = {
     "retrained": "retrained without them",
     "plain": "plain transformer",
     "plain retrained": "plain, retrained without them",
+}
+STAGES = {
+    "encoding": "Looking at every image (only the first time)",
+    "predicting": "Asking the model about every image (only the first time)",
+    "after deletion": "Asking again, without the keys",
+    "attacks": "Attacking",
 }
 MUNKEY_STATES = {name: STATES[name] for name in ("before", "after", "retrained")}
 _AXES = {
@@ -36,11 +43,7 @@ _FIELD = {
     "tpr01": "tpr_01pct",
     "accuracy": "balanced_accuracy",
 }
-FEW = plain_words.FEW
 _BY_DEFAULT = ("LiRA online", "true-class probability")
-
-in_hundred = plain_words.in_hundred
-interval = plain_words.interval
 
 
 def axis(attack: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.prediction import Series, card, legend, neighbour_row, percent
+from app.components.prediction import Series, card, head, legend, neighbour_row, percent
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
@@ -155,14 +155,8 @@ def _card(session: Session, before: Recalled, after: Recalled, series: list[Seri
     if series:
         label = session.studio.record(id_).label
         return card(picture, title, session.studio.classes, label, series, note, who)
-    return (
-        '<article class="mk mk-card"><div class="mk-head">'
-        f'<img class="mk-pic" src="{picture}" alt="{escape(title, quote=True)}">'
-        f'<div class="mk-words"><div class="mk-small">{escape(title)}</div>'
-        f'<div class="mk-verdict">{escape(_verdict(session, before, after))}</div>'
-        f'<div class="mk-small">{escape(note)}</div></div></div>'
-        f"{neighbour_row(who, 'Who answers now')}</article>"
-    )
+    top = head(picture, title, escape(_verdict(session, before, after)), note)
+    return f'<article class="mk mk-card">{top}{neighbour_row(who, "Who answers now")}</article>'
 
 
 def _verdict(session: Session, before: Recalled, after: Recalled) -> str:

@@ -31,12 +31,6 @@ from munkey_core.model.side_effects import Change
 from munkey_core.progress import Progress
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
-_STAGES = {
-    "encoding": "Looking at every image (only the first time)",
-    "predicting": "Asking the model about every image (only the first time)",
-    "after deletion": "Asking again, without the keys",
-    "attacks": "Attacking",
-}
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport]
     found = work(session, _PRIVACY, (plan.ids, studio.job_done(RETRAIN, plan.ids)))
     if found.job is None:
         start(found, _PRIVACY, run)
-    report = result(found, _PRIVACY, run, _STAGES)
+    report = result(found, _PRIVACY, run, words.STAGES)
     if report is not None:
         attack = words.default_attack(report)
         if {"before", "after"} <= report.figures.get(attack, {}).keys():

@@ -203,7 +203,7 @@ def purged_table(purged: Sequence[Purged]) -> str:
         for one in purged
     )
     return (
-        '<div class="mk mk-scroll"><table class="mk-table mk-desk-goes"><thead><tr>'
+        '<div class="mk mk-scroll"><table class="mk-table"><thead><tr>'
         '<th scope="col">What</th><th scope="col">How many</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

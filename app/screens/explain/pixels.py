@@ -14,7 +14,7 @@ from app.session import state
 from app.session.services import Session
 from app.shared.looking import section
 from app.shared.work import result, start, work
-from app.words.figures import times
+from app.words.figures import number, times
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.explain.pixels import PixelAttribution
@@ -211,7 +211,7 @@ def _stages(image: Seen, found: SanityCheck, now: PixelAttribution) -> None:
             f"Random: {stage.randomised}",
             stage.values,
             "",
-            f"likeness {likeness(stage.rank_correlation)}",
+            f"likeness {number(stage.rank_correlation)}",
         )
         for stage in found.stages
     ]
@@ -238,16 +238,10 @@ def _stages(image: Seen, found: SanityCheck, now: PixelAttribution) -> None:
     )
 
 
-def likeness(correlation: float) -> str:
-    """A correlation to two decimals, with a minus sign and no negative zero."""
-    text = f"{correlation:.2f}"
-    return text.lstrip("-") if not text.strip("-0.") else text.replace("-", "−")
-
-
 def verdict(found: SanityCheck) -> str:
     """What the check says of the method on this image, and no more than that."""
     last = found.stages[-1].rank_correlation
-    value = f"likeness <b>{likeness(last)}</b>"
+    value = f"likeness <b>{number(last)}</b>"
     if abs(last) < _UNLIKE:
         return (
             f"With all weights random, little of the map is left ({value}): on this image the "

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.lessons import course
 from app.lessons.lesson import Lesson
-from app.lessons.shelf import VARIABLE
+from app.lessons.shelf import VARIABLE, shelf
 from app.screens.about import page as about
 from app.screens.compare import page as compare
 from app.screens.explain import page as explain
@@ -52,7 +52,7 @@ def _all() -> None:
         "Each takes about ten minutes and runs over the real pages: **guess first, then see** what "
         "the model does."
     )
-    found = course.all_lessons()
+    found = shelf()
     finished = found.lessons.get(st.session_state.get(state.LESSON_FINISHED, ""))
     if finished is not None:
         st.success(

@@ -22,17 +22,12 @@ from app.shared.work import result, start, work
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.erasure.words import FEW
 from munkey_core.progress import Progress
 from munkey_core.results import Browse
 
 _ATTACKS = "attacks"
 _EXPOSED = 20
-_STAGES = {
-    "encoding": "Looking at every image (only the first time)",
-    "predicting": "Asking the model about every image (only the first time)",
-    "after deletion": "Asking again, without the keys",
-    "attacks": "Attacking",
-}
 
 
 def show() -> None:
@@ -59,7 +54,7 @@ def show() -> None:
         start(asked, _ATTACKS, run)
     if cannot_be_known(session, asked.job):
         return
-    report = result(asked, _ATTACKS, run, _STAGES)
+    report = result(asked, _ATTACKS, run, words.STAGES)
     if report is not None:
         with right:
             attack = _attack(session, report)
@@ -141,7 +136,7 @@ def _histogram(report: PrivacyReport, attack: str) -> None:
         current_palette(),
     )
     draw(figure, "attack-histogram", words.histograms_in_words(report.histograms[attack]))
-    few = report.n_forget < words.FEW
+    few = report.n_forget < FEW
     marks = "Each vertical line: one of the images" if few else "Filled: the images"
     st.caption(
         f"{marks} in question; violet outline: test images that the model never saw. Forgotten "

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.session import models, state
 from app.session.services import Session
+from app.shared.attacks import STAGES
 from app.shared.forget_set import ForgetSet
 from app.shared.looking import section
 from app.shared.work import result, start, work
@@ -23,11 +24,7 @@ from munkey_core.studio import Studio
 Reports = dict[str, AuditReport]
 
 _PART = "trace"
-_STAGES = {
-    "encoding": "Looking at every image (only the first time)",
-    "predicting": "Asking both models about every image (only the first time)",
-    "after deletion": "Asking again, without the keys",
-}
+_STAGES = STAGES | {"predicting": "Asking both models about every image (only the first time)"}
 
 
 def trace_panel(session: Session, subject: ForgetSet) -> None:

@@ -11,6 +11,7 @@ from app.components.clipboard.copy_link import copy_link
 from app.components.qr_code import qr_code
 from app.lessons import course
 from app.lessons.lesson import PAGES
+from app.lessons.shelf import shelf
 from app.screens.teacher import class_link
 from app.session import models, services, state
 from app.session.links import UnknownDigestError
@@ -54,7 +55,7 @@ def _page(session: Session) -> None:
 
 
 def _screen(session: Session) -> Screen | None:
-    lessons = course.all_lessons().lessons
+    lessons = shelf().lessons
     kinds = [_LESSON, _PAGE] if lessons else [_PAGE]
     came_from = st.session_state.get(state.CAME_FROM, "")
     in_lesson = came_from in ("", course.PATH) or bool(state.get("lesson"))
@@ -69,7 +70,7 @@ def _screen(session: Session) -> Screen | None:
 
 
 def _of_lesson() -> Screen:
-    lessons = course.all_lessons().lessons
+    lessons = shelf().lessons
     names = list(lessons)
     now = state.get("lesson")
     name = st.selectbox(
