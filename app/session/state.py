@@ -393,13 +393,13 @@ def touch() -> None:
     clear_messages()
 
 
-def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
+def widget(name: str, then: Callable[[], None] | None = None, shown: Any = None) -> dict[str, Any]:
     """Arguments that tie a widget to a property: ``st.text_input("Id", **widget("find"))``.
 
-    then: called after a person has changed it.
+    then: called after a person has changed it. shown: what it shows where that isn't the value.
     """
     key = _WIDGET + name
-    value = get(name)
+    value = get(name) if shown is None else shown
     st.session_state[key] = list(value) if isinstance(value, tuple) else value
 
     def pull() -> None:
@@ -412,6 +412,16 @@ def widget(name: str, then: Callable[[], None] | None = None) -> dict[str, Any]:
             then()
 
     return {"key": key, "on_change": pull}
+
+
+def choice(
+    name: str, words: Mapping[str, str], then: Callable[[], None] | None = None, shown: Any = None
+) -> dict[str, Any]:
+    """Arguments of a widget that offers some values of a property. words: what a person reads for
+    each of them. then, shown: as in :func:`widget`."""
+    # What was chosen before, and isn't offered here, has no words.
+    offered = {"options": list(words), "format_func": lambda value: words.get(value, value)}
+    return offered | widget(name, then, shown)
 
 
 # -- messages ----------------------------------------------------------------------------------

@@ -64,15 +64,11 @@ def _mode(session: Session) -> None:
     """The switch between the two memories of a bundle that has both."""
     if len(models.shared(session.name).studio.modes) < 2 or state.hidden("settings"):
         return
-    box = state.widget("mode", services.other_mode)
-    st.session_state[box["key"]] = session.studio.mode
     st.segmented_control(
         "Memory",
-        list(state.MODES),
-        format_func=state.MODES.__getitem__,
         help=f"**Joint:** {plain('joint')}\n\n**Exact:** {plain('exact')}",
         width="stretch",
-        **box,
+        **state.choice("mode", state.MODES, services.other_mode, session.studio.mode),
     )
 
 

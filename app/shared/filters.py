@@ -28,10 +28,8 @@ def filters(session: Session) -> None:
     owner, find = st.columns(2, gap="small")
     show.selectbox(
         "Show",
-        _orders(session),
-        format_func=state.SHOW.__getitem__,
         label_visibility="collapsed",
-        **state.widget("show", _first_page),
+        **state.choice("show", _orders(session), _first_page),
     )
     with classes:
         class_filter(session, _first_page)
@@ -48,14 +46,14 @@ def filters(session: Session) -> None:
         _draw_controls()
 
 
-def _orders(session: Session) -> list[str]:
+def _orders(session: Session) -> dict[str, str]:
     """What can be shown of this model: not each has been attacked, or asked about influence."""
     missing = set()
     if not session.studio.has_exposure:
         missing.add("exposed")
     if session.studio.explain.influence() is None:
         missing.add("influential")
-    return [name for name in state.SHOW if name not in missing]
+    return {name: words for name, words in state.SHOW.items() if name not in missing}
 
 
 def class_filter(session: Session, then: Callable[[], None] | None = None) -> None:

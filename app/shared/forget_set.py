@@ -42,9 +42,8 @@ def choose(session: Session, label: str, basket_first: bool = False) -> ForgetSe
     if state.hidden("settings"):
         st.caption(f"{label}: {sets[name].title}")
         return sets[name]
-    widget = state.widget("of")
-    st.session_state[widget["key"]] = name
-    st.selectbox(label, list(sets), format_func=lambda one: sets[one].title, **widget)
+    titles = {one: found.title for one, found in sets.items()}
+    st.selectbox(label, **state.choice("of", titles, shown=name))
     return sets[name]
 
 

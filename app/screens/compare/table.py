@@ -38,7 +38,7 @@ _CAPTION = (
 @dataclass(frozen=True)
 class Column:
     """One column. value: what it is sorted by; None comes last, whatever the direction.
-    best_first: whether a first click puts the largest on top."""
+    largest_first: whether a first click puts the largest on top."""
 
     header: Header
     value: Callable[[str, ModelFigures], float | str | None]
@@ -51,12 +51,17 @@ def _name(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
     return Cell(title(name), (family,), "exact by construction" if figures.exact else "")
 
 
-def _accuracy(term: str) -> Callable[[AuditReport, str, ModelFigures], Cell]:
+def _percent(header: Header, term: str) -> Column:
+    """The column of a figure that has an interval."""
+
+    def value(name: str, figures: ModelFigures) -> float:
+        return float(getattr(figures, term))
+
     def cell(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
         bounds = figures.ci95[term]
         return Cell(number(getattr(figures, term), bounds), (interval(bounds),))
 
-    return cell
+    return Column(header, value, cell, largest_first=True)
 
 
 def _gap(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
@@ -115,12 +120,7 @@ COLUMNS = {
             _name,
         ),
         Column(
-            Header(
-                "gap",
-                "Avg Gap",
-                "points, 0 = retrained",
-                plain("avg-gap"),
-            ),
+            Header("gap", "Avg Gap", "points, 0 = retrained", plain("avg-gap")),
             lambda name, f: f.avg_gap,
             _gap,
         ),
@@ -134,25 +134,10 @@ COLUMNS = {
             lambda name, f: f.unlearn_seconds,
             _seconds,
         ),
-        Column(
-            Header("test", "TA", "test, %", plain("ta")),
-            lambda name, f: f.test_accuracy,
-            _accuracy("test_accuracy"),
-            True,
-        ),
-        Column(
-            Header("retain", "RA", "retained, %", plain("ra")),
-            lambda name, f: f.retain_accuracy,
-            _accuracy("retain_accuracy"),
-            True,
-        ),
-        Column(
-            Header("forget", "FA", "forgotten, %", plain("fa")),
-            lambda name, f: f.forget_accuracy,
-            _accuracy("forget_accuracy"),
-            True,
-        ),
-        Column(
+        _percent(Header("test", "TA", "test, %", plain("ta")), "test_accuracy"),
+        _percent(Header("retain", "RA", "retained, %", plain("ra")), "retain_accuracy"),
+        _percent(Header("forget", "FA", "forgotten, %", plain("fa")), "forget_accuracy"),
+        _percent(
             Header(
                 "attack",
                 "MIA",
@@ -160,9 +145,7 @@ COLUMNS = {
                 f"{plain('membership-inference')} By the true class's probability, forgotten "
                 f"against test images. AUROC: {plain('auroc')}",
             ),
-            lambda name, f: f.mia_auc,
-            _accuracy("mia_auc"),
-            True,
+            "mia_auc",
         ),
         Column(
             Header(

@@ -22,14 +22,10 @@ def asked(session: Session) -> tuple[str, ...]:
     """Draw the chooser; returns the ids that the request names, whether they are known or not."""
     ways = _ways(session)
     chosen = state.get("who") if state.get("who") in ways else ways[0]
-    box = state.widget("who")
-    st.session_state[box["key"]] = chosen
     st.segmented_control(
         "Who or what",
-        ways,
-        format_func=state.WHO.__getitem__,
         label_visibility="collapsed",
-        **box,
+        **state.choice("who", {who: state.WHO[who] for who in ways}, shown=chosen),
     )
     if chosen == "owner":
         return _owner(session)

@@ -74,15 +74,10 @@ def _method(session: Session) -> str:
 def _controls(session: Session) -> None:
     if state.hidden("settings"):
         return
-    methods = [name for name in state.PIXEL_METHODS if name in session.studio.explain.pixel_methods]
+    known = session.studio.explain.pixel_methods
+    methods = {name: words for name, words in state.PIXEL_METHODS.items() if name in known}
     with st.container(horizontal=True, gap="medium", key="explain-method"):
-        st.segmented_control(
-            "Method",
-            methods,
-            format_func=state.PIXEL_METHODS.__getitem__,
-            width="content",
-            **state.widget("method"),
-        )
+        st.segmented_control("Method", width="content", **state.choice("method", methods))
         st.slider("Opacity of the colours (%)", 0, 100, width=230, **state.widget("opacity"))
 
 

@@ -84,12 +84,11 @@ def _controls(session: Session) -> None:
         cells = st.columns([24] * settings + [20, 24] * filters + [18, 14] * settings, gap="small")
     if settings:
         first, *cells = cells
+        colours = {name: f"Colour: {state.COLOURS[name]}" for name in offered(session)}
         first.selectbox(
             "Colour by",
-            offered(session),
-            format_func=lambda name: f"Colour: {state.COLOURS[name]}",
             label_visibility="collapsed",
-            **state.widget("colour", _all_groups),
+            **state.choice("colour", colours, _all_groups),
         )
     if filters:
         classes, owner, *cells = cells
@@ -100,18 +99,10 @@ def _controls(session: Session) -> None:
     if settings:
         space, layout = cells
         space.selectbox(
-            "Points are",
-            list(state.SPACES),
-            format_func=state.SPACES.__getitem__,
-            label_visibility="collapsed",
-            **state.widget("space"),
+            "Points are", label_visibility="collapsed", **state.choice("space", state.SPACES)
         )
         layout.selectbox(
-            "Layout",
-            list(state.LAYOUTS),
-            format_func=state.LAYOUTS.__getitem__,
-            label_visibility="collapsed",
-            **state.widget("layout"),
+            "Layout", label_visibility="collapsed", **state.choice("layout", state.LAYOUTS)
         )
 
 
@@ -124,11 +115,9 @@ def _after(session: Session) -> None:
     if session.studio.forgotten:
         st.segmented_control(
             "The map",
-            list(state.WHEN),
-            format_func=state.WHEN.__getitem__,
             label_visibility="collapsed",
             width="stretch",
-            **state.widget("when"),
+            **state.choice("when", state.WHEN),
         )
 
 

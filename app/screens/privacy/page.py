@@ -99,9 +99,7 @@ def _attack(session: Session, report: PrivacyReport) -> str:
     chosen: str = state.get("attack") or words.default_attack(report)
     if state.hidden("settings"):
         return chosen
-    box = state.widget("attack")
-    st.session_state[box["key"]] = chosen
-    st.selectbox("Attack", session.studio.attacks, **box)
+    st.selectbox("Attack", session.studio.attacks, **state.widget("attack", shown=chosen))
     return chosen
 
 
@@ -158,11 +156,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
     section("All attacks")
     if not state.hidden("settings"):
         st.segmented_control(
-            "Figure",
-            list(state.FIGURES),
-            format_func=state.FIGURES.__getitem__,
-            label_visibility="collapsed",
-            **state.widget("figure"),
+            "Figure", label_visibility="collapsed", **state.choice("figure", state.FIGURES)
         )
     figure = state.get("figure")
     st.html(words.table(report, attack, figure))
