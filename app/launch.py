@@ -15,7 +15,7 @@ from streamlit.web import cli as streamlit_cli
 
 # Imported before the server is up, so that the first visitor doesn't wait for PyTorch.
 import munkey_core.studio  # noqa: F401
-from app.theme import streamlit_options
+from app.words.theme import streamlit_options
 from munkey_core.files import limits
 
 

@@ -10,28 +10,42 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
 st.set_page_config(page_title="MUNKEY Studio", page_icon="🗝️", layout="wide")
 
-from app import models, services, state  # noqa: E402
-from app.components.plotly_library import plotly_library_soon  # noqa: E402
-from app.components.style import use_picture_size, use_print, use_style  # noqa: E402
-from app.components.term_tips import term_tips  # noqa: E402
-from app.pages import pages  # noqa: E402
-from app.panels.basket import sidebar  # noqa: E402
-from app.panels.changed import bundle_changed  # noqa: E402
-from app.panels.without_pictures import banner  # noqa: E402
-from munkey_core.errors import BundleChangedError, MunkeyError  # noqa: E402
+from app.components.plotly_library import plotly_library_soon
+from app.components.style import use_picture_size, use_print, use_style
+from app.components.term_tips import term_tips
+from app.screens.desk import page as desk
+from app.screens.lessons import page as lessons
+from app.screens.own import page as own
+from app.screens.teacher import page as teacher
+from app.session import models, state
+from app.session.pages import pages
+from app.shared.basket import sidebar
+from app.shared.changed import bundle_changed
+from app.shared.entrance import enter
+from app.shared.without_pictures import banner
+from munkey_core.errors import BundleChangedError, MunkeyError
+
+# URL path → what draws the page.
+_SHOWS = {
+    **lessons.SHOWS,
+    "lessons": lessons.show,
+    "desk": desk.show,
+    "own": own.show,
+    "teacher": teacher.show,
+}
 
 
 def main() -> None:
     """One run: take in what happened, make the URL say it, draw."""
     menu = not state.hidden("menu")
-    page = st.navigation(pages(), position="top" if menu else "hidden")
+    page = st.navigation(pages(_SHOWS), position="top" if menu else "hidden")
     use_style()
     try:
-        session = services.enter(page.url_path)
+        session = enter(page.url_path)
     except BundleChangedError:
         bundle_changed()
         return

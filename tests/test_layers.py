@@ -146,7 +146,7 @@ def plain_values(path):
             } & set(bases):
                 found.add(node.name)
         elif isinstance(node, ast.Assign):
-            names = [t for t in node.targets if isinstance(t, ast.Name)]
+            names = [t for t in ast.walk(node) if isinstance(t, ast.Name)]
             try:
                 ast.literal_eval(node.value)
             except ValueError:

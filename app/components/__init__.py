@@ -1,0 +1,1 @@
+"""Parts with a look and a script of their own, which know no session: what they show is given."""

@@ -9,11 +9,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.theme import Palette, plotly_layout
+from app.words.theme import Palette, plotly_layout
 from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
+from munkey_core.erasure.words import FEW
 
 _PANEL_HEIGHT = 132
-_FEW = 30  # Fewer images than this are drawn one by one: a histogram of two is no distribution.
 _ROC_HEIGHT = 440
 
 
@@ -48,7 +48,8 @@ def histograms(
     for row, state in enumerate(shown, start=1):
         histogram = found[state]
         colour = colours(p)[state]
-        members = _few(histogram, colour, tallest) if n < _FEW else _filled(histogram, colour)
+        # Few images are drawn one by one: a histogram of two is no distribution.
+        members = _few(histogram, colour, tallest) if n < FEW else _filled(histogram, colour)
         figure.add_trace(
             go.Scatter(
                 **members,

@@ -6,7 +6,7 @@ import base64
 import re
 from html import escape
 
-from app.theme import palette
+from app.words.theme import palette
 
 _NUMBER = re.compile(r"\d{1,6}$")
 _TEXT = "#7A8494"  # on both pages at least 3:1, which letters of this size need

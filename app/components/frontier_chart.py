@@ -8,8 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.components.chart_labels import Box, around, place_labels
-from app.theme import Palette, plotly_layout
+from app.components.chart_marks import Box, around, dot, line, place_labels, titled
+from app.words.theme import Palette, plotly_layout
 
 _HEIGHT = 460
 _WIDTH = 860  # What labels are laid out for; a wider chart only gives them more room.
@@ -41,31 +41,24 @@ def accuracy_by_leak(
     figure = go.Figure()
     figure.add_vline(x=0, line={"color": p.border, "width": 1.5}, layer="below")
     if plain is not None:
-        line = {"color": p.retain, "width": 1.5, "dash": "dash"}
-        figure.add_hline(y=plain.accuracy, line=line, layer="below")
+        dashes = {"color": p.retain, "width": 1.5, "dash": "dash"}
+        figure.add_hline(y=plain.accuracy, line=dashes, layer="below")
     for mark in shown:
         colour = _colour(mark, plain, p)
         _seeds(figure, mark, colour)
         if mark.interval is not None:
-            figure.add_trace(
-                go.Scatter(
-                    x=list(mark.interval),
-                    y=[mark.accuracy] * 2,
-                    mode="lines",
-                    line={"color": colour, "width": 4 if mark.shipped else 2.5},
-                    opacity=0.45,
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-            )
+            width = 4 if mark.shipped else 2.5
+            figure.add_trace(line(mark.interval, [mark.accuracy] * 2, colour, width, 0.45))
     for mark in shown:
         figure.add_trace(_dot(mark, plain, p))
     layout = plotly_layout(p)
-    layout["xaxis"] = _axis(layout["xaxis"], "Backbone leak (points): what no deletion reaches") | {
+    layout["xaxis"] = titled(
+        layout["xaxis"], "Backbone leak (points): what no deletion reaches"
+    ) | {
         "range": list(x_range),
         "zeroline": False,
     }
-    layout["yaxis"] = _axis(layout["yaxis"], "Test accuracy (%)") | {
+    layout["yaxis"] = titled(layout["yaxis"], "Test accuracy (%)") | {
         "range": list(y_range),
         "zeroline": False,
     }
@@ -115,10 +108,6 @@ def _padded(values: Sequence[float], share: float, least: float) -> tuple[float,
     return low - room, high + room
 
 
-def _axis(axis: dict[str, Any], title: str) -> dict[str, Any]:
-    return axis | {"title": axis["title"] | {"text": title}}
-
-
 def _colour(mark: RecipeMark, plain: RecipeMark | None, p: Palette) -> str:
     if mark is plain:
         return p.retain
@@ -133,11 +122,7 @@ def _seeds(figure: go.Figure, mark: RecipeMark, colour: str) -> None:
     for leak, accuracy in mark.trials:
         ties[0].extend((mark.leak, leak, None))
         ties[1].extend((mark.accuracy, accuracy, None))
-    common = {"hoverinfo": "skip", "showlegend": False}
-    line = {"color": colour, "width": 1}
-    figure.add_trace(
-        go.Scatter(x=ties[0], y=ties[1], mode="lines", line=line, opacity=0.3, **common)
-    )
+    figure.add_trace(line(*ties, colour, 1, 0.3))
     figure.add_trace(
         go.Scatter(
             x=[leak for leak, _ in mark.trials],
@@ -145,27 +130,16 @@ def _seeds(figure: go.Figure, mark: RecipeMark, colour: str) -> None:
             mode="markers",
             marker={"size": 5, "color": colour},
             opacity=0.55,
-            **common,
+            hoverinfo="skip",
+            showlegend=False,
         )
     )
 
 
 def _dot(mark: RecipeMark, plain: RecipeMark | None, p: Palette) -> go.Scatter:
-    return go.Scatter(
-        x=[mark.leak],
-        y=[mark.accuracy],
-        mode="markers",
-        marker={
-            "symbol": "triangle-up" if mark is plain else "star" if mark.shipped else "circle",
-            "size": 19 if mark.shipped else 12,
-            "color": _colour(mark, plain, p),
-            "line": {"color": p.page, "width": 1.5},
-        },
-        name=mark.name,
-        hovertemplate="%{text}<extra></extra>",
-        text=[mark.hover],
-        showlegend=False,
-    )
+    symbol = "triangle-up" if mark is plain else "star" if mark.shipped else "circle"
+    size, colour = 19 if mark.shipped else 12, _colour(mark, plain, p)
+    return dot(mark.leak, mark.accuracy, symbol, size, colour, p, mark.name, mark.hover)
 
 
 def _labels(

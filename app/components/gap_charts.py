@@ -12,8 +12,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.components.chart_labels import Box, around, place_labels
-from app.theme import Palette, plotly_layout
+from app.components.chart_marks import Box, around, dot, line, place_labels, titled
+from app.words.theme import Palette, plotly_layout
 
 _ROW = 27
 _TIME_HEIGHT = 430
@@ -76,22 +76,13 @@ def gap_by_method(marks: Sequence[Mark], bands: Sequence[Band], p: Palette) -> g
     for mark in shown:
         colour = colours(p)[mark.family]
         if mark.interval is not None:
-            figure.add_trace(
-                go.Scatter(
-                    x=list(mark.interval),
-                    y=[mark.name] * 2,
-                    mode="lines",
-                    line={"color": colour, "width": 5 if mark.strong else 3},
-                    opacity=0.5,
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-            )
+            width = 5 if mark.strong else 3
+            figure.add_trace(line(mark.interval, [mark.name] * 2, colour, width, 0.5))
         figure.add_trace(_dot(mark, mark.gap, mark.name, p))
     layout = plotly_layout(p)
     far = max([mark.interval[1] if mark.interval else mark.gap for mark in shown], default=1.0)
     far = 1.03 * max(far, max((band.high for band in bands), default=0.0), 0.1)
-    layout["xaxis"] = _axis(layout["xaxis"], "Avg Gap (points)") | {"range": [-0.03 * far, far]}
+    layout["xaxis"] = titled(layout["xaxis"], "Avg Gap (points)") | {"range": [-0.03 * far, far]}
     layout["yaxis"] = layout["yaxis"] | {
         "tickfont": {"color": p.text, "size": 13},
         "categoryorder": "array",
@@ -115,30 +106,21 @@ def gap_by_time(marks: Sequence[Mark], bands: Sequence[Band], p: Palette) -> go.
     _shade(figure, bands, p, vertical=False)
     for mark in timed:
         if mark.interval is not None:
-            figure.add_trace(
-                go.Scatter(
-                    x=[mark.seconds] * 2,
-                    y=list(mark.interval),
-                    mode="lines",
-                    line={"color": colours(p)[mark.family], "width": 2.5},
-                    opacity=0.35,
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-            )
+            colour = colours(p)[mark.family]
+            figure.add_trace(line([mark.seconds] * 2, mark.interval, colour, 2.5, 0.35))
     for mark in timed:
         figure.add_trace(_dot(mark, mark.seconds or 0.0, mark.gap, p))
     layout = plotly_layout(p)
     span = _span([log10(mark.seconds) for mark in timed if mark.seconds])
     top = max([mark.interval[1] if mark.interval else mark.gap for mark in timed], default=1.0)
     top = 1.12 * max(top, max((band.high for band in bands), default=0.0), 0.1)
-    layout["xaxis"] = _axis(layout["xaxis"], "Time to forget") | {
+    layout["xaxis"] = titled(layout["xaxis"], "Time to forget") | {
         "type": "log",
         "range": list(span),
         "tickvals": [10.0**decade for decade in _DECADES],
         "ticktext": list(_DECADES.values()),
     }
-    layout["yaxis"] = _axis(layout["yaxis"], "Avg Gap (points)") | {"range": [-0.04 * top, top]}
+    layout["yaxis"] = titled(layout["yaxis"], "Avg Gap (points)") | {"range": [-0.04 * top, top]}
     layout["margin"] = _MARGIN
     annotations = _labels(timed, span, top, p)
     figure.update_layout(**layout, height=_TIME_HEIGHT, showlegend=False)
@@ -147,26 +129,9 @@ def gap_by_time(marks: Sequence[Mark], bands: Sequence[Band], p: Palette) -> go.
     return figure
 
 
-def _axis(axis: dict[str, Any], title: str) -> dict[str, Any]:
-    return axis | {"title": axis["title"] | {"text": title}}
-
-
 def _dot(mark: Mark, x: Any, y: Any, p: Palette) -> go.Scatter:
-    return go.Scatter(
-        x=[x],
-        y=[y],
-        mode="markers",
-        marker={
-            "symbol": _SYMBOLS.get(mark.family, "triangle-up"),
-            "size": 15 if mark.strong else 11,
-            "color": colours(p)[mark.family],
-            "line": {"color": p.page, "width": 1.5},
-        },
-        name=mark.name,
-        hovertemplate="%{text}<extra></extra>",
-        text=[mark.hover],
-        showlegend=False,
-    )
+    symbol, size = _SYMBOLS.get(mark.family, "triangle-up"), 15 if mark.strong else 11
+    return dot(x, y, symbol, size, colours(p)[mark.family], p, mark.name, mark.hover)
 
 
 def _shade(figure: go.Figure, bands: Sequence[Band], p: Palette, vertical: bool) -> None:

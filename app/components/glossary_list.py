@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from app.glossary import GROUPS, TERMS, Term
+from app.words.glossary import GROUPS, Term
 
 
 def glossary_list(more: Iterable[Term] = ()) -> str:
-    """A heading and a list for each group of terms. more: terms that a bundle's library knows."""
-    terms = [*TERMS.values(), *more]
+    """A heading and a list for each group of terms. more: terms that a bundle's library knows, of
+    the last group."""
+    lists = {title: "".join(map(_entry, terms.values())) for title, terms in GROUPS.items()}
+    *_, last = lists
+    lists[last] += "".join(map(_entry, more))
     return "".join(
-        f'<section class="mk mk-glossary"><h3>{escape(title)}</h3><dl>'
-        + "".join(_entry(term) for term in terms if term.group == group)
-        + "</dl></section>"
-        for group, title in GROUPS.items()
+        f'<section class="mk mk-glossary"><h3>{escape(title)}</h3><dl>{entries}</dl></section>'
+        for title, entries in lists.items()
     )
 
 

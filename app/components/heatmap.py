@@ -1,7 +1,7 @@
 """Attributions laid over the pixels they belong to: large crisp pixels, signs as colours.
 
-Colours are those of :attr:`app.theme.Palette.diverging`: vermillion speaks for the class, blue
-against it. Pictures that are to be compared are drawn on one scale, which the caller gets from
+Colours are those of :attr:`app.words.theme.Palette.diverging`: vermillion speaks for the class,
+blue against it. Pictures that are to be compared are drawn on one scale, which the caller gets from
 :func:`common_scale` and hands to each of them.
 """
 
@@ -15,7 +15,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from app.theme import Palette
+from app.words.theme import Palette
 from munkey_core.results import FloatArray, ImageArray
 from munkey_core.studio import Studio
 

@@ -31,7 +31,7 @@ from app.components.plotly_library import plotly_library
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_memory_map:"
-_JS = script("memory_map.js")
+_JS = script(_HERE / "memory_map.js")
 MAX_WANTED = 200
 """So many pictures are asked for at once, at most."""
 _MOST_GROUPS = 10_000

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import streamlit as st
 
+T = TypeVar("T")
 
-def pages(count: int, per_page: int) -> int:
-    """Number of pages, at least one."""
-    return max(1, -(-count // per_page))
+
+def part(rows: Sequence[T], per_page: int, page: int) -> tuple[Sequence[T], int, int]:
+    """What is on a page, which one it is, and how many there are. page: the one that is wanted,
+    from 1; the last one if there are not so many."""
+    total = max(1, -(-len(rows) // per_page))
+    page = min(page, total)
+    return rows[(page - 1) * per_page : page * per_page], page, total
+
+
+def kept(name: str) -> Callable[[int], None]:
+    """Turns pages by keeping the number in the session's state under this name."""
+
+    def turn(page: int) -> None:
+        st.session_state[name] = page
+
+    return turn
 
 
 def pager(page: int, total: int, text: str, turn: Callable[[int], None], key: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from app.theme import Palette, plotly_layout
+from app.components.chart_marks import line, titled
+from app.words.theme import Palette, plotly_layout
 from munkey_core.explain.pathways import PathwayAccuracy
 
 PATHWAYS = {
@@ -55,10 +56,9 @@ def pathway_chart(
         at += _BAND
     layout = plotly_layout(p)
     last = at - _BAND - 1
-    layout["xaxis"] = layout["xaxis"] | {
+    layout["xaxis"] = titled(layout["xaxis"], "Images classified rightly (accuracy)") | {
         "range": [0, 101],
         "ticksuffix": " %",
-        "title": layout["xaxis"]["title"] | {"text": "Images classified rightly (accuracy)"},
     }
     layout["yaxis"] = layout["yaxis"] | {
         "range": [last + 0.7, -1.5],
@@ -78,16 +78,7 @@ def _dot(
 ) -> None:
     colour = colours(p)[group]
     low, high = found.ci95
-    chart.add_trace(
-        go.Scatter(
-            x=[low, high],
-            y=[y, y],
-            mode="lines",
-            line={"color": colour, "width": 5},
-            opacity=0.4,
-            hoverinfo="skip",
-        )
-    )
+    chart.add_trace(line([low, high], [y, y], colour, 5, 0.4))
     chart.add_trace(
         go.Scatter(
             x=[found.accuracy],

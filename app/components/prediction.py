@@ -121,14 +121,21 @@ def card(
     """One image's card. above: a small line over the verdict; note: one under it."""
     told = in_words(classes, label, series)
     return (
-        '<article class="mk mk-card"><div class="mk-head">'
-        f'<img class="mk-pic" src="{picture}" alt="{escape(above, quote=True)}">'
-        f'<div class="mk-words"><div class="mk-small">{escape(above)}</div>'
-        f'<div class="mk-verdict">{_verdict(classes, series)}</div>'
-        f'<div class="mk-small">{escape(note)}</div></div></div>'
+        f'<article class="mk mk-card">{head(picture, above, _verdict(classes, series), note)}'
         f'<div role="img" aria-label="{escape(told, quote=True)}">'
         f"{bars(classes, label, series)}</div>"
         f"{neighbour_row(neighbours, title) if neighbours else ''}</article>"
+    )
+
+
+def head(picture: str, above: str, verdict: str, note: str) -> str:
+    """The picture of a card with its words. verdict: HTML; above, note: the small lines around."""
+    return (
+        '<div class="mk-head">'
+        f'<img class="mk-pic" src="{picture}" alt="{escape(above, quote=True)}">'
+        f'<div class="mk-words"><div class="mk-small">{escape(above)}</div>'
+        f'<div class="mk-verdict">{verdict}</div>'
+        f'<div class="mk-small">{escape(note)}</div></div></div>'
     )
 
 

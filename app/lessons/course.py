@@ -11,12 +11,12 @@ from typing import Any
 
 import streamlit as st
 
-from app import models, state
 from app.lessons.lesson import Lesson, LessonError, Screen, Step
 from app.lessons.reader import refer
-from app.lessons.shelf import Shelf, shelf
+from app.lessons.shelf import shelf
 from app.lessons.values import Values, values_of
-from app.links import UnknownDigestError
+from app.session import models, state
+from app.session.links import UnknownDigestError
 from munkey_core.errors import MunkeyError
 
 PATH = "lessons"  # the page that lessons are played on
@@ -141,10 +141,6 @@ def missing(lesson: Lesson, load: bool = True) -> str:
             f"{state.quoted(lesson.bundle)} doesn't have."
         )
     return ""
-
-
-def all_lessons() -> Shelf:
-    return shelf()
 
 
 def _properties(place: Place) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.components.prediction import percent
-from app.panels.figures import number, took
+from app.words.figures import number, took
 from munkey_core.audit import verdict
 from munkey_core.audit.attacks import PrivacyReport
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.leak import BackboneLeak
 from munkey_core.audit.verdict import INSIDE, OUTSIDE
@@ -115,7 +115,7 @@ class Asked:
     @property
     def figures(self) -> ModelFigures:
         models = self.report.models
-        name = self.arguments.get("model", "MUNKEY after")
+        name = self.arguments.get("model", AFTER)
         if name not in models:
             raise BadInputError(f"no model “{name}”; there are {', '.join(models)}")
         return models[name]

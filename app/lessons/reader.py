@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from app import state
 from app.lessons.lesson import (
     CHOICE,
     KINDS,
@@ -29,7 +28,8 @@ from app.lessons.lesson import (
 )
 from app.lessons.measures import MEASURES, Argument
 from app.lessons.nodes import Node, Part, Parts, compose
-from app.links import UnknownDigestError
+from app.session import state
+from app.session.links import UnknownDigestError
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")

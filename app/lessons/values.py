@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import models, state
-from app.background import Background
 from app.lessons.images import find_images
 from app.lessons.lesson import Lesson
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute, why_not
+from app.session import models, state
+from app.session.background import Background
 from munkey_core.errors import MunkeyError
 from munkey_core.progress import Progress
 

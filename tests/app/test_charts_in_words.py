@@ -9,8 +9,8 @@ from app.components.gap_charts import Band, Mark
 from app.components.heatmap import Heatmap
 from app.components.prediction import Series
 from app.components.shapley_chart import Answer, Player
-from app.panels.attacks import histograms_in_words, roc_in_words
-from app.panels.compare_charts import gaps_in_words, times_in_words
+from app.screens.compare.charts import gaps_in_words, times_in_words
+from app.shared.attacks import histograms_in_words, roc_in_words
 from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
 
 

@@ -28,9 +28,10 @@ def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
     app = AppTest.from_string(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app import services, state\n"
-        "from app.views import compare\n"
-        "session = services.enter('compare')\n"
+        "from app.session import state\n"
+        "from app.shared import entrance\n"
+        "from app.screens.compare import page as compare\n"
+        "session = entrance.enter('compare')\n"
         "state.write_url(session.groups)\n"
         "for line in state.messages():\n"
         "    import streamlit as st\n"
@@ -132,7 +133,7 @@ def test_into_the_basket_and_the_page_stays_with_the_set(monkeypatch):
 
 
 def test_what_was_deleted_comes_first(monkeypatch):
-    from app import models
+    from app.session import models
 
     two = models.shared("digits").studio.private_ids()[:2]
     app = open_page(monkeypatch, None, forgotten=" ".join(two))

@@ -5,11 +5,11 @@ import io
 
 import pytest
 
-from app.panels.compare_charts import method_marks, null_bands, time_marks
-from app.panels.compare_details import seed_rows, settings_rows
-from app.panels.compare_table import COLUMNS, as_csv, ordered
-from app.panels.compare_words import headline, little_to_repair, not_ahead, repairs, speed
-from app.state import FAMILIES, SORTS
+from app.screens.compare.charts import method_marks, null_bands, time_marks
+from app.screens.compare.details import seed_rows, settings_rows
+from app.screens.compare.table import COLUMNS, as_csv, ordered
+from app.screens.compare.words import headline, little_to_repair, not_ahead, repairs, speed
+from app.session.state import FAMILIES, SORTS
 from munkey_core.audit import verdict
 from munkey_core.audit.figures import NullBand
 from munkey_core.audit.membership.forgetting_quality import ForgettingQuality

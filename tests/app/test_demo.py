@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
+from app.session import state
 from munkey_core.files import limits
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -39,7 +39,7 @@ def said(app: AppTest) -> str:
 def test_retraining_and_uploads_are_only_drawn_elsewhere(demo, monkeypatch):
     if demo:
         monkeypatch.setenv(limits.DEMO, "1")
-    from app import models
+    from app.session import models
 
     id_ = models.shared("digits").studio.private_ids()[0]
     app = open_app(forgotten=id_)

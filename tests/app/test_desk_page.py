@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.background import Background
+from app.session.background import Background
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.bundle.write import write_bundle
 from munkey_core.erasure.request_page import RequestEvidence
@@ -28,13 +28,14 @@ PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app import services, state
-from app.panels.basket import sidebar
-from app.panels.changed import bundle_changed
-from app.views import desk
+from app.session import state
+from app.shared import entrance
+from app.shared.basket import sidebar
+from app.shared.changed import bundle_changed
+from app.screens.desk import page as desk
 from munkey_core.errors import BundleChangedError
 try:
-    session = services.enter('desk')
+    session = entrance.enter('desk')
 except BundleChangedError:
     bundle_changed()
 else:
@@ -278,7 +279,7 @@ def test_an_erasure_that_fails_says_so_and_leaves_everything(folder, monkeypatch
 
 def test_two_clicks_at_once_are_one_erasure(folder, monkeypatch):
     """Streamlit gives a second click a thread of its own while the first one is still at work."""
-    from app import erasing
+    from app.session import erasing
 
     desk = erasing._Desk()
     monkeypatch.setattr(erasing, "_desk", lambda: desk)

@@ -67,15 +67,16 @@ class Tags(HTMLParser):
 
 
 SCRIPT = """
-from app import services, state
-from app.panels.basket import sidebar
-session = services.enter("{page}")
+from app.session import state
+from app.shared import entrance
+from app.shared.basket import sidebar
+session = entrance.enter("{page}")
 state.write_url(session.groups)
 for message in state.messages():
     import streamlit as st
     st.warning(message)
 sidebar(session)
-from app.views.{view} import show
+from app.screens.{page}.page import show
 show()
 """
 
@@ -84,7 +85,7 @@ show()
 def test_no_page_makes_anything_of_hostile_text(page, hostile_folder, monkeypatch):
     monkeypatch.setenv("MUNKEY_BUNDLE", str(hostile_folder))
     monkeypatch.setenv("MUNKEY_BUNDLES", str(hostile_folder.parent))
-    script = SCRIPT.format(page=page, view={"map": "memory_map"}.get(page, page))
+    script = SCRIPT.format(page=page)
     app = AppTest.from_string(script, default_timeout=120)
     for name, value in {
         "basket": "img-00 img-01",

@@ -17,13 +17,14 @@ from app.components import heatmap, shapley_chart
 from app.components.heatmap import Heatmap
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
 from app.components.shapley_chart import Answer, Player, points
-from app.panels.explain_exemplars import sentence as exemplar_sentence
-from app.panels.explain_influence import sentence as influence_sentence
-from app.panels.explain_influence import turn
-from app.panels.explain_pathways import difference
-from app.panels.explain_pathways import sentence as pathway_sentence
-from app.panels.explain_pixels import convergence, facts, strength, verdict
-from app.theme import palette
+from app.screens.explain.exemplars import sentence as exemplar_sentence
+from app.screens.explain.influence import sentence as influence_sentence
+from app.screens.explain.influence import turn
+from app.screens.explain.pathways import difference
+from app.screens.explain.pathways import sentence as pathway_sentence
+from app.screens.explain.pixels import convergence, facts, strength, verdict
+from app.session.services import Session
+from app.words.theme import palette
 from munkey_core.explain.exemplars import ExemplarAttribution
 from munkey_core.explain.influence import InfluencedQuery
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
@@ -326,11 +327,10 @@ def test_the_leak_is_only_claimed_where_its_interval_excludes_zero():
     [(0.97, "adds 49.9 points to “bee”"), (0.002, "would speak for “bee” (+49.9 points), but")],
 )
 def test_a_memory_that_is_hardly_asked_is_not_said_to_have_made_the_answer(share, wanted):
-    session = SimpleNamespace(
-        studio=SimpleNamespace(
-            classes=("ant", "bee"), record=lambda id_: SimpleNamespace(label=1, owner="")
-        )
+    bees = SimpleNamespace(
+        classes=("ant", "bee"), record=lambda id_: SimpleNamespace(label=1, owner="")
     )
+    session = Session("bees", bees, None)
     found = ExemplarAttribution(
         target=1,
         ids=("train-1",),

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
 from app.components.heatmap import colour, common_scale
-from app.theme import palette
+from app.session import state
+from app.words.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.results import Browse
@@ -25,10 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app import services, state\n"
-    "from app.panels.basket import delete_button, sidebar\n"
-    "from app.views import explain\n"
-    "session = services.enter('explain')\n"
+    "from app.session import state\n"
+    "from app.shared import entrance\n"
+    "from app.shared.basket import delete_button, sidebar\n"
+    "from app.screens.explain import page as explain\n"
+    "session = entrance.enter('explain')\n"
     "state.write_url(session.groups)\n"
     "sidebar(session)\n"
     "delete_button(len(state.get('basket')))\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.panels.figures import decimals, interval, number, share, times, took
+from app.words.figures import decimals, interval, number, share, times, took
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from itertools import combinations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import models
-from app.components.chart_labels import Box, around, place_labels
+from app.components.chart_marks import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
-from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
-from app.theme import palette
+from app.screens.compare.recipes_tried import how_to_read, recipe_marks, settings_words, table_rows
+from app.session import models
+from app.words.theme import palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.studio import Studio
 
@@ -145,9 +145,10 @@ def page(monkeypatch, digits_folder, known):
     monkeypatch.setattr(Studio, "report", lambda self, ids: None)
     monkeypatch.setattr(Studio, "experiments", property(lambda self: known))
     script = (
-        "from app import services, state\n"
-        "from app.views import compare\n"
-        "session = services.enter('compare')\n"
+        "from app.session import state\n"
+        "from app.shared import entrance\n"
+        "from app.screens.compare import page as compare\n"
+        "session = entrance.enter('compare')\n"
         "compare.show()\n"
     )
     return AppTest.from_string(script, default_timeout=120).run()

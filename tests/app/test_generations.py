@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.models import Pictures
-from app.services import Session
+from app.session.models import Pictures
+from app.session.services import Session
 from munkey_core.errors import StaleGenerationError
 from munkey_core.explain.pathways import PathwayReport
 from munkey_core.explain.randomisation import SanityCheck

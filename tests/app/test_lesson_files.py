@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import pages, state
 from app.lessons.images import find_images
 from app.lessons.lesson import CHOICE, PAGES, LessonError
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute
 from app.lessons.reader import fill, parse_lesson, read_lesson
+from app.screens.lessons.page import SHOWS
+from app.session import state
+from app.session.pages import TITLES
 from munkey_core.studio import Studio
 from tests.app.lesson_files import SMALL
 
@@ -62,8 +64,8 @@ def test_only_known_names_are_filled_in():
 
 
 def test_the_pages_and_controls_of_a_lesson_are_those_of_the_app():
-    for name in PAGES:
-        assert pages.title(name)
+    assert all(TITLES[name] for name in PAGES)
+    assert set(PAGES) == set(SHOWS)
     assert "pick" in state.CONTROLS
 
 

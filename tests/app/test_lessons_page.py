@@ -23,10 +23,12 @@ SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app import services, state
-from app.panels.basket import sidebar
-from app.views import lessons, teacher
-session = services.enter("lessons")
+from app.session import state
+from app.shared import entrance
+from app.shared.basket import sidebar
+from app.screens.lessons import page as lessons
+from app.screens.teacher import page as teacher
+session = entrance.enter("lessons")
 state.write_url(session.groups)
 for message in state.messages():
     st.warning(message)

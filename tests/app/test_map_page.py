@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
 from app.components.memory_map import Group, MapEvent, Scene
+from app.session import state
 from munkey_core.explain.map import Maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +23,10 @@ pytestmark = pytest.mark.skipif(
 PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from app import services, state
-from app.views import memory_map
-services.enter("map")
+from app.session import services, state
+from app.shared import entrance
+from app.screens.map import page as memory_map
+entrance.enter("map")
 state.write_url(services.current().groups)
 for message in state.messages():
     import streamlit as st
@@ -57,7 +58,7 @@ class Drawn:
 def drawn(monkeypatch) -> Drawn:
     monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
     monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
-    from app.views import memory_map
+    from app.screens.map import page as memory_map
 
     fake = Drawn()
     monkeypatch.setattr(memory_map, "memory_map", fake)
@@ -75,7 +76,7 @@ def open_page(**query) -> AppTest:
 
 def do(app: AppTest, monkeypatch, event: MapEvent) -> None:
     """Run the page again with what a person did on the map."""
-    from app.views import memory_map
+    from app.screens.map import page as memory_map
 
     events = [event]
 
@@ -190,7 +191,7 @@ def test_a_query_has_a_star_and_its_neighbours(drawn):
 
 def test_an_entry_lies_on_its_own_point(drawn):
     open_page(query=KEPT)
-    from app import models
+    from app.session import models
 
     maps: Maps = models.shared("fashion").studio.maps
     [own] = maps.positions([KEPT], maps.projection("keys", "pca"))

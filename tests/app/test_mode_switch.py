@@ -17,17 +17,18 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app import services, state\n"
-    "from app.panels.basket import sidebar\n"
+    "from app.session import state\n"
+    "from app.shared import entrance\n"
+    "from app.shared.basket import sidebar\n"
 )
 FORGET = (
-    HEAD + "from app.views import forget as view\n"
-    "session = services.enter('forget')\n"
+    HEAD + "from app.screens.forget import page as view\n"
+    "session = entrance.enter('forget')\n"
     "state.write_url(session.groups)\n"
     "sidebar(session)\n"
     "view.show()\n"
 )
-PRIVACY = FORGET.replace("views import forget", "views import privacy").replace(
+PRIVACY = FORGET.replace("screens.forget", "screens.privacy").replace(
     "enter('forget')", "enter('privacy')"
 )
 SWITCH = "munkey-widget:mode"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import state
+from app.session import state
 from munkey_core.results import Browse
 from tests.app.reading import as_read
 
@@ -85,7 +85,7 @@ def test_an_image_without_near_copies_is_not_warned_about(digits):
 
 
 def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
-    from app.views import forget
+    from app.screens.forget import page as forget
 
     drawn = []
     monkeypatch.setattr(forget, "gallery", lambda tiles, **_: drawn.extend(tiles))

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import trainings
 from app.components.training_offer import class_bars, left_out, parts_bar
-from app.panels.own_start import size
+from app.screens.own.start import size
+from app.session import trainings
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
@@ -117,12 +117,13 @@ def open_page(**query: str) -> AppTest:
 
 
 def _page() -> None:
-    from app import services, state
-    from app.views import own_data as view
+    from app.screens.own import page as view
+    from app.session import state
+    from app.shared import entrance
     from munkey_core.errors import MunkeyError
 
     try:
-        session = services.enter("own")
+        session = entrance.enter("own")
     except MunkeyError:
         state.write_url(())
     else:
@@ -331,7 +332,7 @@ def test_a_crash_is_shown_with_its_reason(door):
 
 def test_a_finished_model_is_offered_and_opened(door, monkeypatch):
     turned = []
-    monkeypatch.setattr("app.panels.own_training.turn_to", turned.append)
+    monkeypatch.setattr("app.screens.own.training.turn_to", turned.append)
     door.statuses["mine"] = JobStatus("train", 0, "done", seconds=301.0, mine=True)
     door.ready = {"mine"}
     app = open_page(training="mine", data="animals", basket="")

@@ -39,7 +39,7 @@ def open_app(**query) -> AppTest:
 
 def ids(n: int) -> list[str]:
     """Some ids that have a key, from the app's own first page."""
-    from app import models
+    from app.session import models
     from munkey_core.results import Browse
 
     return list(models.shared("fashion").studio.browse(Browse(sample=n)))
@@ -200,8 +200,8 @@ def test_filters_change_the_gallery_and_the_url():
 
 
 def test_checking_that_was_stopped_is_not_taken_for_running():
-    from app import models
-    from app.jobs import Consequences
+    from app.session import models
+    from app.session.consequences import Consequences
 
     studio = models.shared("fashion").studio.session()
     studio.forget(ids(200))
@@ -214,7 +214,7 @@ def test_checking_that_was_stopped_is_not_taken_for_running():
 
 
 def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
-    from app.jobs import Consequences
+    from app.session.consequences import Consequences
 
     def first_chunk_only(job):
         job.changes.extend(job._studio.changes(job._own, job.deletion.ids[:64]))
@@ -232,7 +232,7 @@ def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
 
 
 def test_the_best_known_of_many_picked_images_is_shown_first():
-    from app import models
+    from app.session import models
     from munkey_core.results import Browse
 
     app = open_app(**{"class": "6", "show": "random", "n": "12"})
@@ -255,9 +255,10 @@ def test_about_shows_the_card_without_its_head():
     page = AppTest.from_string(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app import services, state\n"
-        "from app.views import about\n"
-        "services.enter('about')\n"
+        "from app.session import state\n"
+        "from app.shared import entrance\n"
+        "from app.screens.about import page as about\n"
+        "entrance.enter('about')\n"
         "about.show()\n",
         default_timeout=60,
     ).run()

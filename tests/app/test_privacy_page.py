@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app import services, state\n"
-    "from app.panels.basket import sidebar\n"
-    "from app.views import privacy\n"
-    "session = services.enter('privacy')\n"
+    "from app.session import state\n"
+    "from app.shared import entrance\n"
+    "from app.shared.basket import sidebar\n"
+    "from app.screens.privacy import page as privacy\n"
+    "session = entrance.enter('privacy')\n"
     "state.write_url(session.groups)\n"
     "sidebar(session)\n"
     "privacy.show()\n"
@@ -167,7 +168,7 @@ def test_a_failure_and_a_stop_are_shown_and_can_be_tried_again(monkeypatch, some
 def test_a_job_that_crashes_or_is_stopped_says_so():
     import threading
 
-    from app.background import Background
+    from app.session.background import Background
     from munkey_core.progress import Progress
 
     def crash():

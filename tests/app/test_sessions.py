@@ -11,9 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
-from app import background
-from app.background import Background
-from app.services import _MAX_RESULTS, Session
+from app.session import background
+from app.session.background import Background
+from app.session.services import _MAX_RESULTS, Session
 from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app import links, state
-from app.links import MAX_QUERY, TextStore, UnknownDigestError
+from app.session import links, state
+from app.session.links import MAX_QUERY, TextStore, UnknownDigestError
 
 
 def prop(name):

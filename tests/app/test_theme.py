@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.theme import Palette, is_dark, palette, plotly_layout, streamlit_options
+from app.words.theme import Palette, is_dark, palette, plotly_layout, streamlit_options
 
 MEANINGS = ("forget", "retain", "retrained", "test", "neutral")
 

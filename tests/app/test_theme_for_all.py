@@ -16,7 +16,7 @@ from colorspacious import cspace_convert
 
 from app.components import attack_charts, gap_charts, pathway_chart
 from app.components.blank_picture import _TEXT
-from app.theme import BASE_FONT_PX, Palette, enlarge, palette, plotly_layout
+from app.words.theme import BASE_FONT_PX, Palette, enlarge, palette, plotly_layout
 from tests.app.test_theme import contrast
 
 # Forget, retain and retrained carry the story: they have to be told apart at a glance and in thin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import state
+from app.session import state
 
 
 class Params(dict[str, str]):

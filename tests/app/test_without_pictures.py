@@ -39,14 +39,11 @@ def these_bundles(folders, monkeypatch, tmp_path):
     monkeypatch.setenv("MUNKEY_BUNDLE", str(folders / "nowhere"))
 
 
-def open_app(page="", **query):
+def open_app(**query):
     app = AppTest.from_file(str(MAIN), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    if page:
-        app.switch_page(str(ROOT / "app" / "views" / f"{page}.py")).run()
-    return app
+    return app.run()
 
 
 def text(app):
@@ -58,11 +55,12 @@ def text(app):
 def run_page(name, **query):
     """One page alone, as the menu would draw it."""
     script = (
-        "from app import services, state, models\n"
-        "from app.panels.without_pictures import banner\n"
-        f"session = services.enter({name!r})\n"
+        "from app.session import state, models\n"
+        "from app.shared import entrance\n"
+        "from app.shared.without_pictures import banner\n"
+        f"session = entrance.enter({name!r})\n"
         "models.find_pictures(session.studio)\nbanner(session)\n"
-        f"from app.views.{name} import show\nshow()\n"
+        f"from app.screens.{name}.page import show\nshow()\n"
     )
     app = AppTest.from_string(script, default_timeout=60)
     for key, value in query.items():
@@ -118,7 +116,7 @@ def test_picking_and_deleting_work_by_key(ids):
     assert not app.exception
 
 
-@pytest.mark.parametrize("page", ["memory_map", "explain", "privacy", "compare", "about"])
+@pytest.mark.parametrize("page", ["map", "explain", "privacy", "compare", "about"])
 def test_no_page_breaks_with_or_without_a_query(ids, page):
     for query in ({}, {"query": ids[0]}, {"query": ids[0], "forgotten": ids[1]}):
         app = run_page(page, **query)

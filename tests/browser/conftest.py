@@ -20,7 +20,7 @@ from typing import Protocol
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from app.theme import streamlit_options
+from app.words.theme import streamlit_options
 from munkey_core.audit.reports import keep_report
 from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.read import read_bundle

@@ -28,7 +28,7 @@ from app.components.memory_map import (
     points,
 )
 from app.components.style import use_style
-from app.theme import palette
+from app.words.theme import palette
 
 CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat")
 

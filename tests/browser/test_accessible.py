@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from app.glossary import TERMS
-from app.pages import names
+from app.session.pages import TITLES
+from app.words.glossary import TERMS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage
@@ -99,7 +99,7 @@ def too_wide(page: Page) -> list[str]:
     return parts
 
 
-FIRST, *OTHERS = names()  # the first page is at the address itself
+FIRST, *OTHERS = TITLES  # the first page is at the address itself
 STATES = (
     {FIRST: "/"}
     | {name: f"/{name}" for name in OTHERS}

@@ -168,7 +168,7 @@ _FITTING = {
 @st.composite
 def url_query(draw):
     """Parameters of an address, as Streamlit hands them over: name → the last value."""
-    from app import state
+    from app.session import state
 
     names = st.one_of(st.sampled_from([p.name for p in state.PROPERTIES]), ODD_TEXTS)
     query = {}
@@ -191,7 +191,7 @@ def url_query(draw):
 
 def url_state(query):
     """An address: read, checked against a model, and written again."""
-    from app import services, state
+    from app.session import services, state
 
     folder = _csv_folder()
     session = Studio(_shared())

@@ -1,0 +1,214 @@
+"""What erasing a request's images would change, measured while they are still there.
+
+Afterwards nobody can measure it: the images are gone. So what is known when somebody erases goes
+into the report of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from app.components.prediction import percent
+from app.session import state
+from app.session.background import Background
+from app.session.consequences import Consequences
+from app.session.services import Session
+from app.shared import attacks as words
+from app.shared.answers import Retrained, retrained_answers
+from app.shared.changed import polled
+from app.shared.new_answers import compact, others, paged, progress
+from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.without_pictures import has_pictures
+from app.shared.work import begin, result, start, work
+from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
+from munkey_core.model.side_effects import Change
+from munkey_core.progress import Progress
+
+_ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What is being found out about exactly the images that would go."""
+
+    answers: Consequences | None
+    privacy: Background[PrivacyReport] | None
+
+
+def effect(session: Session, plan: ErasurePlan) -> Effect:
+    """Start finding out, one after the other, and draw what is known."""
+    if not has_pictures(session):
+        st.caption("What the answers would be can't be worked out without the model's pictures.")
+        return Effect(None, None)
+    found = work(session, _ANSWERS, plan.ids)
+    if found.job is None:
+        probe = session.studio.session()
+        deletion = probe.forget(plan.ids)
+        begin(found, _ANSWERS, Consequences(probe, (deletion,)))
+    job = found.job
+    if not isinstance(job, Consequences):
+        raise TypeError("the work on answers is always a Consequences")
+    job.wait()
+    watching = not job.finished
+    polled(_show_answers, watching)(session, plan, job, watching)
+    retrain_panel(session, plan.ids)
+    privacy = None if watching else _attackers(session, plan)
+    return Effect(job, privacy)
+
+
+# -- answers -------------------------------------------------------------------------------------
+
+
+def _show_answers(session: Session, plan: ErasurePlan, job: Consequences, watching: bool) -> None:
+    if watching and job.finished:
+        st.rerun()  # Draws the page once more, without the timer.
+    if job.changes and (job.predicted or job.stopped):
+        retrained = _retrained(session, plan)
+        changes = sorted(job.changes, key=lambda change: change.shift)
+        st.html(f'<div class="mk mk-sum">{_summary(changes, retrained)}</div>')
+        paged(
+            f"desk-answers-{hash(plan.ids)}",
+            "Each image’s answer, before → after",
+            changes,
+            lambda change: compact(session, change, retrained),
+            closed=True,
+        )
+    effects = job.side_effects
+    if effects is not None:
+        st.markdown(
+            f"Of the others, **{len(effects.retain):,} of {effects.retain_checked:,}** in the "
+            f"memory and **{len(effects.test):,} of {effects.test_checked:,}** test images would "
+            "get another answer."
+        )
+        others(session, effects)
+    elif job.error:
+        st.caption(f"The answers could not be worked out: {state.plain(job.error)}")
+    elif job.stopped:
+        st.caption("Stopped: the other images were not all checked.")
+        st.button("Check again", key="desk-check-again", on_click=_again, args=(session, plan))
+    else:
+        progress(job)
+
+
+def _again(session: Session, plan: ErasurePlan) -> None:
+    work(session, _ANSWERS, plan.ids).job = None
+
+
+def _retrained(session: Session, plan: ErasurePlan) -> Retrained | None:
+    """Answers of the model retrained without them. In an exact mode that is the model after
+    deletion, and there is nothing to look up."""
+    return None if session.studio.mode == "exact" else retrained_answers(session, plan.ids)
+
+
+def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
+    found = _counted(changes, retrained)
+    steps = " → ".join(f"{found.right[name]:,}" for name in ("before", "after"))
+    sure = " → ".join(percent(found.truth[name]) for name in ("before", "after"))
+    if "retrained" in found.right:
+        steps += f"; by a model retrained without them {found.right['retrained']:,}"
+        sure += f"; retrained {percent(found.truth['retrained'])}"
+    return (
+        f"Recognised: {steps} of {found.n:,}<small>before → after. Mean probability of the true "
+        f"class {sure}.</small>"
+    )
+
+
+def _counted(changes: Sequence[Change], retrained: Retrained | None) -> AnswersEvidence:
+    """How many of the images are taken for what they are, in each state."""
+    states = {
+        "before": [change.before for change in changes],
+        "after": [change.after for change in changes],
+    }
+    if retrained is not None:
+        states["retrained"] = [retrained[change.id] for change in changes]
+    labels = [change.label for change in changes]
+    right, truth = {}, {}
+    for name, rows in states.items():
+        answers = list(zip(rows, labels, strict=True))
+        right[name] = sum(int(row.argmax()) == label for row, label in answers)
+        truth[name] = float(np.mean([row[label] for row, label in answers]))
+    return AnswersEvidence(len(labels), right, truth)
+
+
+# -- attackers -----------------------------------------------------------------------------------
+
+
+def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport] | None:
+    studio = session.studio
+
+    def run() -> Iterator[Progress | PrivacyReport]:
+        return studio.privacy(plan.ids)
+
+    found = work(session, _PRIVACY, (plan.ids, studio.job_done(RETRAIN, plan.ids)))
+    if found.job is None:
+        start(found, _PRIVACY, run)
+    report = result(found, _PRIVACY, run, words.STAGES)
+    if report is not None:
+        attack = words.default_attack(report)
+        if {"before", "after"} <= report.figures.get(attack, {}).keys():
+            n = len(plan.ids)
+            who = "the image" if n == 1 else f"one of the {n:,} images"
+            st.html(words.sentence(report, attack, who))
+            st.html(words.stats(report, attack))
+            st.caption(f"{words.verdict(report, attack)} The attack: {attack}.".strip())
+        if report.leak is not None:
+            with st.expander("Where the trace lies"):
+                st.markdown(words.leak_sentences(report.leak, studio.mode == "exact"))
+    return found.job
+
+
+# -- for the report ------------------------------------------------------------------------------
+
+
+def still_measuring(found: Effect) -> bool:
+    """Whether something is on its way that the report could tell."""
+    jobs = (found.answers, found.privacy)
+    return any(job is not None and not job.finished for job in jobs) or (
+        found.answers is not None and found.answers.result is not None and found.privacy is None
+    )
+
+
+def evidence(session: Session, plan: ErasurePlan, found: Effect, reference: str) -> RequestEvidence:
+    """What is known now. reference: how whoever handles the request names it."""
+    studio, exact = session.studio, session.studio.mode == "exact"
+    answers = None
+    if found.answers is not None and found.answers.changes:
+        changes = list(found.answers.changes)
+        answers = _counted(changes, _retrained(session, plan))
+        if exact:  # by construction
+            answers.right["retrained"] = answers.right["after"]
+            answers.truth["retrained"] = answers.truth["after"]
+    privacy = found.privacy.result if found.privacy is not None else None
+    [owner] = plan.owners if len(plan.owners) == 1 else [""]
+    return RequestEvidence(
+        title=studio.title,
+        reference=reference,
+        asked=len(plan.ids) + len(plan.gone),
+        gone=len(plan.gone),
+        owners=len(plan.owners),
+        whole_owner=bool(owner) and studio.owners.get(owner) == len(plan.ids),
+        owners_simulated=studio.owners_simulated,
+        near_copies=len({pair.other for pair in plan.near_duplicates}),
+        mode=studio.mode,
+        answers=answers,
+        others=found.answers.side_effects if found.answers is not None else None,
+        attack=words.default_attack(privacy) if privacy is not None else "",
+        privacy=privacy,
+    )
+
+
+def measured_words(found: Effect) -> str:
+    """What the report will say of the figures, as a caption."""
+    if still_measuring(found):
+        return (
+            "Still being measured: what isn't known when you erase can't be measured afterwards, "
+            "and the report will do without it."
+        )
+    known = found.answers is not None and bool(found.answers.changes)
+    return "These figures go into the report." if known else ""

@@ -1,0 +1,127 @@
+"""A receipt on the screen and as a file, with the report of the request."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app.components.clipboard.digests import Digest, digests
+from app.screens.desk.plan import purged_table, remains_list
+from app.session import erasing, state
+from app.session.services import Session
+from app.words.phrases import count
+from munkey_core.bundle.ledger import LedgerEntry, Receipt
+from munkey_core.errors import BundleError
+from munkey_core.studio import Studio
+
+_MEMORIES = {"joint": "joint memory", "exact": "exact memory"}
+
+
+def entries(session: Session) -> tuple[LedgerEntry, ...]:
+    """The ledger, the newest entry first. Raises BundleError."""
+    return session.remember("ledger", lambda: session.studio.ledger()[::-1])
+
+
+def receipt_card(session: Session) -> None:
+    """The receipt that the page is about, if it is about one."""
+    number = state.get("receipt")
+    if not number:
+        return
+    try:
+        found = [entry.receipt for entry in entries(session) if entry.number == number]
+    except BundleError:
+        return  # The ledger's own part of the page says so.
+    receipt = found[0] if found else None
+    if receipt is None:
+        st.warning(f"This model’s ledger has no receipt no. {number:,}.", icon=":material/search:")
+        return
+    with st.container(border=True, key="desk-receipt"):
+        _draw(receipt, erasing.done(receipt))
+
+
+def _draw(receipt: Receipt, done: erasing.Done | None) -> None:
+    just = " :green-badge[:material/check: done just now]" if done is not None else ""
+    st.markdown(f"#### Receipt no. {receipt.number:,}{just}")
+    if receipt.original_kept:
+        st.warning(
+            "**The original was kept.** This erasure wrote a copy without the images; the model it "
+            "was copied from still holds them."
+        )
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        st.html(_facts(receipt))
+        digests(
+            [
+                Digest("Receipt", receipt.hash),
+                Digest("Entry before it", receipt.previous),
+                Digest("Model before", receipt.digest_before),
+                Digest("Model after", receipt.digest_after),
+                Digest("Signed with", receipt.signer),
+            ],
+            key=f"desk-digests-{receipt.number}",
+        )
+    with right:
+        _files(receipt, done)
+        with st.expander("What was removed", key=f"desk-was-{receipt.number}"):
+            st.html(purged_table(receipt.purged))
+        with st.expander("What remains, and could hold a trace", key=f"desk-left-{receipt.number}"):
+            st.markdown(remains_list(receipt.remains, receipt.modes))
+        st.button(
+            "Close",
+            key="desk-close",
+            icon=":material/close:",
+            on_click=state.change,
+            args=("receipt", 0),
+        )
+
+
+def _facts(receipt: Receipt) -> str:
+    """The receipt in a few lines (HTML)."""
+    memories = " and ".join(_MEMORIES.get(mode, mode) for mode in receipt.modes)
+    signed = "signed" if receipt.signer else "not signed"
+    owner = " of one owner" if receipt.owner else ""
+    return (
+        f'<div class="mk mk-sum">{count(receipt.count, "image")}{owner} erased for good'
+        f"<small>{escape(time_words(receipt.created))} · {escape(receipt.bundle)}, "
+        f"{escape(memories)} · {escape(receipt.tool)} · {signed}. It names nobody: ids and owner "
+        "are in it as keyed hashes.</small></div>"
+    )
+
+
+def _files(receipt: Receipt, done: erasing.Done | None) -> None:
+    receipt_name, report_name = Studio.receipt_file_names(receipt)
+    st.download_button(
+        "Download the receipt",
+        Studio.receipt_text(receipt),
+        file_name=receipt_name,
+        mime="application/json",
+        icon=":material/receipt_long:",
+        type="primary" if done is not None else "secondary",
+        width="stretch",
+        on_click="ignore",
+        key=f"desk-file-{receipt.number}",
+    )
+    st.download_button(
+        "Download the one-page report",
+        done.report if done is not None else Studio.request_report(receipt),
+        file_name=report_name,
+        mime="text/html",
+        icon=":material/description:",
+        width="stretch",
+        on_click="ignore",
+        key=f"desk-report-{receipt.number}",
+    )
+    if done is None:
+        st.caption(
+            "This report is without figures: they are measured before an erasure, and stand in the "
+            "report that was made then."
+        )
+    else:
+        st.caption("Keep both: figures of before can’t be measured again.")
+
+
+def time_words(created: str) -> str:
+    """ "2026-11-25 04:12 UTC" of an ISO time in UTC; anything else as it is."""
+    plain = created.replace("T", " ")
+    return f"{plain[:16]} UTC" if created.endswith("+00:00") and len(created) == 25 else created

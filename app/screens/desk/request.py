@@ -1,0 +1,149 @@
+"""Whom or what a request is about: an owner, ids, a CSV file, the basket, or what was deleted."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from app.components.demo_note import demo_note
+from app.session import erasing, services, state
+from app.session.services import Session
+from app.shared.ask import refusal, refuse
+from app.words.phrases import count
+from munkey_core.errors import BadInputError
+from munkey_core.files import limits
+from munkey_core.results import Browse
+
+_BETWEEN = re.compile(r"[\s,;]+")
+
+
+def asked(session: Session) -> tuple[str, ...]:
+    """Draw the chooser; returns the ids that the request names, whether they are known or not."""
+    ways = _ways(session)
+    chosen = state.get("who") if state.get("who") in ways else ways[0]
+    st.segmented_control(
+        "Who or what",
+        label_visibility="collapsed",
+        **state.choice("who", {who: state.WHO[who] for who in ways}, shown=chosen),
+    )
+    if chosen == "owner":
+        return _owner(session)
+    if chosen == "basket":
+        return _already(state.get("basket"), "picked", "Your basket is empty: pick images first.")
+    if chosen == "forgotten":
+        return _already(session.studio.forgotten, "deleted in this session", "")
+    if chosen == "csv":
+        _csv()
+    else:
+        _ids(session)
+    request: tuple[str, ...] = state.get("request")
+    return request
+
+
+def name_instead(ids: tuple[str, ...]) -> None:
+    """Make the request be about exactly these ids."""
+    _anew()
+    state.put("request", tuple(dict.fromkeys(ids)))
+    state.change("who", "ids")
+
+
+def _anew() -> None:
+    """What was wrong with an earlier request says nothing about another one."""
+    st.session_state.pop(state.ERASE_WRONG, None)
+    erasing.forget_failure()
+
+
+def _ways(session: Session) -> list[str]:
+    """What there is to choose from, here and now."""
+    there = {
+        "owner": bool(session.studio.owners),
+        "csv": not state.demo(),
+        "forgotten": bool(session.studio.forgotten),
+    }
+    return [who for who in state.WHO if there.get(who, True)]
+
+
+def _owner(session: Session) -> tuple[str, ...]:
+    owners, word = session.studio.owners, session.owner_word
+    st.session_state[state.DESK_OWNER] = state.get("asks") or None
+
+    def choose() -> None:
+        _anew()
+        state.change("asks", st.session_state[state.DESK_OWNER] or "")
+
+    st.selectbox(
+        f"Which {word} asks to be forgotten?",
+        list(owners),
+        index=None,
+        format_func=lambda name: f"{name} ({count(owners[name], 'image')})",
+        placeholder="Type a part of the name…",
+        key=state.DESK_OWNER,
+        on_change=choose,
+    )
+    name = state.get("asks")
+    return session.browse(Browse(owner=name, order="id")) if name else ()
+
+
+def _already(ids: tuple[str, ...], how: str, empty: str) -> tuple[str, ...]:
+    st.caption(f"{count(len(ids), 'image')} {how}." if ids else empty)
+    return ids
+
+
+def _ids(session: Session) -> None:
+    st.session_state[state.DESK_IDS] = "\n".join(state.get("request"))
+
+    def take() -> None:
+        typed = st.session_state[state.DESK_IDS]
+        _take(tuple(part for part in _BETWEEN.split(typed) if part), state.DESK_IDS)
+
+    st.text_area(
+        "Ids of images, one a line or with commas between them",
+        key=state.DESK_IDS,
+        height=120,
+        placeholder="\n".join(session.studio.private_ids()[:2]),
+        on_change=take,
+    )
+    refusal(state.DESK_IDS)
+    st.button("Look them up", icon=":material/search:", key="desk-look-up")
+
+
+def _csv() -> None:
+    if state.demo():
+        demo_note("Uploading")
+        return
+    key = state.DESK_CSV
+
+    def take() -> None:
+        file = st.session_state[key]
+        if file is None:  # taken out again: the request stays until there is another one
+            return
+        try:
+            ids = services.current().studio.ids_in_csv(file.getvalue(), file.name)
+        except BadInputError as error:
+            refuse(key, f"Nothing was taken from this file. {state.plain(str(error))}")
+        else:
+            _take(ids, key)
+
+    st.file_uploader(
+        "A CSV file with a column `id` (or ids in its first column)",
+        type=["csv", "txt"],
+        max_upload_size=limits.megabytes("csv_bytes"),
+        key=key,
+        on_change=take,
+    )
+    refusal(key)
+    if state.get("request"):
+        st.caption(f"{count(len(state.get('request')), 'id')} in the request.")
+
+
+def _take(ids: tuple[str, ...], key: str) -> None:
+    """Make these ids the request, or say why not and leave it as it was."""
+    ids = tuple(dict.fromkeys(ids))
+    if len(ids) > limits.limits().ids:
+        wanted = limits.at_most("ids", "ids")
+        refuse(key, state.plain(f"Wanted {wanted} in one request, got {len(ids):,}."))
+        return
+    st.session_state.pop(state.REFUSED + key, None)
+    _anew()
+    state.change("request", ids)

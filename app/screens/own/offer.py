@@ -1,0 +1,114 @@
+"""What was found in the chosen images, and what a training would make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import streamlit as st
+
+from app.components.training_offer import class_bars, left_out, parts_bar
+from app.session import state, trainings
+from app.session.background import POLL, Background
+from app.shared.job_words import stage_words
+from app.words.phrases import count
+from munkey_core.jobs import own_data
+from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.progress import Progress
+
+_ENCODERS = {
+    "conv": "a small network, trained here on the public part of your images",
+    "efficientnet_lite0": "a network that knows everyday photographs (ImageNet), used as it is",
+    "resnet18": "a network that knows everyday photographs (ImageNet), used as it is",
+    "vit_b_16": "a large network that knows everyday photographs (ImageNet), used as it is",
+}
+
+
+def find_out(source: str, label: str) -> tuple[TrainingOffer | None, bool]:
+    """What is known about these images, and whether they can't be used; until it is known, the
+    progress is on the screen."""
+    kept = st.session_state.get(state.OWN_OFFER)
+    if kept is None or kept[0] != source or kept[1].stopped:
+        if kept is not None:
+            kept[1].stop()
+        kept = source, Background(_looking(source, label), "own-offer")
+        st.session_state[state.OWN_OFFER] = kept
+    job: Background[TrainingOffer] = kept[1]
+    job.wait()
+    if not job.finished:
+        with st.container(border=True, key="own-looking"):
+            st.markdown(f"**Looking at {state.plain(label)}**")
+            watch: Any = st.fragment(_watch, run_every=POLL)
+            watch(job)
+    elif job.result is None:
+        # The reason may name the file by its path on the server, which is nobody's business.
+        reason = job.error.replace(source, label)
+        st.error(f"These images can’t be used: {state.plain(reason)}")
+        st.button("Look again", icon=":material/refresh:", on_click=look_again, key="own-again")
+    return job.result, job.finished and job.result is None
+
+
+def look_again() -> None:
+    """Read the images anew: they may have changed."""
+    kept = st.session_state.pop(state.OWN_OFFER, None)
+    if kept is not None:
+        kept[1].stop()
+
+
+def facts(offer: TrainingOffer) -> None:
+    """Everything that is known about the images and what becomes of them."""
+    with st.container(border=True, key="own-facts"):
+        st.html(f'<div class="mk mk-sum">{_found(offer)}<small>{_how(offer)}</small></div>')
+        if offer.warnings:
+            lines = "\n".join(f"- {state.plain(warning)}" for warning in offer.warnings)
+            st.warning(lines)
+        if offer.skipped:
+            n = len(offer.skipped)
+            are = "is" if n == 1 else "are"
+            with st.expander(f"{count(n, 'file')} {are} left out", icon=":material/block:"):
+                st.html(left_out(offer.skipped))
+        st.markdown("**Images by class**")
+        st.html(class_bars(offer.classes))
+        st.markdown("**What becomes of them**")
+        st.html(parts_bar(offer.parts))
+
+
+def encoder_words(name: str) -> str:
+    """What looks at the images, for people."""
+    return _ENCODERS.get(name, name)
+
+
+def _found(offer: TrainingOffer) -> str:
+    return f"{count(offer.images, 'image')} in {count(len(offer.classes), 'class', 'classes')}"
+
+
+def _how(offer: TrainingOffer) -> str:
+    if offer.owners is None:
+        owners = "the data names no owners"
+    else:
+        owners = f"of {count(offer.owners, 'owner')}"
+    colour = "grey" if offer.grey else "in colour"
+    return f"{colour}, brought to {offer.image_size} × {offer.image_size} pixels; {owners}"
+
+
+def _looking(source: str, label: str) -> Callable[[], Iterator[Progress | TrainingOffer]]:
+    name = trainings.suggested_name(label)
+    return lambda: own_data.offer(source, name)
+
+
+def _watch(job: Background[TrainingOffer]) -> None:
+    if job.finished:
+        st.rerun()  # Draws the page once more, without the timer.
+    progress = job.progress
+    text, fraction = "Starting", 0.0
+    if progress is not None:
+        text = state.plain(stage_words(progress.stage))
+        text += f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else " …"
+        fraction = progress.done / max(1, progress.total)
+    st.progress(min(1.0, fraction), text=text)
+    st.button("Stop", on_click=_stop, args=(job,), key="own-stop")
+
+
+def _stop(job: Background[TrainingOffer]) -> None:
+    job.stop()
+    state.change("data", "")

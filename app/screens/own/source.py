@@ -1,0 +1,135 @@
+"""Which images to train on: those that the server's owner allows, or an archive of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from app.session import state, trainings
+from app.session.background import POLL, Background
+from munkey_core.files import limits
+from munkey_core.jobs import own_data
+from munkey_core.progress import Progress
+
+_WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
+_KINDS = ["zip", "npz"]
+
+_FORMAT = (
+    '<div class="mk mk-own-tree"><b>animals.zip</b>\n├ cat/      <i>one folder a class</i>\n'
+    "│ ├ 1.jpg  <i>any size, PNG or JPEG</i>\n│ └ …\n├ dog/\n│ └ …\n"
+    "└ owners.csv  <i>if you like: file,owner</i></div>"
+)
+
+
+def choose() -> str:
+    """Offer what there is; returns the source that is chosen, empty for none."""
+    known = trainings.sources()
+    chosen = state.get("data")
+    if chosen and chosen not in known:
+        state.reject("data", chosen, "images on this server that may be trained on")
+        chosen = ""
+        st.rerun()
+    with st.container(border=True, key="own-source"):
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _from_server(known, chosen)
+        with right:
+            _upload()
+        st.caption("An upload is kept on this server; others who open this app can choose it, too.")
+    return known.get(chosen, "")
+
+
+def format_wanted() -> None:
+    """What the images have to look like, while none are chosen."""
+    with st.container(border=True, key="own-format"):
+        st.markdown("**What it needs**")
+        left, right = st.columns(2, gap="medium")
+        left.html(_FORMAT)
+        right.markdown(
+            "- Two classes or more, each with some dozens of images. The more, the better.\n"
+            "- Folders may also lie under `train` and `test`.\n"
+            "- A file `owners.csv` says whose each image is, so that all of one person can be "
+            "forgotten at once.\n"
+            "- A MedMNIST `.npz` file serves, too."
+        )
+
+
+def _from_server(known: dict[str, str], chosen: str) -> None:
+    if not known:
+        st.markdown("**Images on this server**")
+        st.caption(
+            "There are none yet: upload an archive. Whoever runs this server can allow folders of "
+            "images with `MUNKEY_DATA_FOLDERS`."
+        )
+        return
+    st.session_state[state.OWN_SOURCE] = chosen or None
+
+    def choose_it() -> None:
+        state.change("data", st.session_state[state.OWN_SOURCE] or "")
+
+    st.selectbox(
+        "Images on this server",
+        list(known),
+        index=None,
+        placeholder="Choose…",
+        key=state.OWN_SOURCE,
+        on_change=choose_it,
+        help="Folders that this server's owner allows, and archives that were uploaded.",
+    )
+
+
+# -- uploads -------------------------------------------------------------------------------------
+
+
+def _upload() -> None:
+    number = st.session_state.get(state.OWN_UPLOADS, 0)
+    file = st.file_uploader(
+        "Or upload an archive (.zip, or MedMNIST .npz)",
+        type=_KINDS,
+        max_upload_size=limits.megabytes("upload_bytes"),
+        key=f"own-upload-{number}",
+    )
+    kept = st.session_state.get(state.OWN_UPLOAD)
+    if file is not None and (kept is None or kept[0] != file.file_id):
+        kept = file.file_id, file.name, Background(_keeping(file), "own-upload")
+        st.session_state[state.OWN_UPLOAD] = kept
+    if kept is not None:
+        _unpacked(kept[1], kept[2], gone=file is None)
+
+
+def _keeping(file: UploadedFile) -> Callable[[], Iterator[Progress | str]]:
+    def keep() -> Iterator[Progress | str]:
+        yield own_data.keep_upload(file.name, file)
+
+    return keep
+
+
+def _unpacked(name: str, job: Background[str], gone: bool) -> None:
+    """What became of an archive: it is chosen, or the reason why it can't be. gone: whether it was
+    taken out of the uploader, and its message with it."""
+    job.wait()
+    if not job.finished:
+        watch: Any = st.fragment(_watch, run_every=POLL)
+        watch(name, job)
+        return
+    label = trainings.label_of(job.result) if job.result is not None else ""
+    if label:
+        del st.session_state[state.OWN_UPLOAD]
+        st.session_state[state.OWN_UPLOADS] = st.session_state.get(state.OWN_UPLOADS, 0) + 1
+        state.change("data", label)
+        st.session_state.pop(state.OWN_OFFER, None)  # Other images may have had this name before.
+        st.rerun()
+    elif gone:
+        del st.session_state[state.OWN_UPLOAD]
+    else:
+        reason = job.error or f"{name}: {_WANTED}"
+        st.error(f"This archive can’t be used: {state.plain(reason)}")
+
+
+def _watch(name: str, job: Background[str]) -> None:
+    if job.finished:
+        st.rerun()  # Draws the page once more, without the timer.
+    st.caption(f":material/hourglass_top: Checking and unpacking {state.plain(name)} …")

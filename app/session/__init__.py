@@ -1,0 +1,1 @@
+"""What one browser session holds, and what this server does for it in the background."""

@@ -1,0 +1,78 @@
+"""Long work in a thread, so that no page ever waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from app.session.asker import me, present
+from munkey_core.errors import MunkeyError
+from munkey_core.progress import Progress
+
+T = TypeVar("T")
+
+_PATIENCE = 0.35  # seconds to wait for a whole answer before a part of it is shown
+POLL = 0.4  # seconds between two looks at what is not finished
+_GRACE = 20.0  # seconds; a browser that lost its connection comes back as the same session
+
+
+class Background(Generic[T]):
+    """Runs what yields progress and, last, a result. Make it and it runs.
+
+    `result` stays None until the end, and for good if it was stopped or failed; `error` is then
+    the reason, in one line. It stops by itself when the person who asked has left.
+    """
+
+    def __init__(self, work: Callable[[], Iterator[Progress | T]], name: str) -> None:
+        self.progress: Progress | None = None
+        self.result: T | None = None
+        self.error = ""
+        self.stopped = False
+        self._work = work
+        self._asker = me()
+        self._missed_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to wait for; a stopped one ends at its next step."""
+        return self.stopped or not self._thread.is_alive()
+
+    def wait(self, seconds: float = _PATIENCE) -> None:
+        """Wait until it has finished, but not longer than this."""
+        self._thread.join(seconds)
+
+    def stop(self) -> None:
+        """Stop at the next step; its result is not wanted any more."""
+        self.stopped = self._thread.is_alive()
+
+    def given_up(self) -> bool:
+        """Whether to go on is in vain: it was stopped, or nobody has been there for a while."""
+        if not self.stopped and not present(self._asker):
+            now = time.monotonic()
+            self._missed_since = self._missed_since or now
+            self.stopped = now - self._missed_since > _GRACE
+        elif not self.stopped:
+            self._missed_since = None
+        return self.stopped
+
+    def _run(self) -> None:
+        try:
+            for step in self._work():
+                if isinstance(step, Progress):
+                    self.progress = step
+                else:
+                    self.result = step
+                if self.given_up():
+                    return
+        except MunkeyError as error:
+            self.error = str(error)
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
+            raise  # The server's log shows where.
+        finally:
+            # A stop that came too late to leave anything out is none.
+            self.stopped = self.stopped and self.result is None

@@ -1,0 +1,78 @@
+"""Which image the pages Memory map and Explain are about: asked for by its id, or drawn."""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from app.session import services, state
+from app.session.pages import turn_to
+from app.session.services import Session
+
+_FIELDS = (state.MAP_FIND, state.EXPLAIN_FIND)
+
+
+def look_at(id_: str) -> None:
+    """Make them be about an image of the bundle, and about what the model takes it for. An empty
+    id: about none that a link could name."""
+    state.put("target", state.PREDICTED)
+    st.session_state[state.OWN_CHOSEN] = False
+    for field in _FIELDS:
+        st.session_state.pop(state.REFUSED + field, None)
+    state.change("query", id_)
+
+
+def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
+    """A button that turns to a page that is about one image, and makes it about this one. A link
+    that hides the menu hides it, too."""
+    if not state.hidden("menu") and st.button(label, icon=icon, key=key):
+        look_at(id_)
+        turn_to(name)
+
+
+def look_at_random() -> None:
+    """Make them be about some test image."""
+    look_at(random.choice(services.current().studio.test_ids()))
+
+
+def id_field(session: Session, key: str) -> None:
+    """The field for an id. key: MAP_FIND or EXPLAIN_FIND."""
+    st.text_input(
+        "Image id",
+        key=key,
+        placeholder="Image id, e.g. " + session.studio.test_ids()[0],
+        max_chars=100,
+        label_visibility="collapsed",
+        on_change=_find,
+        args=(key,),
+    )
+
+
+def refuse(key: str, reason: str) -> None:
+    """Note why what a person wanted was not followed. reason: Markdown."""
+    st.session_state[state.REFUSED + key] = reason
+
+
+def refusal(key: str) -> None:
+    """Why a field was not followed, if it was not."""
+    reason = st.session_state.get(state.REFUSED + key)
+    if reason:
+        st.error(reason)
+
+
+def _find(key: str) -> None:
+    """Follow an id that a person typed, or say why not and change nothing."""
+    studio, typed = services.current().studio, st.session_state[key].strip()
+    if typed and studio.can_ask(typed):
+        st.session_state[key] = ""
+        look_at(typed)
+    elif typed:
+        examples = " or ".join(
+            state.plain(ids[0]) for ids in (studio.private_ids(), studio.test_ids())
+        )
+        refuse(
+            key,
+            f"No training or test image has the id {state.quoted(typed)}. Wanted: a whole id, "
+            f"e.g. {examples}.",
+        )

@@ -1,0 +1,87 @@
+"""Which images a page is about: those deleted in this session, those picked, or a canonical set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.session import services, state
+from app.session.services import BASKET, FORGOTTEN, Session
+from app.words.phrases import count
+
+_DEFAULT = "random-10pct"
+
+
+@dataclass(frozen=True)
+class ForgetSet:
+    """name: a value of the property "of". title: what it is, in words, with its size."""
+
+    name: str
+    ids: tuple[str, ...]
+    title: str
+
+
+def forget_set(session: Session) -> ForgetSet:
+    """The chooser with a button that puts the set into the basket."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        chosen = choose(session, "Forget set: the images to be forgotten")
+    if chosen.name != BASKET and not state.hidden("pick"):
+        with right:
+            _into_the_basket(session, chosen)
+    return chosen
+
+
+def choose(session: Session, label: str, basket_first: bool = False) -> ForgetSet:
+    """The chooser, and what it says. At first what this session has deleted; without that the
+    basket, if it is to come first; else a canonical set of which there is a stored report."""
+    sets = _sets(session)
+    first = [FORGOTTEN, *([BASKET] if basket_first else []), _DEFAULT, *sets]
+    name = next(one for one in (state.get("of"), *first) if one in sets)
+    if state.hidden("settings"):
+        st.caption(f"{label}: {sets[name].title}")
+        return sets[name]
+    titles = {one: found.title for one, found in sets.items()}
+    st.selectbox(label, **state.choice("of", titles, shown=name))
+    return sets[name]
+
+
+def _sets(session: Session) -> dict[str, ForgetSet]:
+    studio, basket = session.studio, state.get("basket")
+    found: dict[str, tuple[tuple[str, ...], str]] = {}
+    if studio.forgotten:
+        found[FORGOTTEN] = studio.forgotten, "Deleted in this session"
+    if basket:
+        found[BASKET] = basket, "In my basket, as if they were deleted"
+    titles = studio.canonical_titles
+    for name, ids in studio.canonical_sets().items():
+        title = titles[name]
+        if name == "one-class":
+            title += f" ({studio.classes[studio.record(ids[0]).label]})"
+        found[name] = ids, title[:1].upper() + title[1:]
+    return {
+        name: ForgetSet(name, tuple(sorted(ids)), f"{title} · {count(len(ids), 'image')}")
+        for name, (ids, title) in found.items()
+    }
+
+
+def _into_the_basket(session: Session, chosen: ForgetSet) -> None:
+    picked = set(state.get("basket"))
+    new = [i for i in chosen.ids if i not in picked and not session.studio.is_forgotten(i)]
+    if not new and not picked.issuperset(chosen.ids):
+        return  # They are deleted already.
+    st.button(
+        "Put these into the basket" if new else "These are in the basket",
+        icon=":material/shopping_basket:",
+        disabled=not new,
+        on_click=_pick,
+        args=(chosen.name, tuple(new)),
+        key="into-basket",
+    )
+
+
+def _pick(name: str, ids: tuple[str, ...]) -> None:
+    """The page goes on being about this set."""
+    services.pick(ids)
+    state.put("of", name)

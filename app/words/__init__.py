@@ -1,0 +1,1 @@
+"""What only speaks: terms, readings of charts, figures, phrases, and the colours with a meaning."""

@@ -1,0 +1,24 @@
+"""One way to count, one way to say how long something takes."""
+
+from __future__ import annotations
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """ "1 key", "2 keys", "1,000 keys"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def milliseconds(value: float) -> str:
+    """A duration that nobody has to count zeros in."""
+    if value < 0.01:
+        return "<0.01 ms"
+    return f"{value:.2f} ms" if value < 1 else f"{value:,.1f} ms"
+
+
+def duration(seconds: float) -> str:
+    """Seconds to come or gone by, no more exactly than anybody can know: "40 s", "2 min"."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 170:
+        return f"{round(seconds / 30) / 2:g} min"
+    return f"{round(seconds / 60):,} min"
