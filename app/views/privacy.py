@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import streamlit as st
 
 from app import services, state
@@ -23,7 +21,7 @@ from app.panels.work import result, start, work
 from app.services import BASKET, FORGOTTEN, Session
 from app.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import Browse
 
 _ATTACKS = "attacks"
@@ -51,7 +49,7 @@ def show() -> None:
     st.session_state[state.SUBJECT] = subject.name
     studio = session.studio
 
-    def run() -> Iterator[Progress | PrivacyReport]:
+    def run() -> Steps[PrivacyReport]:
         return studio.privacy(subject.ids)
 
     # A model retrained meanwhile is news: the attacks are then run on it, too.
