@@ -1,9 +1,10 @@
-"""Long work is an iterator of Progress with its result at the end; this runs it to that end."""
+"""Long work is a generator of Progress that returns its result; this runs it to that end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 
@@ -20,29 +21,59 @@ class Progress:
 
 
 T = TypeVar("T")
+Steps = Generator[Progress, None, T]
+"""Long work with a result of type T: in other long work, `result = yield from steps`."""
 
 
-def finish(steps: Iterable[Progress | T], tell: Callable[[str], object] | None = None) -> T | None:
-    """Run the work and return its result: the last thing it yields that is no Progress, None if
-    it yields nothing else.
+def drive(steps: Steps[T], see: Callable[[Progress], object]) -> T:
+    """Run the work and return its result. see: called with each step; if it raises, the work is
+    closed, so that it lets go of what it holds."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            see(step)
+
+
+def finish(steps: Steps[T], tell: Callable[[str], object] | None = None) -> T:
+    """Run the work and return its result.
 
     tell: called with a line on how far the work is, at most about once a second, e.g. `print`.
 
     >>> effects = finish(studio.side_effects(deletion), print)
     """
-    result: T | None = None
     shown = ("", -1.0)
-    for step in steps:
-        if not isinstance(step, Progress):
-            result = step
-            continue
+
+    def see(step: Progress) -> None:
+        nonlocal shown
         last = step.done == step.total
         if step.stage == shown[0] and step.elapsed_seconds - shown[1] < 1 and not last:
-            continue
+            return
         shown = (step.stage, step.elapsed_seconds)
         if tell is not None:
             tell(progress_line(step))
-    return result
+
+    return drive(steps, see)
+
+
+def changed(steps: Steps[T], change: Callable[[Progress], Progress]) -> Steps[T]:
+    """The same work as a part of a larger one, which tells its progress in other words."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield change(step)
+
+
+def staged(stage: str, steps: Steps[T]) -> Steps[T]:
+    """The same work, its progress under a longer name."""
+    return changed(steps, lambda step: replace(step, stage=f"{stage}: {step.stage}"))
 
 
 def progress_line(step: Progress) -> str:

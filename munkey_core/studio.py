@@ -66,7 +66,7 @@ from munkey_core.model.bank import BankView, Deletion
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Prediction, Predictor
 from munkey_core.model.side_effects import Change, SideEffects
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import (
     PRIVATE,
     TEST,
@@ -177,8 +177,8 @@ class Studio:
         references: int = 0,
         maps: bool = False,
         device: str = "auto",
-    ) -> Iterator[Progress | Studio]:
-        """Yield progress, then a session with a new bundle in the folder `out`, as `munkey train`
+    ) -> Steps[Studio]:
+        """Yield progress; return a session with a new bundle in the folder `out`, as `munkey train`
         makes it.
 
         data: a folder of images (one sub-folder a class), a .zip of one, a MedMNIST .npz, or the
@@ -191,7 +191,7 @@ class Studio:
 
         out = Path(out).resolve()
         yield from train_bundle(str(data), out, recipe, mode, references, maps, device)
-        yield cls.open(str(out))
+        return cls.open(str(out))
 
     def session(self) -> Studio:
         """Another session on the same weights, with a whole bank of its own."""
@@ -349,10 +349,10 @@ class Studio:
 
     def audit(
         self, ids: Sequence[str], methods: Sequence[str] = (), seeds: int | None = None
-    ) -> Iterator[Progress | AuditReport]:
-        """Yield progress, then the audit of exactly these ids, whatever this session has forgotten.
-        Retrained models are taken from the bundle or the cache; what is in neither is trained here
-        and now, which takes minutes for thousands of images.
+    ) -> Steps[AuditReport]:
+        """Yield progress; return the audit of exactly these ids, whatever this session has
+        forgotten. Retrained models are taken from the bundle or the cache; what is in neither is
+        trained here and now, which takes minutes for thousands of images.
 
         methods: keys of the other unlearning methods that get a row. seeds: trainings of each kind,
         None for as many as are known, at least one. Raises BadInputError for a method that isn't
@@ -459,7 +459,7 @@ class Studio:
         elsewhere = self._shared.bundle.elsewhere
         return elsewhere.search() if elsewhere is not None else self.pictures
 
-    def prepare_features(self) -> Iterator[Progress]:
+    def prepare_features(self) -> Steps[None]:
         """Encode every image once, for bundles whose encoder takes minutes for that, and keep the
         result in the cache; yields progress. Raises BundleError without pictures."""
         return self._shared.bundle.prepare_features()
@@ -578,8 +578,8 @@ class Studio:
             [self.record(id_) for id_ in ids], predict(encoded, before), predict(encoded, after)
         )
 
-    def side_effects(self, deletion: Deletion) -> Iterator[Progress | SideEffects]:
-        """Yield progress, then which retain and test predictions the newest deletion changed.
+    def side_effects(self, deletion: Deletion) -> Steps[SideEffects]:
+        """Yield progress; return which retain and test predictions the newest deletion changed.
 
         Raises StaleGenerationError if the memory has changed since.
         """
@@ -663,8 +663,8 @@ class Studio:
 
     def erase(
         self, ids: Iterable[str], *, out: Path | None = None, key: Path | None = None
-    ) -> Iterator[Progress | Receipt]:
-        """Yield progress, then the receipt: the images are gone from the bundle on disk, for good
+    ) -> Steps[Receipt]:
+        """Yield progress; return the receipt: the images are gone from the bundle on disk, for good
         and for everybody. All of them or none; ids that are erased already are passed over.
 
         out: a new folder for the version without them; the bundle is then left as it is. key: file
@@ -791,14 +791,14 @@ class Studio:
         """What each of the canonical sets is, in words."""
         return {name: CANONICAL_TITLES[name] for name in self.canonical_sets()}
 
-    def privacy(self, ids: Sequence[str]) -> Iterator[Progress | PrivacyReport]:
-        """Yield progress, then membership attacks on `ids` before, after and retrained, whatever
+    def privacy(self, ids: Sequence[str]) -> Steps[PrivacyReport]:
+        """Yield progress; return membership attacks on `ids` before, after and retrained, whatever
         this session has forgotten. Raises BadInputError or UnknownIdError."""
         self._check_known(ids)
         return privacy(self._shared.evidence, ids)
 
-    def trace(self, ids: Sequence[str]) -> Iterator[Progress | AuditReport]:
-        """Yield progress, then what this mode keeps of `ids`: an audit with the rows of MUNKEY
+    def trace(self, ids: Sequence[str]) -> Steps[AuditReport]:
+        """Yield progress; return what this mode keeps of `ids`: an audit with the rows of MUNKEY
         alone, for which nothing is trained. Raises BadInputError or UnknownIdError."""
         self._check_known(ids)
         return trace(self._shared.evidence, ids)

@@ -14,6 +14,7 @@ from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.forget_sets import CANONICAL, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
+from munkey_core.progress import finish
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.exact import labelled, write_again
@@ -104,7 +105,7 @@ def test_every_canonical_set_has_a_report_with_every_method(fashion):
 
 def test_an_audit_of_the_shipped_answers_gives_the_saved_figures(fashion):
     """Nothing is trained for it; the deletion itself is done anew."""
-    *_, report = ForgettingAudit(fashion, "hard-1pct").run()
+    report = finish(ForgettingAudit(fashion, "hard-1pct").run())
     saved = report_from_dict(fashion.metrics["reports"]["hard-1pct"])
     for name, figures in report.models.items():
         for term in GAP_TERMS:
@@ -144,7 +145,7 @@ def test_its_exact_mode_is_at_most_two_points_less_accurate(fashion):
 
 def test_rows_of_its_exact_mode_are_what_writing_gives(fashion):
     ids = fashion.bank.ids[5000:5040][::-1]
-    *_, tokens = write_again(fashion, labelled(fashion, PRIVATE, ids))
+    tokens = finish(write_again(fashion, labelled(fashion, PRIVATE, ids)))
     stored = fashion.in_mode("exact").bank.tokens[fashion.bank.rows(ids)]
     # On the kind of processor that wrote them all are equal; elsewhere a last bit may tip a value.
     assert float((tokens == stored).float().mean()) > 0.99

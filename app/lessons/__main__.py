@@ -13,10 +13,11 @@ from pathlib import Path
 
 from app.lessons.images import find_images
 from app.lessons.lesson import Lesson, LessonError
-from app.lessons.measures import Asked, Known, Scope, compute, why_not
+from app.lessons.measures import Asked, Scope, compute, why_not
 from app.lessons.reader import read_lesson
 from app.lessons.shelf import files
 from munkey_core.errors import MunkeyError
+from munkey_core.progress import finish
 from munkey_core.studio import Studio
 
 
@@ -49,9 +50,8 @@ def _values(lesson: Lesson, seed: int) -> Iterator[tuple[str, bool]]:
     scope = Scope(studios.__getitem__, find_images(lesson, studio, seed))
     for value in lesson.values.values():
         try:
-            steps = compute(value.what, Asked(scope, value.arguments))
-            [found] = [step.words for step in steps if isinstance(step, Known)]
-            yield f"{value.name}: {found}", True
+            found = finish(compute(value.what, Asked(scope, value.arguments)))
+            yield f"{value.name}: {found.words}", True
         except MunkeyError as error:
             reason = f"value “{value.name}”: {why_not(error)}"
             yield str(LessonError(lesson.file, value.line, reason)), False

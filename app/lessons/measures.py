@@ -6,7 +6,7 @@ meanwhile: the truth of a question doesn't depend on who plays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.components.prediction import percent
@@ -19,10 +19,8 @@ from munkey_core.audit.leak import BackboneLeak
 from munkey_core.audit.verdict import INSIDE, OUTSIDE
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.model.predictor import Prediction
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.studio import Studio
-
-Steps = Iterator["Progress | Known"]
 
 _STATES = ("before", "after", "retrained", "plain", "plain retrained")
 _PARTS = ("test", "retain", "forget")
@@ -57,15 +55,11 @@ class Scope:
     ids: Mapping[str, tuple[str, ...]]
     _privacy: dict[tuple[str, tuple[str, ...]], PrivacyReport] = field(default_factory=dict)
 
-    def privacy(self, mode: str, ids: tuple[str, ...]) -> Iterator[Progress | PrivacyReport]:
+    def privacy(self, mode: str, ids: tuple[str, ...]) -> Steps[PrivacyReport]:
         """Attacks on these images; they are run once, however many values are about them."""
         if (mode, ids) not in self._privacy:
-            for step in self.studio(mode).privacy(ids):
-                if isinstance(step, PrivacyReport):
-                    self._privacy[mode, ids] = step
-                else:
-                    yield step
-        yield self._privacy[mode, ids]
+            self._privacy[mode, ids] = yield from self.studio(mode).privacy(ids)
+        return self._privacy[mode, ids]
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ class Measure:
 
     gives: str
     arguments: Mapping[str, Argument]
-    compute: Callable[[Asked], Known | Steps]
+    compute: Callable[[Asked], Known | Steps[Known]]
     slow: bool = False
 
 
@@ -224,21 +218,18 @@ def _agree(asked: Asked) -> Known:
     return _percent(sum(same) / len(same))
 
 
-def _attack(asked: Asked) -> Steps:
+def _attack(asked: Asked) -> Steps[Known]:
     """How often in 100 an attacker picks the right one of a pair."""
     attack = asked.arguments.get("attack", "LiRA online")
     state = asked.arguments.get("state", "after")
-    for step in asked.scope.privacy(asked.arguments.get("mode", ""), asked.of):
-        if not isinstance(step, PrivacyReport):
-            yield step
-            continue
-        if attack not in step.figures:
-            raise BadInputError(f"no attack “{attack}”; there are {', '.join(step.figures)}")
-        if state not in step.figures[attack]:
-            reason = step.errors[attack].get(state, "no such model is there")
-            raise BadInputError(f"the attack can't be computed: {reason}")
-        auroc = step.figures[attack][state].auroc
-        yield Known(auroc, f"{auroc:.0f}")
+    report = yield from asked.scope.privacy(asked.arguments.get("mode", ""), asked.of)
+    if attack not in report.figures:
+        raise BadInputError(f"no attack “{attack}”; there are {', '.join(report.figures)}")
+    if state not in report.figures[attack]:
+        reason = report.errors[attack].get(state, "no such model is there")
+        raise BadInputError(f"the attack can't be computed: {reason}")
+    auroc = report.figures[attack][state].auroc
+    return Known(auroc, f"{auroc:.0f}")
 
 
 # -- of stored comparisons -------------------------------------------------------------------------
@@ -390,13 +381,10 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def compute(what: str, asked: Asked) -> Iterator[Progress | Known]:
-    """Yield progress, then the value. Raises MunkeyError if it can't be had."""
+def compute(what: str, asked: Asked) -> Steps[Known]:
+    """Yield progress; return the value. Raises MunkeyError if it can't be had."""
     found = MEASURES[what].compute(asked)
-    if isinstance(found, Known):
-        yield found
-    else:
-        yield from found
+    return found if isinstance(found, Known) else (yield from found)
 
 
 def why_not(error: MunkeyError) -> str:

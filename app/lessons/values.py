@@ -6,7 +6,7 @@ is begun when the first person opens the lesson, so that it is known when the qu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -17,7 +17,7 @@ from app.lessons.measures import MEASURES, Asked, Known, Scope, compute, why_not
 from app.session import models, state
 from app.session.background import Background
 from munkey_core.errors import MunkeyError
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,12 @@ class Values(Background[None]):
             return ()
         return tuple(name for name in names if name not in self.known)
 
-    def _compute(self) -> Iterator[Progress | None]:
+    def _compute(self) -> Steps[None]:
         values = self._lesson.values.values()
         for value in sorted(values, key=lambda one: MEASURES[one.what].slow):
             try:
-                for step in compute(value.what, Asked(self.scope, value.arguments)):
-                    if isinstance(step, Known):
-                        self.known[value.name] = step
-                    else:
-                        yield step
+                asked = Asked(self.scope, value.arguments)
+                self.known[value.name] = yield from compute(value.what, asked)
             except MunkeyError as error:
                 self.known[value.name] = Unknown(why_not(error))
 

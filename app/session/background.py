@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from contextlib import closing
+from typing import Generic
 
 from app.session.asker import me, present
 from munkey_core.errors import MunkeyError
-from munkey_core.progress import Progress
-
-T = TypeVar("T")
+from munkey_core.progress import Progress, Steps, T
 
 _PATIENCE = 0.35  # seconds to wait for a whole answer before a part of it is shown
 POLL = 0.4  # seconds between two looks at what is not finished
@@ -19,13 +18,13 @@ _GRACE = 20.0  # seconds; a browser that lost its connection comes back as the s
 
 
 class Background(Generic[T]):
-    """Runs what yields progress and, last, a result. Make it and it runs.
+    """Runs what yields progress and returns a result. Make it and it runs.
 
     `result` stays None until the end, and for good if it was stopped or failed; `error` is then
     the reason, in one line. It stops by itself when the person who asked has left.
     """
 
-    def __init__(self, work: Callable[[], Iterator[Progress | T]], name: str) -> None:
+    def __init__(self, work: Callable[[], Steps[T | None]], name: str) -> None:
         self.progress: Progress | None = None
         self.result: T | None = None
         self.error = ""
@@ -61,13 +60,11 @@ class Background(Generic[T]):
 
     def _run(self) -> None:
         try:
-            for step in self._work():
-                if isinstance(step, Progress):
+            with closing(self._whole()) as steps:  # stopped, it lets go of what it holds
+                for step in steps:
                     self.progress = step
-                else:
-                    self.result = step
-                if self.given_up():
-                    return
+                    if self.given_up():
+                        return
         except MunkeyError as error:
             self.error = str(error)
         except Exception as error:
@@ -76,3 +73,6 @@ class Background(Generic[T]):
         finally:
             # A stop that came too late to leave anything out is none.
             self.stopped = self.stopped and self.result is None
+
+    def _whole(self) -> Steps[None]:
+        self.result = yield from self._work()

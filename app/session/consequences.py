@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from app.session.background import Background
 from munkey_core.model.bank import Deletion
 from munkey_core.model.side_effects import Change, SideEffects
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.studio import Studio
 
 _CHUNK = 64
@@ -47,10 +47,11 @@ class Consequences(Background[SideEffects]):
         """A stopped one is waited for: what it finds in its last chunk is shown, too."""
         return not self._thread.is_alive()
 
-    def _work_out(self) -> Iterator[Progress | SideEffects]:
+    def _work_out(self) -> Steps[SideEffects | None]:
         self._predict_deleted()
-        if not self.given_up():
-            yield from self._studio.side_effects(self._own)
+        if self.given_up():
+            return None
+        return (yield from self._studio.side_effects(self._own))
 
     def _predict_deleted(self) -> None:
         start, ids = time.perf_counter(), self.deletion.ids

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from app.session import state
 from app.session.background import Background
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.studio import Studio
 
 SIGNING_KEY = "MUNKEY_SIGNING_KEY"  # names the file of the server's private key
@@ -61,7 +60,7 @@ def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvid
     """Begin, unless this session is erasing already, or what it shows is not there any more."""
     desk, key = _desk(), signing_key()
 
-    def work() -> Iterator[Progress | Receipt]:
+    def work() -> Steps[Receipt]:
         return studio.erase(ids, key=key)
 
     with desk.lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from app.session import state
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.changed import polled
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def work(session: Session, part: str, key: object) -> Work:
     return found
 
 
-def start(found: Work, part: str, run: Callable[[], Iterator[Progress | Any]]) -> None:
+def start(found: Work, part: str, run: Callable[[], Steps[Any]]) -> None:
     """Begin the work, again if it was begun before."""
     begin(found, part, Background(run, part))
 
@@ -49,9 +49,7 @@ def begin(found: Work, part: str, job: Background[Any]) -> None:
     st.session_state[state.WORKING + part] = job
 
 
-def result(
-    found: Work, part: str, run: Callable[[], Iterator[Progress | T]], stages: dict[str, str]
-) -> T | None:
+def result(found: Work, part: str, run: Callable[[], Steps[T]], stages: dict[str, str]) -> T | None:
     """The result, or None with the progress, the reason or a way to start again on the screen.
 
     stages: names of stages → what a person reads.

@@ -8,7 +8,7 @@ are the forget set, non-members all test images, never retain images.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -37,11 +37,10 @@ from munkey_core.audit.membership.signals import (
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError, BadInputError
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family
-from munkey_core.training.runs import last_of
 from munkey_core.training.shipped import References
 
 
@@ -352,8 +351,8 @@ def roc_points(members: Signal, others: Signal) -> tuple[tuple[float, float], ..
     return tuple(zip(rates.tolist(), (100 * found).tolist(), strict=True))
 
 
-def privacy(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | PrivacyReport]:
-    """Yield progress, then the report on the forget set `ids`. Nothing is trained.
+def privacy(evidence: Evidence, ids: Sequence[str]) -> Steps[PrivacyReport]:
+    """Yield progress; return the report on the forget set `ids`. Nothing is trained.
 
     Raises BadInputError for a set that is empty or leaves nothing, UnknownIdError, or BundleError
     if the bundle carries no images to predict.
@@ -363,7 +362,7 @@ def privacy(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | Priva
     table = Table(evidence, ids)
     models: dict[str, Outputs] = {}
     for state, steps in ((BEFORE, evidence.before()), (AFTER, evidence.after(ids))):
-        models[state] = yield from last_of(steps, Outputs)
+        models[state] = yield from steps
     for state, known in (
         (RETRAINED, evidence.retrained(ids)),
         (PLAIN_ORIGINAL, evidence.original(PLAIN)),
@@ -398,7 +397,7 @@ def privacy(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | Priva
             if band is not None:
                 bands[name][family] = band
     leak, leak_error = _leak(table, models)
-    yield PrivacyReport(
+    return PrivacyReport(
         bundle=evidence.bundle.manifest.name,
         digest=evidence.bundle.digest,
         set_digest=forget_set_digest(ids),

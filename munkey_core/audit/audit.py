@@ -7,7 +7,7 @@ without the forget set, for every seed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps, staged
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import Runs, last_of, staged
+from munkey_core.training.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class ForgettingAudit:
         first = self.runs.seed
         self.seeds = tuple(range(first, first + (seeds or self._known_seeds())))
 
-    def run(self) -> Iterator[Progress | AuditReport]:
-        """Yield progress, at last the report."""
+    def run(self) -> Steps[AuditReport]:
+        """Yield progress; return the report."""
         start = time.perf_counter()
-        self.measured = yield from last_of(self.entries(), list)
-        yield self.report(self.measured, time.perf_counter() - start)
+        self.measured = yield from self.entries()
+        return self.report(self.measured, time.perf_counter() - start)
 
-    def entries(self) -> Iterator[Progress | list[Entry]]:
-        """Yield progress, then the rows of MUNKEY, the plain transformer and their oracles."""
+    def entries(self) -> Steps[list[Entry]]:
+        """Yield progress; return the rows of MUNKEY, the plain transformer and their oracles."""
         found: dict[str, list[Outputs]] = {
             name: [] for name in (BEFORE, AFTER, ORACLE, PLAIN_BEFORE, PLAIN_ORACLE)
         }
@@ -110,7 +110,7 @@ class ForgettingAudit:
                 (PLAIN_ORACLE, Run(PLAIN, self.ids, seed)),
             ):
                 steps = staged(f"{name}, seed {seed}", self.runs.outputs(run))
-                found[name].append((yield from last_of(steps, Outputs)))
+                found[name].append((yield from steps))
             own = Run(MUNKEY, (), seed)
             deleted = (
                 self.evidence.after(self.ids)  # kept for whoever asks next, e.g. the attacks
@@ -118,9 +118,9 @@ class ForgettingAudit:
                 else self.runs.after(own, self.ids)
             )
             steps = staged(f"{AFTER}, seed {seed}", deleted)
-            found[AFTER].append((yield from last_of(steps, Outputs)))
+            found[AFTER].append((yield from steps))
         seconds = {name: [outputs.seconds for outputs in found[name]] for name in found}
-        yield [
+        return [
             Entry(BEFORE, "original", found[BEFORE], ORACLE),
             Entry(
                 AFTER, "by-design", found[AFTER], ORACLE, seconds[AFTER], exact=self.evidence.exact

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -22,11 +22,10 @@ from munkey_core.errors import BadInputError
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps, staged
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.training.answers import Outputs
-from munkey_core.training.retraining import PLAIN, Retraining, Run, TrainedModel
-from munkey_core.training.runs import last_of, staged
+from munkey_core.training.retraining import PLAIN, Retraining, Run
 from munkey_core.unlearning import METHODS, SYSTEMS, Labelled, System, SystemData, Task, make
 
 
@@ -52,16 +51,16 @@ class Comparison:
         self._settings = settings or {}
         self._fitted = {} if fitted is None else fitted
 
-    def run(self) -> Iterator[Progress | AuditReport]:
-        """Yield progress, at last the report. What was computed before is not computed again."""
+    def run(self) -> Steps[AuditReport]:
+        """Yield progress; return the report. What was computed before is not computed again."""
         start = time.perf_counter()
-        entries = yield from last_of(self.audit.entries(), list)
+        entries = yield from self.audit.entries()
         for key in self._methods:
             rows = self._post_hoc(key) if key in METHODS else self._system(key)
             entries += yield from rows
-        yield self.audit.report(entries, time.perf_counter() - start)
+        return self.audit.report(entries, time.perf_counter() - start)
 
-    def _post_hoc(self, key: str) -> Generator[Progress, None, list[Entry]]:
+    def _post_hoc(self, key: str) -> Steps[list[Entry]]:
         method = make(key, self._settings.get(key))
         settings = asdict(method.settings)
         outputs = []
@@ -70,11 +69,11 @@ class Comparison:
             compute = partial(unlearn, self.audit, key, settings, seed)
             steps = self.audit.runs.remembered(what, compute)
             steps = staged(f"{method.name}, seed {seed}", steps)
-            outputs.append((yield from last_of(steps, Outputs)))
+            outputs.append((yield from steps))
         seconds = [o.seconds for o in outputs]
         return [Entry(method.name, "post-hoc", outputs, PLAIN_ORACLE, seconds, settings)]
 
-    def _system(self, key: str) -> Generator[Progress, None, list[Entry]]:
+    def _system(self, key: str) -> Steps[list[Entry]]:
         kind, runs, ids = SYSTEMS[key], self.audit.runs, self.audit.ids
         digest = forget_set_digest(ids)
         after, oracle = [], []
@@ -83,13 +82,13 @@ class Comparison:
                 ["system", key, seed, digest, "after"],
                 partial(self._after_deletion, kind, seed),
             )
-            after.append((yield from last_of(staged(f"{kind.name}, seed {seed}", steps), Outputs)))
+            after.append((yield from staged(f"{kind.name}, seed {seed}", steps)))
             steps = runs.remembered(
                 ["system", key, seed, digest, "retrained"],
                 partial(self._retrained, kind, seed),
             )
             steps = staged(f"{kind.name} retrained, seed {seed}", steps)
-            oracle.append((yield from last_of(steps, Outputs)))
+            oracle.append((yield from steps))
         name, retrained = f"{kind.name} after", f"{kind.name} retrained"
         return [
             Entry(
@@ -98,7 +97,7 @@ class Comparison:
             Entry(retrained, "oracle", oracle, None, [o.seconds for o in oracle]),
         ]
 
-    def _after_deletion(self, kind: type[System], seed: int) -> Iterator[Progress | Outputs]:
+    def _after_deletion(self, kind: type[System], seed: int) -> Steps[Outputs]:
         retraining = self.audit.runs.retraining
         yield from retraining.encode()
         fitted = self._fitted.get((kind.key, seed))
@@ -110,14 +109,14 @@ class Comparison:
         start = time.perf_counter()
         system.forget(rows)
         seconds = time.perf_counter() - start
-        yield _system_outputs(system, retraining, seconds)
+        return _system_outputs(system, retraining, seconds)
 
-    def _retrained(self, kind: type[System], seed: int) -> Iterator[Progress | Outputs]:
+    def _retrained(self, kind: type[System], seed: int) -> Steps[Outputs]:
         retraining = self.audit.runs.retraining
         yield from retraining.encode()
         start = time.perf_counter()
         system = yield from _fit(kind, retraining, seed, self.audit.ids)
-        yield _system_outputs(system, retraining, time.perf_counter() - start)
+        return _system_outputs(system, retraining, time.perf_counter() - start)
 
 
 def known_methods(methods: Sequence[str] | None) -> tuple[str, ...]:
@@ -147,17 +146,17 @@ def unlearning_task(audit: ForgettingAudit, model: ExemplarTransformer, seed: in
 
 def unlearn(
     audit: ForgettingAudit, key: str, settings: Mapping[str, Any], seed: int
-) -> Iterator[Progress | Outputs]:
-    """Yield progress, then what the plain transformer of a seed says after a post-hoc method.
+) -> Steps[Outputs]:
+    """Yield progress; return what the plain transformer of a seed says after a post-hoc method.
     `seconds` is the time of the method alone."""
     runs = audit.runs
-    plain = yield from last_of(runs.trained(Run(PLAIN, (), seed)), TrainedModel)
+    plain = yield from runs.trained(Run(PLAIN, (), seed))
     yield from runs.retraining.encode()
     task = unlearning_task(audit, plain.predictor.model, seed)
     start = time.perf_counter()
-    model = yield from last_of(make(key, settings).unlearn(task), ExemplarTransformer)
+    model = yield from make(key, settings).unlearn(task)
     seconds = time.perf_counter() - start
-    yield plain_outputs(runs.retraining, model, seconds)
+    return plain_outputs(runs.retraining, model, seconds)
 
 
 def plain_outputs(retraining: Retraining, model: ExemplarTransformer, seconds: float) -> Outputs:
@@ -172,7 +171,7 @@ def plain_outputs(retraining: Retraining, model: ExemplarTransformer, seconds: f
 
 def _fit(
     kind: type[System], retraining: Retraining, seed: int, without: Sequence[str]
-) -> Generator[Progress, None, System]:
+) -> Steps[System]:
     keep = torch.ones(len(retraining.ids[PRIVATE]), dtype=torch.bool)
     if without:
         keep[retraining.bundle.bank.rows(without)] = False

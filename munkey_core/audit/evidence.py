@@ -6,7 +6,7 @@ Outputs come from the bundle or the cache (`runs`), or are computed by predictin
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock
 
@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import EXACT_MODE
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, Family, Run, in_reference, reference_run
-from munkey_core.training.runs import Runs, last_of
+from munkey_core.training.runs import Runs
 from munkey_core.training.shipped import References, all_labels
 
 _KEPT = 8
@@ -98,20 +98,19 @@ class Evidence:
             member.append(in_reference(len(member), len(labels)).numpy())
         return References(np.stack(truth), np.stack(member)) if truth else None
 
-    def before(self) -> Iterator[Progress | Outputs]:
-        """Yield progress, then the outputs of the bundle's own model with its whole memory."""
-        yield from self.runs.outputs(self.runs.original(MUNKEY))
+    def before(self) -> Steps[Outputs]:
+        """Yield progress; return the outputs of the bundle's own model with its whole memory."""
+        return self.runs.outputs(self.runs.original(MUNKEY))
 
-    def after(self, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
-        """Yield progress, then the same with the keys of `ids` deleted. `seconds` is the time of
+    def after(self, ids: Sequence[str]) -> Steps[Outputs]:
+        """Yield progress; return the same with the keys of `ids` deleted. `seconds` is the time of
         deleting the keys. The newest few are kept."""
         digest = forget_set_digest(ids)
         found = self._after.get(digest)
         if found is None:
-            steps = self.runs.after(self.runs.original(MUNKEY), ids)
-            found = yield from last_of(steps, Outputs)
+            found = yield from self.runs.after(self.runs.original(MUNKEY), ids)
             with self._lock:
                 self._after[digest] = found
                 while len(self._after) > _KEPT:
                     self._after.popitem(last=False)
-        yield found
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,11 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.errors import BadInputError
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.training.answers import Outputs, split_verdicts
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import Family, Run
-from munkey_core.training.runs import Runs, last_of
+from munkey_core.training.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Oracles:
         first = self.runs.seed if first_seed is None else first_seed
         self._todo = [Run(family, self.ids, first + i) for family in families for i in range(seeds)]
 
-    def run(self) -> Iterator[Progress | tuple[OracleFigures, ...]]:
-        """Yield progress, at last the figures of every oracle."""
+    def run(self) -> Steps[tuple[OracleFigures, ...]]:
+        """Yield progress; return the figures of every oracle."""
         found = []
         for run in self._todo:
             source = self._source(run)
-            outputs = yield from last_of(self.runs.outputs(run), Outputs)
+            outputs = yield from self.runs.outputs(run)
             found.append(self._figures(run, outputs, source))
-        yield tuple(found)
+        return tuple(found)
 
     def _source(self, run: Run) -> str:
         if self.runs.path(run).is_file():

@@ -12,7 +12,7 @@ import json
 import os
 import time
 import tomllib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,13 +51,13 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, staged
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, IntArray
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import Runs, last_of, runs_folder, source_digest, staged
+from munkey_core.training.runs import Runs, runs_folder, source_digest
 from munkey_core.training.shipped import all_labels
 
 MAX_SEEDS = 20
@@ -157,8 +157,8 @@ class Frontier:
             raise BadInputError("this bundle has no calibration images to choose τ, s₀ and K on")
         self._recipes = [self._recipe(variant) for variant in variants]
 
-    def run(self) -> Iterator[Progress | Experiments]:
-        """Yield progress, at last what was measured. A training that fails is named there, and
+    def run(self) -> Steps[Experiments]:
+        """Yield progress; return what was measured. A training that fails is named there, and
         the others go on."""
         tried: list[RecipeTried] = []
         recipes: list[_Recipe | None] = [None, *self._recipes]
@@ -170,7 +170,7 @@ class Frontier:
                 name = f"recipe {number} of {len(self._recipes)}, {variant.name}, seed {seed}"
                 steps = self._shipped(seed) if recipe is None else self._variant(recipe, seed)
                 try:
-                    trials.append((yield from last_of(staged(name, steps), Trial)))
+                    trials.append((yield from staged(name, steps)))
                 except TrainingError as error:
                     failed[str(seed)] = str(error)[:_SHORT]
             kind = SHIPPED if recipe is None else VARIANT
@@ -188,9 +188,9 @@ class Frontier:
         plain = []
         for seed in self.seeds:
             steps = staged(f"{PLAIN_NAME}, seed {seed}", self._plain(seed))
-            plain.append((yield from last_of(steps, Trial)))
+            plain.append((yield from steps))
         tried.append(RecipeTried(PLAIN_NAME, PLAIN_RECIPE, "", {}, {}, tuple(plain)))
-        yield Experiments(
+        return Experiments(
             bundle=self.bundle.manifest.name,
             forget=self.forget,
             set_digest=forget_set_digest(self.ids),
@@ -204,27 +204,27 @@ class Frontier:
 
     # -- one training ----------------------------------------------------------------------------
 
-    def _shipped(self, seed: int) -> Iterator[Progress | Trial]:
+    def _shipped(self, seed: int) -> Steps[Trial]:
         """The bundle's own recipe, as all its other figures have it: its τ, s_0 and K."""
         run = Run(MUNKEY, (), seed)
-        before = yield from last_of(self.runs.outputs(run), Outputs)
-        after = yield from last_of(self.runs.after(run, self.ids), Outputs)
+        before = yield from self.runs.outputs(run)
+        after = yield from self.runs.after(run, self.ids)
         seconds = before.seconds or float(
             self.bundle.manifest.provenance["seconds"].get("training", 0.0)
         )
         ensemble = self.bundle.manifest.ensemble
-        yield self._measure(seed, replace(before, seconds=seconds), after, ensemble)
+        return self._measure(seed, replace(before, seconds=seconds), after, ensemble)
 
-    def _plain(self, seed: int) -> Iterator[Progress | Trial]:
-        outputs = yield from last_of(self.runs.outputs(Run(PLAIN, (), seed)), Outputs)
+    def _plain(self, seed: int) -> Steps[Trial]:
+        outputs = yield from self.runs.outputs(Run(PLAIN, (), seed))
         image = [
             verdicts(outputs.private, self._private_labels),
             verdicts(outputs.test, self._test_labels),
         ]
         alone = Outputs(outputs.private, outputs.test, outputs.seconds, *image)
-        yield self._measure(seed, alone, None, None)
+        return self._measure(seed, alone, None, None)
 
-    def _variant(self, recipe: _Recipe, seed: int) -> Iterator[Progress | Trial]:
+    def _variant(self, recipe: _Recipe, seed: int) -> Steps[Trial]:
         config = replace(recipe.train, seed=seed)
         path = self._path(config, recipe.model)
         known = _read(path)
@@ -232,11 +232,9 @@ class Frontier:
             known = yield from self._train(config, recipe.model, path)
             _write(path, known)
             self.bundle.settle(path)
-        yield known
+        return known
 
-    def _train(
-        self, config: TrainConfig, model_config: ModelConfig, path: Path
-    ) -> Generator[Progress, None, Trial]:
+    def _train(self, config: TrainConfig, model_config: ModelConfig, path: Path) -> Steps[Trial]:
         retraining = self.runs.retraining
         yield from retraining.encode()
         encoded, labels = retraining.encoded, retraining.labels
@@ -292,7 +290,7 @@ class Frontier:
 
     def _answers(
         self, predictor: Predictor, bank: MemoryBank, seconds: float
-    ) -> Generator[Progress, None, tuple[Outputs, Outputs]]:
+    ) -> Steps[tuple[Outputs, Outputs]]:
         """What the model says about every image with the forget set's keys, and without them.
         Only images that lose a neighbour are predicted again: no other answer can change."""
         retraining = self.runs.retraining

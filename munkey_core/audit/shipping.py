@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from munkey_core.audit.evidence import Evidence
@@ -12,11 +12,11 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.errors import BadInputError
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps, staged
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, reference_run
-from munkey_core.training.runs import Runs, last_of, staged
+from munkey_core.training.runs import Runs
 from munkey_core.training.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 
 
@@ -27,8 +27,8 @@ def ship_oracles(
     device: str = "auto",
     only: Sequence[str] | None = None,
     other_seeds: int = 1,
-) -> Iterator[Progress | tuple[str, ...]]:
-    """Yield progress, then the names of the canonical sets whose oracles the bundle now carries.
+) -> Steps[tuple[str, ...]]:
+    """Yield progress; return the names of the canonical sets whose oracles the bundle now carries.
 
     seeds: of originals, and of the oracles of `random-10pct`. other_seeds: of the oracles of the
     other sets, at most as many. references: of each family. only: names of the canonical sets;
@@ -59,20 +59,20 @@ def ship_oracles(
     for run in (Run(family, (), seed) for family in families for seed in every):
         name = f"{run.family}.{run.seed}"
         steps = staged(f"original {name}", runs.outputs(run))
-        originals[name] = yield from last_of(steps, Outputs)
+        originals[name] = yield from steps
     answers: dict[str, dict[str, Outputs]] = {}
     for set_name, ids in sets.items():
         answers[set_name] = {}
         for seed in every if set_name == MAIN_SET else every[:other_seeds]:
             for family in families:
                 steps = staged(f"{set_name} {family}.{seed}", runs.outputs(Run(family, ids, seed)))
-                answers[set_name][f"{family}.{seed}"] = yield from last_of(steps, Outputs)
+                answers[set_name][f"{family}.{seed}"] = yield from steps
             if seed != runs.seed and MUNKEY in families:  # the own model is asked when needed
                 steps = staged(f"{set_name} after.{seed}", runs.after(Run(MUNKEY, (), seed), ids))
-                answers[set_name][f"after.{seed}"] = yield from last_of(steps, Outputs)
+                answers[set_name][f"after.{seed}"] = yield from steps
     for run in (reference_run(f, k) for f in families[::-1] for k in range(references)):
         steps = staged(f"reference {run.family}.{run.reference}", runs.outputs(run))
-        yield from last_of(steps, Outputs)
+        yield from steps
     with rewriting(folder) as draft:
         bundle.require_rows()
         write_answers(bundle, draft / ORACLES / f"{ORIGINALS}.safetensors", originals)
@@ -87,4 +87,4 @@ def ship_oracles(
                 {family: models for family, models in found.items() if models is not None},
             )
         seal(draft, read_manifest(draft)[0])
-    yield tuple(sets)
+    return tuple(sets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, AuditReport
 from munkey_core.audit.evidence import Evidence
@@ -11,13 +11,11 @@ from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
 from munkey_core.bundle.forget_sets import canonical_name, forget_set_digest
 from munkey_core.errors import BadInputError
-from munkey_core.progress import Progress
-from munkey_core.training.answers import Outputs
-from munkey_core.training.runs import last_of
+from munkey_core.progress import Steps
 
 
-def trace(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | AuditReport]:
-    """Yield progress, then an audit with the rows of MUNKEY alone: before deletion, after it, and
+def trace(evidence: Evidence, ids: Sequence[str]) -> Steps[AuditReport]:
+    """Yield progress; return an audit with the rows of MUNKEY alone: before deletion, after it, and
     retrained where such a model is known (in an exact mode it is the model after deletion).
 
     Raises BadInputError for a set that is empty or leaves nothing, UnknownIdError, or BundleError
@@ -26,8 +24,8 @@ def trace(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | AuditRe
     start = time.perf_counter()
     ids = tuple(sorted(set(ids)))
     table = Table(evidence, ids)
-    before = yield from last_of(evidence.before(), Outputs)
-    after = yield from last_of(evidence.after(ids), Outputs)
+    before = yield from evidence.before()
+    after = yield from evidence.after(ids)
     oracle = evidence.retrained(ids)
     held = ORACLE if oracle is not None else None
     rows = [
@@ -41,7 +39,7 @@ def trace(evidence: Evidence, ids: Sequence[str]) -> Iterator[Progress | AuditRe
     except BadInputError:
         leak = None
     bundle = evidence.bundle
-    yield AuditReport(
+    return AuditReport(
         bundle=bundle.manifest.name,
         digest=bundle.digest,
         forget=canonical_name(ids, bundle) or f"{len(ids):,} images",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +14,10 @@ from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import forget_set_digest, random_forget_set
 from munkey_core.data.seeding import permutation
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
-from munkey_core.training.answers import Outputs
-from munkey_core.training.retraining import PLAIN, Run, TrainedModel
-from munkey_core.training.runs import last_of, runs_folder, staged
-from munkey_core.unlearning import METHODS, Tuning, tune
+from munkey_core.progress import Steps, staged
+from munkey_core.training.retraining import PLAIN, Run
+from munkey_core.training.runs import runs_folder
+from munkey_core.unlearning import METHODS, tune
 
 _FILE = "tuning.json"
 _SEED = 811
@@ -33,8 +32,8 @@ def validation_set(bundle: Bundle) -> tuple[str, ...]:
     return tuple(sorted(rest[i] for i in permutation(len(rest), _SEED)[:count]))
 
 
-def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Iterator[Progress | dict[str, Any]]:
-    """Yield progress, then what was chosen and everything that was tried, as JSON values.
+def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Steps[dict[str, Any]]:
+    """Yield progress; return what was chosen and everything that was tried, as JSON values.
 
     methods: keys of METHODS; others are passed over. The score is the Avg Gap on the validation
     set to the plain transformer retrained without it, one seed, the bundle's own.
@@ -42,10 +41,9 @@ def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Iterator[Progres
     ids = validation_set(evidence.bundle)
     audit = ForgettingAudit(evidence.bundle, ",".join(ids), 1, evidence=evidence)
     runs, seed = audit.runs, audit.runs.seed
-    steps = staged("tuning, plain", runs.trained(Run(PLAIN, (), seed)))
-    plain = yield from last_of(steps, TrainedModel)
-    steps_ = staged("tuning, plain retrained", runs.outputs(Run(PLAIN, audit.ids, seed)))
-    oracle = yield from last_of(steps_, Outputs)
+    plain = yield from staged("tuning, plain", runs.trained(Run(PLAIN, (), seed)))
+    retrained = runs.outputs(Run(PLAIN, audit.ids, seed))
+    oracle = yield from staged("tuning, plain retrained", retrained)
     yield from runs.retraining.encode()
     task = unlearning_task(audit, plain.predictor.model, seed)
 
@@ -56,13 +54,13 @@ def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Iterator[Progres
     for key in methods:
         if key not in METHODS:
             continue
-        tuning = yield from last_of(staged(key, tune(METHODS[key], task, score)), Tuning)
+        tuning = yield from staged(key, tune(METHODS[key], task, score))
         chosen[key] = {
             "settings": tuning.settings,
             "avg_gap": tuning.score,
             "search": [asdict(trial) for trial in tuning.search],
         }
-    yield {
+    return {
         "n_forget": len(ids),
         "set_digest": forget_set_digest(ids),
         "seed": seed,

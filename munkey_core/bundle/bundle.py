@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,7 @@ from munkey_core.files.tensors import read_tensors as read_tensors
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray, Record
 
 
@@ -249,7 +249,7 @@ class Bundle:
         ids = {split: [record.id for record in self.records_of(split)] for split in splits}
         return KeptFeatures(folder, ids, self.encoder)
 
-    def prepare_features(self) -> Iterator[Progress]:
+    def prepare_features(self) -> Steps[None]:
         """Encode every image that is not kept, where that is worth keeping; yields progress.
 
         Raises BundleError without pictures.

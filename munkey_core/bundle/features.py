@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from munkey_core.files.limits import demo
 from munkey_core.model.encoder import Encoded, FrozenEncoder
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 
 _BLOCK = 512
 
@@ -67,7 +67,7 @@ class KeptFeatures:
         """Ids of each split that is not kept."""
         return {split: ids for split, ids in self._ids.items() if self._split(split) is None}
 
-    def prepare(self, encode: Callable[[Sequence[str]], Encoded]) -> Iterator[Progress]:
+    def prepare(self, encode: Callable[[Sequence[str]], Encoded]) -> Steps[None]:
         """Keep all that is missing, made by `encode`; yields progress, nothing if there is nothing
         to do. A split is kept whole or not at all."""
         todo = self.missing

@@ -12,12 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from munkey_core.errors import BadInputError
-from munkey_core.progress import Progress, finish
-
-T = TypeVar("T")
+from munkey_core.progress import Progress, Steps, T, drive, finish
 
 IDS_HELP = (
     "ids separated by commas, @file.csv (a column id), owner:NAME, or a canonical set: "
@@ -79,21 +77,21 @@ def answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) -
     return 0
 
 
-def watch(steps: Iterable[Progress | T]) -> T | None:
-    """Show progress on stderr, at most about once a second; return the last other thing."""
+def watch(steps: Steps[T]) -> T:
+    """Run the work, showing its progress on stderr, at most about once a second; return its
+    result."""
     if os.environ.get("MUNKEY_BACKGROUND"):
         return _watch_for_parent(steps)
     return finish(steps, partial(print, file=sys.stderr, flush=True))
 
 
-def _watch_for_parent(steps: Iterable[Progress | T]) -> T | None:
+def _watch_for_parent(steps: Steps[T]) -> T:
     """Tell progress to jobs.py, as JSON lines on stderr, at most a few a second."""
-    result: T | None = None
     stage, told = "", 0.0
-    for step in steps:
-        if not isinstance(step, Progress):
-            result = step
-        elif step.stage != stage or step.done == step.total or time.monotonic() - told > 0.3:
+
+    def see(step: Progress) -> None:
+        nonlocal stage, told
+        if step.stage != stage or step.done == step.total or time.monotonic() - told > 0.3:
             stage, told = step.stage, time.monotonic()
             values = {
                 "stage": step.stage,
@@ -102,4 +100,5 @@ def _watch_for_parent(steps: Iterable[Progress | T]) -> T | None:
                 "remaining_seconds": step.remaining_seconds,
             }
             print(json.dumps({"progress": values}), file=sys.stderr, flush=True)
-    return result
+
+    return drive(steps, see)

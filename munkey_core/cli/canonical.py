@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from munkey_core.audit.attacks import PrivacyReport, privacy
@@ -13,9 +13,9 @@ from munkey_core.audit.reports import keep_report
 from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
 from munkey_core.bundle.forget_sets import canonical_sets, forget_set
 from munkey_core.bundle.read import read_bundle
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps, staged
 from munkey_core.training.joint import resolve_device
-from munkey_core.training.runs import Runs, last_of, staged
+from munkey_core.training.runs import Runs
 from munkey_core.unlearning import System
 
 ALL = "canonical"
@@ -29,8 +29,8 @@ def compare_sets(
     device: str = "auto",
     tune: bool = False,
     mode: str = "",
-) -> Iterator[Progress | tuple[AuditReport, ...]]:
-    """Yield progress, then a report for each set; each is also kept in the cache.
+) -> Steps[tuple[AuditReport, ...]]:
+    """Yield progress; return a report for each set; each is also kept in the cache.
 
     forget: as on the command line, or `canonical` for all canonical sets that this bundle has.
     methods: keys. tune: first choose the post-hoc methods' settings on the validation forget set.
@@ -43,7 +43,7 @@ def compare_sets(
     # Everything that can be refused is refused before the long work begins.
     audits = [ForgettingAudit(bundle, name, seeds, evidence=evidence) for name in sets]
     if tune:
-        tuning = yield from last_of(tune_methods(evidence, methods), dict)
+        tuning = yield from tune_methods(evidence, methods)
         keep_tuning(whole, tuning)
     settings = tuned_settings(whole)  # of the plain transformer, which both modes share
     fitted: dict[tuple[str, int], System] = {}
@@ -51,23 +51,20 @@ def compare_sets(
     while audits:
         audit = audits.pop(0)  # what it has measured with goes when its report is there
         steps = Comparison(audit, methods, settings, fitted).run()
-        report = yield from last_of(staged(audit.name, steps), AuditReport)
+        report = yield from staged(audit.name, steps)
         keep_report(bundle, report)
         reports.append(report)
-    yield tuple(reports)
+    return tuple(reports)
 
 
-def attack_sets(
-    folder: Path, forget: str = ALL, mode: str = ""
-) -> Iterator[Progress | dict[str, PrivacyReport]]:
-    """Yield progress, then every attack on a canonical set, or on each, by the set's name. Nothing
-    is trained. mode: as for `compare_sets`."""
+def attack_sets(folder: Path, forget: str = ALL, mode: str = "") -> Steps[dict[str, PrivacyReport]]:
+    """Yield progress; return every attack on a canonical set, or on each, by the set's name.
+    Nothing is trained. mode: as for `compare_sets`."""
     whole = read_bundle(folder)
     bundle = whole.in_mode(mode or whole.mode)
     sets = canonical_sets(bundle) if forget == ALL else {forget: forget_set(forget, bundle)}
     evidence = Evidence(Runs(bundle, resolve_device("cpu")))
     found = {}
     for name, ids in sets.items():
-        steps = staged(name, privacy(evidence, ids))
-        found[name] = yield from last_of(steps, PrivacyReport)
-    yield found
+        found[name] = yield from staged(name, privacy(evidence, ids))
+    return found

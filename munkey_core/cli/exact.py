@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
-from munkey_core.errors import BadInputError, MunkeyError
+from munkey_core.errors import BadInputError
+from munkey_core.progress import Steps
 
 
 def add(commands: Any) -> None:
@@ -96,7 +97,6 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     from munkey_core.training.build import provenance
     from munkey_core.training.exact import Made, encode_splits, make_exact, save_exact
     from munkey_core.training.joint import resolve_device
-    from munkey_core.training.runs import last_of
 
     bundle = read_bundle(folder)
     device = resolve_device(device_name)
@@ -104,35 +104,27 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     settings = load_recipe(recipe).write if recipe.is_file() else WriteConfig()
     start = time.perf_counter()
 
-    def steps() -> Any:
+    def steps() -> Steps[tuple[Made, dict[str, float]]]:
         parts = yield from encode_splits(bundle)
         encoding = time.perf_counter() - start
-        made = yield from last_of(
-            make_exact(
-                bundle.encoder,
-                bundle.manifest.model,
-                bundle.manifest.train_config(),
-                settings,
-                parts,
-                len(bundle.manifest.classes),
-                device,
-            ),
-            Made,
+        made = yield from make_exact(
+            bundle.encoder,
+            bundle.manifest.model,
+            bundle.manifest.train_config(),
+            settings,
+            parts,
+            len(bundle.manifest.classes),
+            device,
         )
-        yield made, {"encoding": encoding, **made.seconds}
+        return made, {"encoding": encoding, **made.seconds}
 
-    found = watch(steps())
-    if not isinstance(found, tuple):
-        raise MunkeyError("the exact mode could not be made")
-    made, seconds = found
+    made, seconds = watch(steps())
     table = {**made.table, "provenance": provenance(device, seconds)}
     save_exact(folder, made.mode, table)
     return table
 
 
 def _again(arguments: argparse.Namespace, folder: Path) -> int:
-    from torch import Tensor
-
     from munkey_core.bundle.manifest import EXACT_MODE
     from munkey_core.bundle.read import read_bundle
     from munkey_core.erasure.verification import bytes_differing
@@ -143,8 +135,6 @@ def _again(arguments: argparse.Namespace, folder: Path) -> int:
     bundle.require_pictures("writing needs the images")
     stored = bundle.in_mode(EXACT_MODE).bank.tokens
     tokens = watch(write_again(bundle, labelled(bundle, PRIVATE)))
-    if not isinstance(tokens, Tensor):
-        raise MunkeyError("the rows could not be written")
     rows = int((tokens != stored).any(dim=1).sum())
     document = {
         "bundle": str(folder),
@@ -254,8 +244,6 @@ def _verify_exact(
     from munkey_core.training.exact import save_verified
 
     checks = watch(ExactVerification(read_bundle(folder), arguments.without).run())
-    if not isinstance(checks, tuple):
-        raise MunkeyError("the exact mode could not be verified")
     exact = all(check.exact for check in checks) and not document["rows_without_their_digest"]
     if arguments.save and exact:
         save_verified(folder, checks)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from munkey_core.cli.base import answer, command, watch
-from munkey_core.errors import BadInputError, BundleError, MunkeyError, TrainingError
+from munkey_core.errors import BadInputError, BundleError, TrainingError
 
 if TYPE_CHECKING:
     from munkey_core.jobs.estimate import TrainingOffer
@@ -62,7 +62,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
     from munkey_core.explain.projection import umap_installed
-    from munkey_core.jobs.estimate import Plan, make_offer, make_plan
+    from munkey_core.jobs.estimate import make_offer, make_plan
     from munkey_core.jobs.making import make_bundle, may_carry
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
@@ -100,8 +100,6 @@ def _train(arguments: argparse.Namespace) -> int:
                 dataset, recipe, arguments.out, device, maps=build.maps, references=references
             )
         )
-        if not isinstance(plan, Plan):
-            raise MunkeyError("the training could not be planned")
         offer = make_offer(dataset, recipe, plan, arguments.data, arguments.out.name)
         references = plan.references
         if arguments.dry_run:

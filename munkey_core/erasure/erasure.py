@@ -82,7 +82,7 @@ from munkey_core.explain.projection import fit_digest
 from munkey_core.files import durable
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, changed
 from munkey_core.results import PRIVATE, NearDuplicate
 from munkey_core.training.runs import source_digest
 
@@ -186,8 +186,8 @@ def erase(
     out: Path | None = None,
     key: Path | None = None,
     expected: str = "",
-) -> Iterator[Progress | Receipt]:
-    """Yield progress, then the receipt of an erasure that is done. All ids or none.
+) -> Steps[Receipt]:
+    """Yield progress; return the receipt of an erasure that is done. All ids or none.
 
     Ids that are erased already are passed over; if all are, and by one erasure, its receipt is
     given. out: a new folder for the erased version; the bundle itself is then left as it is. key:
@@ -211,19 +211,16 @@ def erase(
         plan = make_plan(bundle, asked, ledger)
         known = _receipt_of(plan, ledger)
         if known is not None:
-            yield known
-            return
+            return known
         if plan.problem:
             raise (UnknownIdError if plan.unknown or plan.public else BadInputError)(plan.problem)
         yield Progress(READING, 1, 1, time.perf_counter() - start)
 
         created = now()
-        left, anew = bundle, 0
-        for step in _measured_anew(bundle, without_rows(bundle, plan.ids, created)):
-            if isinstance(step, Progress):
-                yield replace(step, elapsed_seconds=time.perf_counter() - start)
-            else:
-                left, anew = step
+        left, anew = yield from changed(
+            _measured_anew(bundle, without_rows(bundle, plan.ids, created)),
+            lambda step: replace(step, elapsed_seconds=time.perf_counter() - start),
+        )
         files = dict(_files(left, source))
         digests = {name: _sha256(files[name]) for name in sorted(files)}  # as `seal` sorts them
         manifest = with_files(left.manifest, digests)
@@ -243,12 +240,12 @@ def erase(
         else:
             journal = Journal("", receipt.digest_after)
         yield from _put(place, source, files, journal, start)
-    yield receipt
+    return receipt
 
 
 def _put(
     place: Path, model: Path, files: Mapping[str, bytes], journal: Journal, start: float
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Write a new version and let it take its place, which is locked. model: the folder whose
     permissions the new one gets."""
     mode = stat.S_IMODE((model / MANIFEST).stat().st_mode) | stat.S_IWUSR
@@ -333,8 +330,8 @@ def _can_measure(bundle: Bundle) -> bool:
     return bundle.picture_status.ready
 
 
-def _measured_anew(bundle: Bundle, left: Bundle) -> Iterator[Progress | tuple[Bundle, int]]:
-    """Yield progress, then the bundle that is left with the memorisation scores of those images
+def _measured_anew(bundle: Bundle, left: Bundle) -> Steps[tuple[Bundle, int]]:
+    """Yield progress; return the bundle that is left with the memorisation scores of those images
     anew for which an erased one answered, and how many these are, over all modes."""
     count = 0
     if _can_measure(bundle):
@@ -360,7 +357,7 @@ def _measured_anew(bundle: Bundle, left: Bundle) -> Iterator[Progress | tuple[Bu
             exact = None if left.exact is None else replace(left.exact, scores=scores)
             left = replace(left, scores=scores) if mode == left.mode else replace(left, exact=exact)
             count += len(rows)
-    yield left, count
+    return left, count
 
 
 def _touched(old: Bundle, new: Bundle) -> Tensor:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, staged
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.training.exact import ExactCheck, Labelled, labelled, write_again
 
@@ -118,8 +117,8 @@ class ExactVerification:
         self._written_here: MemoryBank | None = None
         self.sets = {_name(spec, self.bundle): _checked(spec, self.bundle) for spec in forget}
 
-    def run(self) -> Iterator[Progress | tuple[ExactCheck, ...]]:
-        """Yield progress, then one check for each set."""
+    def run(self) -> Steps[tuple[ExactCheck, ...]]:
+        """Yield progress; return one check for each set."""
         yield Progress("encoding", 0, 2, 0.0)
         everybody = labelled(self.bundle, PRIVATE)
         yield Progress("encoding", 1, 2, 0.0)
@@ -128,23 +127,20 @@ class ExactVerification:
         checks = []
         for name, ids in self.sets.items():
             checks.append((yield from self._check(name, ids, everybody, test)))
-        yield tuple(checks)
+        return tuple(checks)
 
-    def _whole(self, everybody: Labelled) -> Generator[Progress, None, MemoryBank]:
+    def _whole(self, everybody: Labelled) -> Steps[MemoryBank]:
         """The memory of all images as this machine writes it; the generator returns it."""
         if self._written_here is None:
             bank = self.bundle.bank
-            for step in write_again(self.bundle, everybody):
-                if isinstance(step, Tensor):
-                    self._written_here = MemoryBank(bank.ids, bank.keys, step)
-                else:
-                    yield replace(step, stage=f"all rows as written here: {step.stage}")
-        assert self._written_here is not None
+            steps = write_again(self.bundle, everybody)
+            tokens = yield from staged("all rows as written here", steps)
+            self._written_here = MemoryBank(bank.ids, bank.keys, tokens)
         return self._written_here
 
     def _check(
         self, name: str, ids: tuple[str, ...], everybody: Labelled, test: Labelled
-    ) -> Generator[Progress, None, ExactCheck]:
+    ) -> Steps[ExactCheck]:
         start = time.perf_counter()
         bank, gone = self.bundle.bank, set(ids)
         kept = [id_ for id_ in bank.ids if id_ not in gone]
@@ -154,12 +150,7 @@ class ExactVerification:
         order = permutation(len(kept), _SEED)
         yield Progress(f"{name}: encoding", 0, 1, 0.0)
         anew = labelled(self.bundle, PRIVATE, [kept[i] for i in order])
-        tokens = torch.empty(0)
-        for step in write_again(self.bundle, anew):
-            if isinstance(step, Tensor):
-                tokens = step
-            else:
-                yield replace(step, stage=f"{name}: {step.stage}")
+        tokens = yield from staged(name, write_again(self.bundle, anew))
         back = torch.empty(len(kept), dtype=torch.int64)
         back[torch.tensor(order.tolist())] = torch.arange(len(kept))
         # Keys are what the encoder made of each image when the bundle was built. Made again they

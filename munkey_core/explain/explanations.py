@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +25,7 @@ from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import PRIVATE, TEST, ImageArray, Record
 
 Subject = str | ImageArray
@@ -66,8 +66,8 @@ class Explanations:
         """The bundle's stored influence of each entry on all test images; None if it has none."""
         return stored_influence(self._bundle)
 
-    def compute_influence(self) -> Iterator[Progress | Influence]:
-        """Yield progress, then the influence of every entry on all test images, computed anew."""
+    def compute_influence(self) -> Steps[Influence]:
+        """Yield progress; return the influence of every entry on all test images, computed anew."""
         test = self._bundle.records_of(TEST)
         return influence(
             self._predictor,
@@ -115,17 +115,15 @@ class Explanations:
 
     def sanity_check(
         self, subject: Subject, method: str, target: int | None = None
-    ) -> Iterator[Progress | SanityCheck]:
-        """Yield progress, then the attribution's likeness under cascading randomisation."""
+    ) -> Steps[SanityCheck]:
+        """Yield progress; return the attribution's likeness under cascading randomisation."""
         from munkey_core.explain import pixels
 
         image = self._image(subject)
         return pixels.sanity_check(self._predictor, self._seen(None), image, method, target)
 
-    def pathways(
-        self, ids: Sequence[str], limit: int = 2_000
-    ) -> Iterator[Progress | PathwayReport]:
-        """Yield progress, then the accuracy of each pathway before and after forgetting `ids`
+    def pathways(self, ids: Sequence[str], limit: int = 2_000) -> Steps[PathwayReport]:
+        """Yield progress; return the accuracy of each pathway before and after forgetting `ids`
         from the undiminished bank. limit: at most so many images a group, drawn by seed 0."""
         return pathways(
             self._predictor,

@@ -8,7 +8,7 @@ their new K are the others and the one that came next.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from munkey_core.explain.coalitions import Candidates, answers, find_candidates,
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import FloatArray, IntArray, Record
 
 
@@ -94,8 +94,8 @@ def leave_one_out(
 
 def influence(
     predictor: Predictor, bank: MemoryBank, labels: Tensor, encode: Callable[[slice], Encoded]
-) -> Iterator[Progress | Influence]:
-    """Yield progress, then what forgetting each entry alone would change for all test images.
+) -> Steps[Influence]:
+    """Yield progress; return what forgetting each entry alone would change for all test images.
 
     labels: (n_test,) int64. encode: a slice of the test images → these, encoded. Equal to deleting
     one key after another and predicting every test image each time, up to rounding.
@@ -120,7 +120,7 @@ def influence(
         elapsed = time.perf_counter() - start
         left = elapsed / part.stop * (len(labels) - part.stop)
         yield Progress("influence", part.stop, len(labels), elapsed, left)
-    yield Influence(
+    return Influence(
         ids=bank.ids,
         touched=touched.numpy(),
         flips=flips.numpy(),

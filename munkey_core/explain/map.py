@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from weakref import WeakValueDictionary
@@ -33,7 +33,7 @@ from munkey_core.explain.projection import (
 from munkey_core.files.cache import cache_folder
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Prediction
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import FloatArray, check_generation
 
 
@@ -96,12 +96,11 @@ class BankMaps:
             return None
         return found
 
-    def fit(self, space: str, seed: int = SEED) -> Iterator[Progress | FittedMap]:
-        """Yield progress, then the UMAP, which is kept in the cache."""
-        for step in fit_map(self._bank, space, seed):
-            if isinstance(step, FittedMap):
-                write_projections(self.path(space, seed), {space: step})
-            yield step
+    def fit(self, space: str, seed: int = SEED) -> Steps[FittedMap]:
+        """Yield progress; return the UMAP, which is kept in the cache."""
+        fitted = yield from fit_map(self._bank, space, seed)
+        write_projections(self.path(space, seed), {space: fitted})
+        return fitted
 
     def _fits(self, space: str, fitted: FittedMap | None) -> bool:
         return fitted is not None and fitted.digest == self.digest(space, fitted.seed)
@@ -136,16 +135,14 @@ class Maps:
             raise ProjectionError(self._why_none(space))
         return self._projection(space, method, fitted.positions, fitted.seed)
 
-    def fit(self, space: str = "keys") -> Iterator[Progress | Projection]:
-        """Yield progress, then the seeded UMAP, which is kept in the cache.
+    def fit(self, space: str = "keys") -> Steps[Projection]:
+        """Yield progress; return the seeded UMAP, which is kept in the cache.
 
         Raises BadInputError for another space, ProjectionError where umap-learn is missing.
         """
-        for step in self._known.fit(space):
-            if isinstance(step, Progress):
-                yield step
+        yield from self._known.fit(space)
         self._bundle.settle(self._known.path(space))
-        yield self.projection(space)
+        return self.projection(space)
 
     def place(self, prediction: Prediction, ids: Sequence[str], on: Projection) -> Placement:
         """Where predicted images lie on a map. ids: their ids, "" for a person's own image.

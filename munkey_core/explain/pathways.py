@@ -6,7 +6,7 @@ The paper ablates one pathway at a time; the groups, before and after forgetting
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from munkey_core.explain.coalitions import answers, find_candidates, shares
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE, TEST, BoolArray, Record
 
 
@@ -61,8 +61,8 @@ def pathways(
     encode: Callable[[Sequence[str]], Encoded],
     limit: int,
     generation: int,
-) -> Iterator[Progress | PathwayReport]:
-    """Yield progress, then the accuracy of each pathway on four groups of images.
+) -> Steps[PathwayReport]:
+    """Yield progress; return the accuracy of each pathway on four groups of images.
 
     records: private and test images. ids: the forget set. Groups: "forget before" answers with the
     whole bank; "forget after", "retain" and "test" with the bank without `ids`, as the model is
@@ -99,7 +99,7 @@ def pathways(
                 pathway: _accuracy(correct[i], len(drawn), len(members))
                 for i, pathway in enumerate(PATHWAYS)
             }
-    yield PathwayReport(figures, len(gone), generation, time.perf_counter() - start)
+    return PathwayReport(figures, len(gone), generation, time.perf_counter() - start)
 
 
 def pathways_right(

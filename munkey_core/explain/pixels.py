@@ -47,7 +47,7 @@ from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import FrozenEncoder, to_float
 from munkey_core.model.predictor import Prediction, Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import FloatArray, ImageArray
 
 
@@ -195,8 +195,8 @@ def attribute(
 
 def sanity_check(
     predictor: Predictor, view: BankView, image: ImageArray, method: str, target: int | None
-) -> Iterator[Progress | SanityCheck]:
-    """Yield progress a stage, then the map's likeness under cascading randomisation.
+) -> Steps[SanityCheck]:
+    """Yield progress a stage; return the map's likeness under cascading randomisation.
 
     Adebayo et al. 2018, "Sanity Checks for Saliency Maps", §3: on a copy of model and encoder
     fresh seeded weights replace the head, then the last block too, … the first block, the
@@ -223,7 +223,7 @@ def sanity_check(
         elapsed = time.perf_counter() - start
         left = elapsed / len(stages) * (len(parts) - len(stages))
         yield Progress("sanity check", len(stages), len(parts), elapsed, left)
-    yield SanityCheck(method, question.target, tuple(stages), question.generation)
+    return SanityCheck(method, question.target, tuple(stages), question.generation)
 
 
 # -- the methods ---------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +31,7 @@ from munkey_core.bundle.bundle import FittedMap
 from munkey_core.bundle.manifest import SPACES
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, finish
 from munkey_core.results import BoolArray, FloatArray, IntArray, check_generation
 
 
@@ -129,29 +128,22 @@ def fit_digest(bank: MemoryBank, space: str, seed: int) -> str:
     return digest.hexdigest()
 
 
-def fit_map(bank: MemoryBank, space: str, seed: int = SEED) -> Iterator[Progress | FittedMap]:
-    """Yield progress, then the seeded UMAP of a bank's keys or tokens.
+def fit_map(bank: MemoryBank, space: str, seed: int = SEED) -> Steps[FittedMap]:
+    """Yield progress; return the seeded UMAP of a bank's keys or tokens.
 
     Raises BadInputError for another space or seed, ProjectionError where umap-learn is missing.
     """
     if not 0 <= seed <= _LARGEST_SEED:
         raise BadInputError(f"a map's seed must be between 0 and {_LARGEST_SEED}, got {seed}")
-    for step in umap_steps(matrix_of(bank, space), seed, space):
-        if isinstance(step, Progress):
-            yield step
-        else:
-            yield FittedMap(step, seed, fit_digest(bank, space, seed))
+    positions = yield from umap_steps(matrix_of(bank, space), seed, space)
+    return FittedMap(positions, seed, fit_digest(bank, space, seed))
 
 
-def fit_maps(bank: MemoryBank, seed: int = SEED) -> Generator[Progress, None, dict[str, FittedMap]]:
-    """Yield progress; the generator's value is the map of every space."""
+def fit_maps(bank: MemoryBank, seed: int = SEED) -> Steps[dict[str, FittedMap]]:
+    """Yield progress; return the map of every space."""
     found: dict[str, FittedMap] = {}
     for space in SPACES:
-        for step in fit_map(bank, space, seed):
-            if isinstance(step, Progress):
-                yield step
-            else:
-                found[space] = step
+        found[space] = yield from fit_map(bank, space, seed)
     return found
 
 
@@ -167,14 +159,11 @@ def fit_umap(matrix: FloatArray, seed: int) -> FloatArray:
 
     Raises ProjectionError for values that are not finite, or where umap-learn is missing.
     """
-    *_, positions = (
-        step for step in umap_steps(matrix, seed, "points") if not isinstance(step, Progress)
-    )
-    return positions
+    return finish(umap_steps(matrix, seed, "points"))
 
 
-def umap_steps(matrix: FloatArray, seed: int, name: str) -> Iterator[Progress | FloatArray]:
-    """`fit_umap` that yields progress, in `stages(name)`, then the positions.
+def umap_steps(matrix: FloatArray, seed: int, name: str) -> Steps[FloatArray]:
+    """`fit_umap` that yields progress, in `stages(name)`.
 
     Neighbours are exact, not NN-descent's approximate ones, and the start is PCA, not the spectral
     layout: both are quick, need no luck, and the map stays turned as its PCA is. Whoever stops
@@ -183,8 +172,7 @@ def umap_steps(matrix: FloatArray, seed: int, name: str) -> Iterator[Progress | 
     _check(matrix)
     start = time.perf_counter()
     if method_for(len(matrix), UMAP) == PCA:
-        yield fit_pca(matrix)
-        return
+        return fit_pca(matrix)
     if not umap_installed():
         raise ProjectionError("fitting a UMAP needs the package umap-learn, which is not installed")
     settings = _settings(len(matrix))
@@ -206,7 +194,7 @@ def umap_steps(matrix: FloatArray, seed: int, name: str) -> Iterator[Progress | 
             began = began or (layout.done, time.perf_counter())
             yield _progress(drawing, layout.done, settings["n_epochs"], start, began)
         layout.join(_LOOK_SECONDS)
-    yield layout.result()
+    return layout.result()
 
 
 def fit_pca(matrix: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs.queue import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.training.joint import JointTraining, TrainingData
 from munkey_core.training.recipes import is_photographic
 
@@ -110,8 +110,8 @@ def make_plan(
     *,
     maps: bool,
     references: int | None,
-) -> Iterator[Progress | Plan]:
-    """Yield progress, then the plan. Takes seconds; draws the splits and runs the networks.
+) -> Steps[Plan]:
+    """Yield progress; return the plan. Takes seconds; draws the splits and runs the networks.
 
     maps: whether UMAPs are fitted. references: how many reference models of each family are
     trained; None chooses by the time that they take.
@@ -137,7 +137,7 @@ def make_plan(
 
     stages, chosen = _stages(recipe, splits, rates, maps, references)
     memory, disk = _memory(dataset, recipe, splits, encoder), _disk(dataset, recipe, splits)
-    yield Plan(
+    return Plan(
         splits=splits,
         stages=((STARTING, START_SECONDS), (PLANNING, elapsed), *stages),
         references=chosen,

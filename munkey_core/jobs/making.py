@@ -22,7 +22,7 @@ from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
 from munkey_core.jobs.estimate import REFERENCES
 from munkey_core.jobs.queue import making_folder
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, changed
 from munkey_core.training.build import Build, data_digest
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.recipes import default_recipe
@@ -32,7 +32,7 @@ _ASKED = "asked.json"
 _FINE = 1000  # parts of a model's training that are told apart
 
 
-def make_bundle(build: Build, references: int) -> Iterator[Progress]:
+def make_bundle(build: Build, references: int) -> Steps[None]:
     """Build the bundle and train its reference models; it then lies in `build.out`.
 
     references: of each family, an even number; 0 for none. Raises what `Build.run` raises, and
@@ -60,7 +60,7 @@ def train_bundle(
     references: int = 0,
     maps: bool = False,
     device: str = "auto",
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Load images, train on them, and leave the bundle in `out`.
 
     data: what `load_dataset` takes. recipe: None for the one that suits the images. maps: whether
@@ -106,14 +106,13 @@ def _claim(making: Path, build: Build) -> None:
     note.write_text(asked, encoding="utf-8")
 
 
-def _train_references(folder: Path, references: int, device: str) -> Iterator[Progress]:
+def _train_references(folder: Path, references: int, device: str) -> Steps[None]:
     """The plain transformer on everything, then the reference models: as one stage."""
     start = time.perf_counter()
     models = 2 + 2 * references
     names: list[str] = []
-    for step in ship_oracles(folder, 1, references, device, only=()):
-        if not isinstance(step, Progress):
-            continue
+
+    def as_one(step: Progress) -> Progress:
         name, _, stage = step.stage.partition(": ")
         if name not in names:
             names.append(name)
@@ -121,7 +120,9 @@ def _train_references(folder: Path, references: int, device: str) -> Iterator[Pr
         done = min(models, len(names) - 1 + share)
         elapsed = time.perf_counter() - start
         left = elapsed / done * (models - done) if done > 1 else None
-        yield Progress(REFERENCES, int(done * _FINE), models * _FINE, elapsed, left)
+        return Progress(REFERENCES, int(done * _FINE), models * _FINE, elapsed, left)
+
+    yield from changed(ship_oracles(folder, 1, references, device, only=()), as_one)
     yield Progress(REFERENCES, models * _FINE, models * _FINE, time.perf_counter() - start, 0.0)
 
 

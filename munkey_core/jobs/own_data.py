@@ -1,7 +1,7 @@
 """A person's own images, from a folder or an upload to a bundle: the door for the app.
 
     source = keep_upload("faces.zip", stream)      # or one of list_sources()
-    for step in offer(source, "faces"): ...         # Progress, at the end one TrainingOffer
+    found = finish(offer(source, "faces"))          # a TrainingOffer
     start_training(found, asker)                    # a background job of kind "train"
     training_status("faces", asker, present)        # until bundle_ready("faces")
 
@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -35,7 +35,7 @@ from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.estimate import TrainingOffer, make_offer, make_plan
 from munkey_core.jobs.queue import JobStatus
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.training.recipes import default_recipe
 
 __all__ = [
@@ -125,8 +125,8 @@ def keep_upload(name: str, data: BinaryIO) -> str:
     return str(kept)
 
 
-def offer(source: str, name: str) -> Iterator[Progress | TrainingOffer]:
-    """Read the images, plan the parts, time a few steps; the last thing yielded is the offer.
+def offer(source: str, name: str) -> Steps[TrainingOffer]:
+    """Read the images, plan the parts, time a few steps; return the offer.
 
     source: one of `list_sources`, or what `keep_upload` returned. name: of the bundle to be:
     letters, digits, `-`, `_`; at most 40. Takes seconds to a minute, with PyTorch, in the calling
@@ -143,11 +143,9 @@ def offer(source: str, name: str) -> Iterator[Progress | TrainingOffer]:
     recipe = default_recipe(dataset, name)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     out = own_folder() / name
-    for step in make_plan(dataset, recipe, out, device, maps=umap_installed(), references=None):
-        if isinstance(step, Progress):
-            yield step
-        else:
-            yield make_offer(dataset, recipe, step, source, name)
+    maps = umap_installed()
+    plan = yield from make_plan(dataset, recipe, out, device, maps=maps, references=None)
+    return make_offer(dataset, recipe, plan, source, name)
 
 
 def start_training(offer: TrainingOffer, asker: str) -> None:

@@ -7,7 +7,6 @@ Its network is one of backbones.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
 from munkey_core.model.backbones import make_backbone
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import ImageArray
 
 
@@ -232,7 +231,7 @@ class EncoderTraining:
         self._images = to_float(images).contiguous()
         self._labels = labels
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Steps[None]:
         config, n = self.config, len(self._labels)
         steps_per_epoch = max(1, n // config.batch_size)
         parameters = [*self.encoder.backbone.parameters(), *self.head.parameters()]

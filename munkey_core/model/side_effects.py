@@ -7,7 +7,7 @@ none of its neighbours can't have changed. Only the others are predicted, before
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Prediction, Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE, FloatArray, Record
 
 
@@ -109,8 +109,8 @@ def side_effects(
     encode: Callable[[Sequence[str]], Encoded],
     before: BankView,
     after: BankView,
-) -> Iterator[Progress | SideEffects]:
-    """Yield progress, then what changed between two views of one bank.
+) -> Steps[SideEffects]:
+    """Yield progress; return what changed between two views of one bank.
 
     records: of the table's queries, private images first. encode: ids → encoded images.
     Images deleted in `after` are left out: they are the deletion's subject, not its side effect.
@@ -146,7 +146,7 @@ def side_effects(
         )
     retain = [record for record in records if record.split == PRIVATE and record.id not in gone]
     touched_retain = sum(records[i].split == PRIVATE for i in touched)
-    yield SideEffects(
+    return SideEffects(
         generation=after.generation,
         retain_checked=len(retain),
         test_checked=sum(record.split != PRIVATE for record in records),

@@ -14,7 +14,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ from munkey_core.data.base import ImageDataset
 from munkey_core.data.owners import simulate_owners
 from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.errors import BadInputError, BundleError, TrainingError
-from munkey_core.explain.influence import Influence, influence, influence_scores, leave_one_out
+from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.machine import processor
 from munkey_core.model.bank import MemoryBank
@@ -58,7 +58,7 @@ from munkey_core.model.encoder import (
 )
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
@@ -136,7 +136,7 @@ class Build:
         """How many images go where, by part. Raises BadInputError if there are too few."""
         return {field.name: len(getattr(self._splits, field.name)) for field in fields(Splits)}
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Steps[None]:
         if self.out.exists():
             raise BundleError(f"{self.out} exists already; choose another folder or remove it")
         if self.mode not in MODES:
@@ -214,7 +214,7 @@ class Build:
         named.write_text(identity)
         return work
 
-    def _encoder(self, splits: Splits, kept: Path) -> Generator[Progress, None, FrozenEncoder]:
+    def _encoder(self, splits: Splits, kept: Path) -> Steps[FrozenEncoder]:
         """Train or fetch the encoder and fit its statistics; the generator returns it."""
         config, data = self.recipe.encoder, self.dataset
         if kept.exists():
@@ -244,9 +244,7 @@ class Build:
         partial.replace(kept)  # a run killed while saving trains the encoder again
         return encoder
 
-    def _encode_parts(
-        self, encoder: FrozenEncoder, splits: Splits
-    ) -> Generator[Progress, None, dict[str, Encoded]]:
+    def _encode_parts(self, encoder: FrozenEncoder, splits: Splits) -> Steps[dict[str, Encoded]]:
         """Encode every part that is read after the encoder's training; the generator returns
         them."""
         names = (PRIVATE, CALIBRATION, ANCHOR, "validation", TEST)
@@ -277,7 +275,7 @@ class Build:
         training: JointTraining,
         splits: Splits,
         parts: dict[str, Encoded],
-    ) -> Generator[Progress, None, _Chosen]:
+    ) -> Steps[_Chosen]:
         """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest; the
         generator returns all that."""
         labels = torch.from_numpy(self.dataset.labels)
@@ -301,11 +299,8 @@ class Build:
         kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
         scores = {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone}
         test = parts[TEST]
-        for step in influence(predictor, bank, labels[splits.test], lambda part: test[part]):
-            if isinstance(step, Influence):
-                scores |= influence_scores(step)
-            else:
-                yield step
+        found = yield from influence(predictor, bank, labels[splits.test], lambda part: test[part])
+        scores |= influence_scores(found)
         return _Chosen(model, bank, ensemble, calibration, scores)
 
     def _keep_features(self, bundle: Bundle, parts: dict[str, Encoded]) -> None:
@@ -319,7 +314,7 @@ class Build:
 
     def _exact(
         self, encoder: FrozenEncoder, splits: Splits, parts: dict[str, Encoded], checkpoint: Path
-    ) -> Generator[Progress, None, Made]:
+    ) -> Steps[Made]:
         """Make the exact mode; the generator returns it."""
         on_cpu = copy.deepcopy(encoder).cpu()
         if self.device.type != "cpu":  # written where it will be verified: bit for bit
@@ -329,8 +324,7 @@ class Build:
                 for name in SPLITS
             }
         recipe = self.recipe
-        made: Made | None = None
-        for step in make_exact(
+        return make_exact(
             on_cpu,
             recipe.model,
             recipe.train,
@@ -339,13 +333,7 @@ class Build:
             len(self.dataset.classes),
             self.device,
             checkpoint,
-        ):
-            if isinstance(step, Progress):
-                yield step
-            else:
-                made = step
-        assert made is not None
-        return made
+        )
 
     def _labelled(self, splits: Splits, parts: dict[str, Encoded], name: str) -> Labelled:
         rows = getattr(splits, name)

@@ -9,7 +9,7 @@ that is what its deletion leaves.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, T, changed
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data
@@ -112,8 +112,8 @@ def make_exact(
     n_classes: int,
     device: torch.device,
     checkpoint: Path | None = None,
-) -> Iterator[Progress | Made]:
-    """Yield progress, then the exact mode.
+) -> Steps[Made]:
+    """Yield progress; return the exact mode.
 
     parts: `SPLITS`. device: θ is trained there; rows are always written on the CPU, where they are
     read. checkpoint: where θ's training is kept while it is unfinished.
@@ -165,7 +165,7 @@ def make_exact(
     mode = ExactMode(model, tokens, ensemble, _scores(encoder, model, ensemble, bank, private))
     seconds["finishing"] = time.perf_counter() - start
     yield Progress("finishing", 1, 1, seconds["finishing"])
-    yield Made(
+    return Made(
         mode,
         {
             "training": asdict(train_config),
@@ -189,7 +189,7 @@ def labelled(bundle: Bundle, split: str, ids: Sequence[str] | None = None) -> La
     return Labelled(ids, bundle.encode(ids), labels)
 
 
-def encode_splits(bundle: Bundle) -> Generator[Progress, None, dict[str, Labelled]]:
+def encode_splits(bundle: Bundle) -> Steps[dict[str, Labelled]]:
     """The generator returns what `make_exact` reads. Raises BundleError without pictures."""
     bundle.require_pictures("writing needs the images")
     parts: dict[str, Labelled] = {}
@@ -201,12 +201,12 @@ def encode_splits(bundle: Bundle) -> Generator[Progress, None, dict[str, Labelle
     return parts
 
 
-def write_again(bundle: Bundle, private: Labelled) -> Iterator[Progress | Tensor]:
-    """Yield progress, then the tokens (n, dim) of `private`, written from scratch with the θ and
+def write_again(bundle: Bundle, private: Labelled) -> Steps[Tensor]:
+    """Yield progress; return the tokens (n, dim) of `private`, written from scratch with the θ and
     the settings of the exact mode of this bundle."""
     exact = bundle.in_mode(EXACT_MODE)
     config = from_dict(WriteConfig, exact.manifest.exact["write"], "exact.write")
-    yield from write_rows(exact.model, private.images.features, private.labels, config)
+    return write_rows(exact.model, private.images.features, private.labels, config)
 
 
 def rounded_model(model: ExemplarTransformer) -> ExemplarTransformer:
@@ -275,17 +275,9 @@ def _scores(
 
 def _written(
     stage: str, model: ExemplarTransformer, images: Labelled, config: WriteConfig
-) -> Generator[Progress, None, Tensor]:
-    """The generator returns the tokens."""
-    tokens = torch.empty(0)
-    for step in write_rows(model, images.images.features, images.labels, config):
-        if isinstance(step, Progress):
-            yield replace(step, stage=stage)
-        else:
-            tokens = step
-    return tokens
+) -> Steps[Tensor]:
+    return _named(stage, write_rows(model, images.images.features, images.labels, config))
 
 
-def _named(stage: str, steps: Iterator[Progress]) -> Iterator[Progress]:
-    for step in steps:
-        yield replace(step, stage=stage)
+def _named(stage: str, steps: Steps[T]) -> Steps[T]:
+    return changed(steps, lambda step: replace(step, stage=stage))

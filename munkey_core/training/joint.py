@@ -25,7 +25,7 @@ from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded, augment
 from munkey_core.model.search import nearest_rows, other_neighbours
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 
 _TOKEN_SCALE = 0.02
 _GRADIENT_NORM = 1.0
@@ -154,11 +154,12 @@ class JointTraining:
         """
         return self._tokens.detach().half().float().cpu()
 
-    def run(self) -> Iterator[Progress]:
-        """Train to the end, going on from the checkpoint if there is one of this very run."""
+    def run(self) -> Steps[float]:
+        """Train to the end, going on from the checkpoint if there is one of this very run; return
+        the seconds that this took."""
         first = self._resume()
         total = self.config.epochs * self.steps_per_epoch
-        start = time.perf_counter()
+        start, elapsed = time.perf_counter(), 0.0
         self.model.train()
         for epoch in range(first, self.config.epochs):
             for step, loss in enumerate(self._epoch(epoch)):
@@ -169,6 +170,7 @@ class JointTraining:
                 yield Progress("training", done, total, elapsed, left, {"loss": loss})
             self._save(epoch + 1)
         self.model.eval()
+        return elapsed
 
     def _epoch(self, epoch: int) -> Iterator[float]:
         seed = self.config.seed * 100_003 + epoch

@@ -6,7 +6,6 @@ can be retrained without a forget set wherever the bundle is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +18,7 @@ from munkey_core.data.seeding import permutation
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded, concatenate
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray
 from munkey_core.training.answers import Outputs, verdicts
 from munkey_core.training.joint import JointTraining, TrainingData, joint_data
@@ -99,7 +98,7 @@ class Retraining:
             for split in self.ids
         }
 
-    def encode(self) -> Iterator[Progress]:
+    def encode(self) -> Steps[None]:
         """Encode all splits, unless that was done before."""
         yield from self.bundle.prepare_features()
         splits = [split for split in self.ids if split not in self.encoded]
@@ -112,8 +111,8 @@ class Retraining:
         if splits:
             yield Progress("encoding", len(splits), len(splits), 0.0)
 
-    def train(self, run: Run) -> Iterator[Progress | TrainedModel]:
-        """Yield progress, then the model."""
+    def train(self, run: Run) -> Steps[TrainedModel]:
+        """Yield progress; return the model."""
         yield from self.encode()
         # Private and calibration images get a token; a reference's test images do too.
         ids = [*self.ids[PRIVATE], *self.ids[CALIBRATION]]
@@ -137,10 +136,7 @@ class Retraining:
             )
         data = self._data(entries[kept], labels[kept], config)
         training = JointTraining(self.bundle.manifest.model, config, data, self.device)
-        seconds = 0.0
-        for step in training.run():
-            seconds = step.elapsed_seconds
-            yield step
+        seconds = yield from training.run()
         calibration_ids = set(self.ids[CALIBRATION])
         places = [i for i, row in enumerate(kept.tolist()) if ids[row] not in calibration_ids]
         rows = kept[places]
@@ -150,12 +146,12 @@ class Retraining:
         model = training.model.cpu().float()
         # Every model answers with the bundle's encoder, τ, s₀ and K.
         predictor = Predictor(self.bundle.encoder, model, self.bundle.manifest.ensemble)
-        yield TrainedModel(predictor, bank, seconds)
+        return TrainedModel(predictor, bank, seconds)
 
     def outputs(
         self, family: Family, trained: TrainedModel, view: BankView | None = None
-    ) -> Iterator[Progress | Outputs]:
-        """Yield progress, then what a model says about all private and test images.
+    ) -> Steps[Outputs]:
+        """Yield progress; return what a model says about all private and test images.
 
         view: the entries it answers with (default: all it was trained with).
         """
@@ -176,7 +172,7 @@ class Retraining:
             split: None if family == PLAIN else verdicts(image[split], self.labels[split].numpy())
             for split in image
         }
-        yield Outputs(
+        return Outputs(
             probabilities[PRIVATE],
             probabilities[TEST],
             trained.seconds,

@@ -11,7 +11,6 @@ the row that is stored.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,7 @@ from munkey_core.config import WriteConfig
 from munkey_core.errors import TrainingError
 from munkey_core.model.tokens import round_tokens
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 
 BATCH = 128  # rows, always; no setting: another size is another arithmetic
 
@@ -31,8 +30,8 @@ _EPSILON = 1e-8
 
 def write_rows(
     model: ExemplarTransformer, features: Tensor, labels: Tensor, config: WriteConfig
-) -> Iterator[Progress | Tensor]:
-    """Yield progress, then the exemplar tokens, (n, dim) float32, each a value of half precision.
+) -> Steps[Tensor]:
+    """Yield progress; return the exemplar tokens, (n, dim) float32, each a value of half precision.
 
     model: θ; its weights stay as they are, and take no more gradients. features: (n, ...) float32,
     what its image pathway reads; labels: (n,) int64. Token i is found by Adam on the cross-entropy
@@ -51,7 +50,7 @@ def write_rows(
         elapsed = time.perf_counter() - start
         left = elapsed / done * (len(features) - done)
         yield Progress("writing", done, len(features), elapsed, left)
-    yield torch.cat(written) if written else torch.empty(0, model.config.dim)
+    return torch.cat(written) if written else torch.empty(0, model.config.dim)
 
 
 def _write_batch(

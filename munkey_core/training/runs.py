@@ -10,11 +10,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,13 +32,11 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.training.answers import Outputs, Verdicts
 from munkey_core.training.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
 from munkey_core.training.shipped import Shipped
-
-T = TypeVar("T")
 
 _MODEL = "model."
 _OUTPUT_TENSORS = {
@@ -103,24 +100,22 @@ class Runs:
         """The run of the bundle's own seed on everything. MUNKEY's is the bundle's own model."""
         return Run(family, (), self.seed)
 
-    def outputs(self, run: Run) -> Iterator[Progress | Outputs]:
-        """Yield progress, then what the run's model says about every image.
+    def outputs(self, run: Run) -> Steps[Outputs]:
+        """Yield progress; return what the run's model says about every image.
 
         Raises BadInputError for a MUNKEY of another seed, or a reference, in an exact mode.
         """
         if self.by_construction(run):
-            steps = self.after(self.original(MUNKEY), run.without)
-            found = yield from last_of(steps, Outputs)
+            found = yield from self.after(self.original(MUNKEY), run.without)
             written = float(self.bundle.manifest.provenance["seconds"].get("writing", 0.0))
-            yield replace(found, seconds=written)  # what writing all rows took
-            return
+            return replace(found, seconds=written)  # what writing all rows took
         stored = self.known_outputs(run)
         if stored is None:
             _, stored = yield from self._train(run)
-        yield stored
+        return stored
 
-    def after(self, run: Run, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
-        """Yield progress, then what a MUNKEY original says once the keys of `ids` are deleted.
+    def after(self, run: Run, ids: Sequence[str]) -> Steps[Outputs]:
+        """Yield progress; return what a MUNKEY original says once the keys of `ids` are deleted.
 
         `seconds` is the time of deleting the keys. Only images that lose a neighbour are predicted
         again: no other answer can change.
@@ -128,12 +123,11 @@ class Runs:
         joint = self.shipped if self.bundle.mode != EXACT_MODE else None
         stored = joint.after(run.seed, ids) if joint else None
         if stored is not None:
-            yield stored
-        elif run == self.original(MUNKEY):  # quick, and asked for whatever a person picks
-            yield from self._delete(run, ids)
-        else:
-            what = ["after", run.seed, forget_set_digest(ids)]
-            yield from self.remembered(what, lambda: self._delete(run, ids))
+            return stored
+        if run == self.original(MUNKEY):  # quick, and asked for whatever a person picks
+            return (yield from self._delete(run, ids))
+        what = ["after", run.seed, forget_set_digest(ids)]
+        return (yield from self.remembered(what, lambda: self._delete(run, ids)))
 
     def by_construction(self, run: Run) -> bool:
         """Whether a run is the model after deletion: an oracle of an exact mode.
@@ -150,32 +144,30 @@ class Runs:
         return bool(run.without)
 
     def remembered(
-        self, what: Sequence[object], compute: Callable[[], Iterator[Progress | Outputs]]
-    ) -> Iterator[Progress | Outputs]:
-        """Yield progress, then the outputs that `compute` gives, or gave before under this name.
+        self, what: Sequence[object], compute: Callable[[], Steps[Outputs]]
+    ) -> Steps[Outputs]:
+        """Yield progress; return the outputs that `compute` gives, or gave before under this name.
 
         what: everything that the outputs depend on beside this bundle, as JSON values.
         """
         path = self._folder / f"{what[0]}-{_short_digest(what)}.safetensors"
         stored = _read_outputs(path)
         if stored is None:
-            stored = yield from last_of(compute(), Outputs)
+            stored = yield from compute()
             _write_tensors(path, _to_tensors(stored))
             self.bundle.settle(path)
-        yield stored
+        return stored
 
-    def trained(self, run: Run) -> Iterator[Progress | TrainedModel]:
-        """Yield progress, then the model itself, trained if it isn't in the cache."""
+    def trained(self, run: Run) -> Steps[TrainedModel]:
+        """Yield progress; return the model itself, trained if it isn't in the cache."""
         if run == self.original(MUNKEY):
             bundle = self.bundle
             predictor = Predictor(bundle.encoder, bundle.model, bundle.manifest.ensemble)
-            yield TrainedModel(predictor, bundle.bank, 0.0)
-            return
+            return TrainedModel(predictor, bundle.bank, 0.0)
         if self.path(run).is_file():
-            yield self._read_model(run)
-        else:
-            trained, _ = yield from self._train(run)
-            yield trained
+            return self._read_model(run)
+        trained, _ = yield from self._train(run)
+        return trained
 
     def known_outputs(self, run: Run) -> Outputs | None:
         """A run's outputs if the bundle or the cache has them; a damaged file of the cache counts
@@ -192,17 +184,16 @@ class Runs:
         what = [run.family, run.seed, run.reference, forget_set_digest(run.without)]
         return self._folder / f"{run.family}-{_short_digest(what)}.safetensors"
 
-    def _train(self, run: Run) -> Generator[Progress, None, tuple[TrainedModel, Outputs]]:
+    def _train(self, run: Run) -> Steps[tuple[TrainedModel, Outputs]]:
         own = run == self.original(MUNKEY)
-        steps = self.trained(run) if own else self.retraining.train(run)
-        trained = yield from last_of(steps, TrainedModel)
-        outputs = yield from last_of(self.retraining.outputs(run.family, trained), Outputs)
+        trained = yield from self.trained(run) if own else self.retraining.train(run)
+        outputs = yield from self.retraining.outputs(run.family, trained)
         self._write(run, trained, outputs)
         return trained, outputs
 
-    def _delete(self, run: Run, ids: Sequence[str]) -> Iterator[Progress | Outputs]:
-        before = yield from last_of(self.outputs(run), Outputs)
-        trained = yield from last_of(self.trained(run), TrainedModel)
+    def _delete(self, run: Run, ids: Sequence[str]) -> Steps[Outputs]:
+        before = yield from self.outputs(run)
+        trained = yield from self.trained(run)
         bundle = self.bundle
         view = BankView(trained.bank)
         seconds = view.forget(ids).milliseconds / 1000
@@ -216,7 +207,7 @@ class Runs:
             both[part] = trained.predictor.predict(encoded, view).probabilities
         n = len(before.private)
         # The image pathway has no part in the memory: it stays as it was.
-        yield Outputs(both[:n], both[n:], seconds, before.image_private, before.image_test)
+        return Outputs(both[:n], both[n:], seconds, before.image_private, before.image_test)
 
     def _write(self, run: Run, trained: TrainedModel, outputs: Outputs) -> None:
         tensors = _to_tensors(outputs)
@@ -315,22 +306,3 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def _short_digest(what: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(list(what), sort_keys=True).encode()).hexdigest()[:24]
-
-
-def staged(stage: str, steps: Iterator[Progress | T]) -> Iterator[Progress | T]:
-    """The same steps, their progress under a longer name."""
-    for step in steps:
-        yield replace(step, stage=f"{stage}: {step.stage}") if isinstance(step, Progress) else step
-
-
-def last_of(steps: Iterator[Progress | T], kind: type[T]) -> Generator[Progress, None, T]:
-    """Pass progress on; the generator's value is the one other thing that `steps` yields."""
-    result = None
-    for step in steps:
-        if isinstance(step, Progress):
-            yield step
-        else:
-            result = step
-    if not isinstance(result, kind):
-        raise TypeError(f"expected a {kind.__name__}, got {type(result).__name__}")
-    return result

@@ -14,7 +14,7 @@ import copy
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.encoder import augment
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.unlearning.batches import Rows
 
 S = TypeVar("S")
@@ -171,8 +171,8 @@ class Method(ABC, Generic[S]):
     def __init__(self, settings: S | None = None) -> None:
         self.settings: S = self.Settings() if settings is None else settings
 
-    def unlearn(self, task: Task) -> Iterator[Progress | ExemplarTransformer]:
-        """Yield progress, then the changed copy: on the CPU, in evaluation mode, read-only.
+    def unlearn(self, task: Task) -> Steps[ExemplarTransformer]:
+        """Yield progress; return the changed copy: on the CPU, in evaluation mode, read-only.
 
         The same task and settings give the same bytes on the CPU. Raises TrainingError if the
         loss or a weight stops being finite.
@@ -183,10 +183,10 @@ class Method(ABC, Generic[S]):
         model.zero_grad(set_to_none=True)
         if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
             raise TrainingError(f"{self.name}: a weight is no longer finite; lower its settings")
-        yield model.cpu().eval().requires_grad_(False)
+        return model.cpu().eval().requires_grad_(False)
 
     @abstractmethod
-    def edit(self, work: Work) -> Iterator[Progress]:
+    def edit(self, work: Work) -> Steps[None]:
         """Change `work.model` in place; the last progress has done = total."""
 
 
@@ -202,7 +202,7 @@ class LoopMethod(Method[L]):
         """The loss of a batch, which is minimised. Called once, before the first step, with the
         model still unchanged: teachers, random labels and masks are made here."""
 
-    def edit(self, work: Work) -> Iterator[Progress]:
+    def edit(self, work: Work) -> Steps[None]:
         task, model, settings = work.task, work.model, self.settings
         generator = torch.Generator().manual_seed(task.seed)
         steps = [

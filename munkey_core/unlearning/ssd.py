@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.unlearning.base import Grid, Labelled, Method, Work, plain_logits, require_between
 
 # Images whose gradients are held at once, each as large as the model.
@@ -51,7 +50,7 @@ class Ssd(Method[SsdSettings]):
     Settings = SsdSettings
     grid: ClassVar[Grid] = {"alpha": (1.2, 1.5, 2.0), "dampening": (0.3, 1.0)}
 
-    def edit(self, work: Work) -> Iterator[Progress]:
+    def edit(self, work: Work) -> Steps[None]:
         task, model = work.task, work.model.eval()
         generator = torch.Generator().manual_seed(task.seed)
         rows = torch.randperm(len(task.retain), generator=generator)[: self.settings.sample]

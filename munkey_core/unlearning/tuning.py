@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from munkey_core.config import from_dict
 from munkey_core.errors import TrainingError
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps, changed
 from munkey_core.unlearning.base import Method, Task
 
 _PERCENT = 100
@@ -47,8 +49,8 @@ def combinations(method: type[Method[Any]]) -> list[dict[str, Any]]:
 
 def tune(
     method: type[Method[Any]], task: Task, score: Callable[[ExemplarTransformer], float]
-) -> Iterator[Progress | Tuning]:
-    """Yield progress, then the settings with the lowest score.
+) -> Steps[Tuning]:
+    """Yield progress; return the settings with the lowest score.
 
     score: of an unlearned model; lower is better, the first of equals is taken. A combination
     that diverges, or whose score is not finite, is recorded and never chosen.
@@ -60,25 +62,25 @@ def tune(
     search: list[Trial] = []
     for i, settings in enumerate(tried):
         begin = time.perf_counter()
-        result = None
-        try:
-            for step in method(from_dict(method.Settings, settings)).unlearn(task):
-                if isinstance(step, Progress):
-                    done = i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total)
-                    yield _progress(done, total, start)
-                else:
-                    result = step
-        except TrainingError:
-            result = None
+        model = None
+        with suppress(TrainingError):
+            steps = method(from_dict(method.Settings, settings)).unlearn(task)
+            model = yield from changed(steps, partial(_part, i, total, start))
         seconds = time.perf_counter() - begin
-        value = math.inf if result is None else float(score(result))
+        value = math.inf if model is None else float(score(model))
         search.append(Trial(settings, value if math.isfinite(value) else None, seconds))
         yield _progress((i + 1) * _PERCENT, total, start)
     scored = [(trial.score, i) for i, trial in enumerate(search) if trial.score is not None]
     if not scored:
         raise TrainingError(f"{method.name}: all {len(search)} combinations of settings diverged")
     best, which = min(scored)
-    yield Tuning(method.key, search[which].settings, best, tuple(search))
+    return Tuning(method.key, search[which].settings, best, tuple(search))
+
+
+def _part(i: int, total: int, start: float, step: Progress) -> Progress:
+    """Where the whole search stands when its i-th unlearning stands there."""
+    done = i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total)
+    return _progress(done, total, start)
 
 
 def _progress(done: int, total: int, start: float) -> Progress:

@@ -16,6 +16,7 @@ from app.session.background import Background
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.bundle.write import write_bundle
 from munkey_core.erasure.request_page import RequestEvidence
+from munkey_core.progress import finish
 from munkey_core.studio import Studio
 from tests.app.reading import as_read
 from tests.core import tiny
@@ -108,7 +109,7 @@ def erase(app: AppTest, typed: str, reference: str = "") -> AppTest:
 
 
 def erase_elsewhere(folder: Path, ids) -> Receipt:
-    *_, receipt = Studio.open(str(folder)).erase(ids)
+    receipt = finish(Studio.open(str(folder)).erase(ids))
     assert isinstance(receipt, Receipt)
     return receipt
 

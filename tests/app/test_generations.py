@@ -11,15 +11,8 @@ from app.session.services import Session
 from munkey_core.errors import StaleGenerationError
 from munkey_core.explain.pathways import PathwayReport
 from munkey_core.explain.randomisation import SanityCheck
-from munkey_core.progress import Progress
+from munkey_core.progress import finish
 from munkey_core.results import check_generation
-
-
-def last(steps):
-    *_, end = steps
-    assert not isinstance(end, Progress)
-    return end
-
 
 # What pages show, by name → how it is asked of a session's Studio about one image.
 RESULTS = {
@@ -30,8 +23,8 @@ RESULTS = {
     ),
     "exemplars": lambda studio, id_: studio.explain.exemplars(id_),
     "pixels": lambda studio, id_: studio.explain.pixels(id_, "saliency"),
-    "sanity check": lambda studio, id_: last(studio.explain.sanity_check(id_, "saliency")),
-    "pathways": lambda studio, id_: last(studio.explain.pathways([id_], limit=50)),
+    "sanity check": lambda studio, id_: finish(studio.explain.sanity_check(id_, "saliency")),
+    "pathways": lambda studio, id_: finish(studio.explain.pathways([id_], limit=50)),
 }
 
 
@@ -100,6 +93,6 @@ def test_long_work_that_a_deletion_overtook_carries_its_own_generation(kind, sta
     begun, steps = studio.generation, start(studio, id_)
     next(steps)
     studio.forget([id_])
-    result = last(steps)
+    result = finish(steps)
     assert isinstance(result, kind)
     assert result.generation == begun != studio.generation

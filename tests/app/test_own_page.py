@@ -64,7 +64,7 @@ class Door:
         yield Progress("reading", 0, 1, 0.0)
         if self.error is not None:
             raise self.error
-        yield replace(self.found, source=source, name=name)
+        return replace(self.found, source=source, name=name)
 
     def start(self, offer, asker):
         if self.refusal is not None:

@@ -73,6 +73,23 @@ def test_work_ends_when_the_person_has_left(leaver, monkeypatch):
     assert job.stopped
 
 
+def test_stopped_work_lets_go_of_what_it_holds():
+    held = threading.Event()
+
+    def holding():
+        try:
+            yield from endless([])
+        finally:
+            held.set()
+
+    kept = holding()  # Somebody else knows of it, so it isn't left to the collection of garbage.
+    job: Background[int] = Background(lambda: kept, "holding")
+    job.stop()
+    job.wait(60)
+    assert job.stopped
+    assert held.is_set()
+
+
 def test_a_lost_connection_is_waited_for(leaver, monkeypatch):
     monkeypatch.setattr(background, "_GRACE", 3_600.0)
     steps: list[int] = []

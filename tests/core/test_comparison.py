@@ -25,6 +25,7 @@ from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
 from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.cli.canonical import compare_sets
 from munkey_core.errors import BadInputError, UnknownIdError
+from munkey_core.progress import drive, finish
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.unlearning import METHODS, SYSTEMS
@@ -44,7 +45,7 @@ def cache(tmp_path_factory):
 def comparison(digits_bundle, cache):
     """A full comparison with one seed, a few seconds."""
     comparison = Comparison(ForgettingAudit(digits_bundle, SET, 1, "cpu"))
-    *_, comparison.report = comparison.run()
+    comparison.report = finish(comparison.run())
     return comparison
 
 
@@ -83,17 +84,18 @@ def test_knn_deletes_exactly(report):
 
 
 def test_what_was_computed_is_not_computed_again(comparison, digits_bundle):
-    steps = list(Comparison(ForgettingAudit(digits_bundle, SET, 1, "cpu"), ["ssd", "knn"]).run())
-    again = steps[-1]
+    steps = []
+    anew = Comparison(ForgettingAudit(digits_bundle, SET, 1, "cpu"), ["ssd", "knn"])
+    again = drive(anew.run(), steps.append)
     assert again.models["SSD"] == comparison.report.models["SSD"]
-    assert not any("SSD" in step.stage or "kNN" in step.stage for step in steps[:-1])
+    assert not any("SSD" in step.stage or "kNN" in step.stage for step in steps)
 
 
 def test_a_session_audits_from_what_is_known_whatever_it_has_forgotten(report, digits_bundle):
     studio = Studio(SharedModel(digits_bundle))
     ids = studio.select(SET)
     studio.forget(ids[:3])
-    *_, found = studio.audit(ids, ["fine-tuning"])
+    found = finish(studio.audit(ids, ["fine-tuning"]))
     assert (found.forget, found.seeds) == (SET, report.seeds)
     assert list(found.models) == [*list(report.models)[:5], "Fine-tuning"]
     for name, figures in found.models.items():
@@ -122,12 +124,12 @@ def test_a_report_survives_json_and_the_cache(report, digits_bundle, cache):
 
 
 def test_an_audit_gets_the_stored_methods_rows(report, digits_bundle):
-    *_, audit = ForgettingAudit(digits_bundle, SET, 1, "cpu").run()
+    audit = finish(ForgettingAudit(digits_bundle, SET, 1, "cpu").run())
     assert "SSD" not in audit.models
     both = with_stored(audit, report)
     assert both.models["SSD"] == report.models["SSD"]
     assert both.models[AFTER] == audit.models[AFTER]
-    *_, other = ForgettingAudit(digits_bundle, digits_bundle.bank.ids[0], 1, "cpu").run()
+    other = finish(ForgettingAudit(digits_bundle, digits_bundle.bank.ids[0], 1, "cpu").run())
     assert with_stored(other, report) == other
 
 
@@ -141,7 +143,7 @@ def test_the_report_is_readable(report):
 
 def test_one_row_an_image(comparison, digits_bundle):
     audit = ForgettingAudit(digits_bundle, SET, 1, "cpu")
-    *_, _ = audit.run()
+    _ = finish(audit.run())
     rows = [line.split(",") for line in image_table(audit, audit.measured).splitlines()]
     assert tuple(rows[0]) == HEADER
     images = len(digits_bundle.records_of(PRIVATE)) + len(digits_bundle.records_of(TEST))
@@ -160,8 +162,8 @@ def test_the_validation_set_is_none_that_is_reported(digits_bundle):
 
 
 def test_tuning_chooses_on_other_images_and_is_used(digits_folder, digits_bundle, cache):
-    *_, [report] = compare_sets(
-        digits_folder, "random-1pct", ["ssd", "knn"], seeds=1, device="cpu", tune=True
+    [report] = finish(
+        compare_sets(digits_folder, "random-1pct", ["ssd", "knn"], seeds=1, device="cpu", tune=True)
     )
     tuning = find_tuning(digits_bundle)
     chosen = tuning["methods"]["ssd"]

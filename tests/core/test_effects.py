@@ -9,7 +9,7 @@ import tiny
 from munkey_core.config import EnsembleConfig
 from munkey_core.errors import StaleGenerationError
 from munkey_core.model.side_effects import SideEffects
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive
 from munkey_core.studio import SharedModel, Studio
 
 
@@ -24,7 +24,8 @@ def answers(studio):
 
 
 def finished(steps):
-    *progress, result = steps
+    progress = []
+    result = drive(steps, progress.append)
     assert all(isinstance(step, Progress) for step in progress)
     assert isinstance(result, SideEffects)
     return result

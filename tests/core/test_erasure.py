@@ -34,7 +34,7 @@ from munkey_core.explain.influence import leave_one_out, save_influence, stored_
 from munkey_core.explain.map import save_projections
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import PRIVATE
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import PLAIN, Run
@@ -64,8 +64,14 @@ def bundle(folder):
     return read_bundle(folder)
 
 
+def work_that_gives(result):
+    yield from ()
+    return result
+
+
 def erased(folder, ids, **more):
-    *steps, receipt = erase(folder, ids, **more)
+    steps = []
+    receipt = drive(erase(folder, ids, **more), steps.append)
     assert all(isinstance(step, Progress) for step in steps)
     assert isinstance(receipt, Receipt)
     return receipt
@@ -194,7 +200,7 @@ def test_the_app_goes_on_with_what_is_left(folder):
         assert studio.maps.projection("keys").method == "umap"
         with pytest.raises(UnknownIdError):
             studio.record(TWO[0])
-        *_, report = studio.privacy(studio.private_ids()[:3])
+        report = finish(studio.privacy(studio.private_ids()[:3]))
         assert report.n_forget == 3
     assert Studio.open(str(folder)).explain.influence() is None
 
@@ -300,7 +306,7 @@ def test_saving_figures_afterwards_keeps_receipts_good_and_is_in_the_ledger(fold
     receipt = erased(folder, TWO)
     save_projections(folder, dict(read_bundle(folder).projections))
     assert len(Studio.open(str(folder)).ledger()) == 1  # the same bytes are the same version
-    *_, found = Studio.open(str(folder)).explain.compute_influence()
+    found = finish(Studio.open(str(folder)).explain.compute_influence())
     save_influence(folder, found)
     studio = Studio.open(str(folder))
     assert [entry.kind for entry in studio.ledger()] == ["erased", "changed"]
@@ -430,7 +436,7 @@ def test_a_plan_tells_found_unknown_gone_public_and_near_ones(folder, bundle):
 def test_a_session_erases_the_whole_bundle_in_whatever_mode_it_is(folder):
     studio = Studio.open(str(folder)).in_mode("exact")
     assert studio.plan_erasure(TWO).modes == ("joint", "exact")
-    *_, receipt = studio.erase(TWO)
+    receipt = finish(studio.erase(TWO))
     assert set(receipt.rows) == {"joint", "exact"}
     assert studio.stale
 
@@ -462,7 +468,7 @@ def test_what_a_late_job_makes_of_erased_rows_is_not_kept(folder, bundle, monkey
     said = erasable.answers(bundle, 4)
     erased(folder, TWO)
     with pytest.raises(BundleChangedError):
-        list(runs.remembered(["x", 1], lambda: iter([said])))
+        finish(runs.remembered(["x", 1], lambda: work_that_gives(said)))
     assert not runs_folder(bundle).exists()
     with pytest.raises(BundleChangedError):
         runs.known_outputs(Run(PLAIN, (bundle.bank.ids[1],), 0))

@@ -23,6 +23,7 @@ from munkey_core.erasure.verification import damaged_files
 from munkey_core.errors import BundleError
 from munkey_core.files import durable
 from munkey_core.files.durable import Disk
+from munkey_core.progress import finish
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points
@@ -137,7 +138,7 @@ class Case:
     def run(self, disk):
         """Erase, with this disk; returns the receipt."""
         self.patch.setattr(durable, "DISK", disk)
-        *_, receipt = erase(self.folder, self.ids)
+        receipt = finish(erase(self.folder, self.ids))
         assert isinstance(receipt, Receipt)
         return receipt
 

@@ -10,7 +10,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.audit.audit import AuditReport, ForgettingAudit
+from munkey_core.audit.audit import ForgettingAudit
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.trace import trace
 from munkey_core.bundle.manifest import EXACT, EXACT_MODE, JOINT_MODE, read_manifest
@@ -21,21 +21,14 @@ from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.map import maps_of
 from munkey_core.jobs.queue import make_job
+from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.training.answers import Outputs
 from munkey_core.training.build import provenance
-from munkey_core.training.exact import SPLITS, Made, labelled, make_exact, save_exact
+from munkey_core.training.exact import SPLITS, labelled, make_exact, save_exact
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, reference_run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 
 IDS = ("img-01", "img-04", "img-07")
-
-
-def last(steps, kind):
-    found = None
-    for step in steps:
-        found = step if isinstance(step, kind) else found
-    return found
 
 
 def evidence_of(bundle):
@@ -48,7 +41,7 @@ def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("both") / "tiny"
     write_bundle(tiny.random_bundle(), folder)
     bundle = read_bundle(folder)
-    made = last(
+    made = finish(
         make_exact(
             bundle.encoder,
             bundle.manifest.model,
@@ -57,8 +50,7 @@ def both(tmp_path_factory):
             {split: labelled(bundle, split) for split in SPLITS},
             len(tiny.CLASSES),
             torch.device("cpu"),
-        ),
-        Made,
+        )
     )
     table = {**made.table, "provenance": provenance(torch.device("cpu"), made.seconds)}
     save_exact(folder, made.mode, table)
@@ -133,7 +125,7 @@ def test_theta_depends_on_public_images_only(bundle):
     half = private.ids[:5]
     fewer = {**parts, "private": labelled(bundle, "private", half)}
     made = [
-        last(
+        finish(
             make_exact(
                 bundle.encoder,
                 bundle.manifest.model,
@@ -142,8 +134,7 @@ def test_theta_depends_on_public_images_only(bundle):
                 some,
                 len(tiny.CLASSES),
                 torch.device("cpu"),
-            ),
-            Made,
+            )
         ).mode
         for some in (parts, fewer)
     ]
@@ -212,7 +203,7 @@ def test_one_damaged_byte_is_noticed(folder):
 
 def test_deleting_is_never_having_written(bundle):
     verification = ExactVerification(bundle, [",".join(IDS), "one-owner"])
-    *_, checks = verification.run()
+    checks = finish(verification.run())
     for check in checks:
         assert check.exact
         assert check.bits_differing == check.rows_differing == check.key_bytes_differing == 0
@@ -232,7 +223,7 @@ def test_verification_sees_a_row_that_knew_of_another(bundle, monkeypatch):
         return writing.round_tokens(tokens + tokens.mean(dim=0))
 
     monkeypatch.setattr(writing, "_write_batch", careless)
-    *_, (check,) = ExactVerification(bundle, [",".join(IDS)]).run()
+    (check,) = finish(ExactVerification(bundle, [",".join(IDS)]).run())
     assert not check.exact
     assert check.rows_differing > 0
     assert check.token_bytes_differing > 0
@@ -254,21 +245,21 @@ def test_an_oracle_of_the_exact_mode_is_the_model_after_deletion(bundle, monkeyp
     monkeypatch.setattr(retraining.Retraining, "train", trains)
     runs = Runs(bundle.in_mode(EXACT_MODE), torch.device("cpu"))
     evidence = Evidence(runs)
-    after = last(evidence.after(IDS), Outputs)
-    oracle = last(runs.outputs(Run(MUNKEY, IDS, runs.seed)), Outputs)
+    after = finish(evidence.after(IDS))
+    oracle = finish(runs.outputs(Run(MUNKEY, IDS, runs.seed)))
     assert np.array_equal(after.private, oracle.private)
     assert np.array_equal(after.test, oracle.test)
     assert evidence.retrained(IDS) is after
     assert evidence.references(MUNKEY) is None
     for other in (Run(MUNKEY, IDS, runs.seed + 1), reference_run(MUNKEY, 0)):
         with pytest.raises(BadInputError, match="no other seeds"):
-            last(runs.outputs(other), Outputs)
+            finish(runs.outputs(other))
     with pytest.raises(AssertionError, match="trained"):
-        last(runs.outputs(Run(PLAIN, IDS, runs.seed)), Outputs)
+        finish(runs.outputs(Run(PLAIN, IDS, runs.seed)))
 
 
 def test_an_audit_of_the_exact_mode_has_no_gap_and_no_excess_leak(bundle):
-    report = last(ForgettingAudit(bundle.in_mode(EXACT_MODE), ",".join(IDS)).run(), AuditReport)
+    report = finish(ForgettingAudit(bundle.in_mode(EXACT_MODE), ",".join(IDS)).run())
     after = report.models["MUNKEY after"]
     assert after.exact
     assert after.avg_gap == 0.0
@@ -280,10 +271,7 @@ def test_a_trace_needs_no_training_in_either_mode(bundle, monkeypatch):
     from munkey_core.training import retraining
 
     monkeypatch.setattr(retraining.Retraining, "train", lambda *_: iter(()))
-    found = {
-        mode: last(trace(evidence_of(bundle.in_mode(mode)), IDS), AuditReport)
-        for mode in bundle.modes
-    }
+    found = {mode: finish(trace(evidence_of(bundle.in_mode(mode)), IDS)) for mode in bundle.modes}
     assert list(found["joint"].models) == ["MUNKEY before", "MUNKEY after"]
     assert found["joint"].leak.backbone is None
     assert list(found["exact"].models) == ["MUNKEY before", "MUNKEY after", "MUNKEY retrained"]
@@ -316,17 +304,16 @@ def test_a_bundle_can_be_trained_with_it(tmp_path, mode):
 
     made = build(tmp_path / "stripes")
     made.mode = mode
-    for _ in made.run():
-        pass
+    finish(made.run())
     bundle = read_bundle(tmp_path / "stripes")
     assert bundle.modes == ((JOINT_MODE, EXACT_MODE) if mode == "both" else (EXACT_MODE,))
     assert (EXACT in bundle.manifest.files) == (mode == "both")
     assert ("**is** exact unlearning" in bundle.card) == (mode == "exact")
     assert "## The exact mode" in bundle.card
     ids = ",".join(bundle.bank.ids[:4])
-    *_, (check,) = ExactVerification(bundle, [ids]).run()
+    (check,) = finish(ExactVerification(bundle, [ids]).run())
     assert check.exact
-    report = last(ForgettingAudit(bundle.in_mode(EXACT_MODE), ids).run(), AuditReport)
+    report = finish(ForgettingAudit(bundle.in_mode(EXACT_MODE), ids).run())
     assert report.models["MUNKEY after"].avg_gap == 0.0
 
 
@@ -336,4 +323,4 @@ def test_an_unknown_mode_is_refused(tmp_path):
     made = build(tmp_path / "stripes")
     made.mode = "magic"
     with pytest.raises(BadInputError, match="joint, exact, both"):
-        list(made.run())
+        finish(made.run())

@@ -10,6 +10,7 @@ from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck
 from munkey_core.model.bank import BankView
+from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
 
 
@@ -21,11 +22,6 @@ def shared():
 @pytest.fixture
 def studio(shared):
     return Studio(shared)
-
-
-def last(steps):
-    *_, result = steps
-    return result
 
 
 # -- exemplars ---------------------------------------------------------------------------------
@@ -95,16 +91,16 @@ def test_ids_and_classes_that_do_not_exist_are_refused(studio):
 
 def test_influence_is_what_the_bundle_stores_or_what_is_computed(studio, digits):
     assert studio.explain.influence() is None
-    found = last(studio.explain.compute_influence())
+    found = finish(studio.explain.compute_influence())
     assert found.ids == studio.private_ids()
     assert found.n_test == len(studio.test_ids())
     assert digits.explain.influence().ids == digits.private_ids()
 
 
 def test_influence_is_that_of_the_undiminished_memory(studio):
-    before = last(studio.explain.compute_influence())
+    before = finish(studio.explain.compute_influence())
     studio.forget(studio.private_ids()[:6])
-    after = last(studio.explain.compute_influence())
+    after = finish(studio.explain.compute_influence())
     assert np.array_equal(before.total, after.total)
     assert np.array_equal(before.touched, after.touched)
 
@@ -166,16 +162,16 @@ def test_pixels_are_asked_with_the_memory_of_this_session(studio):
 def test_a_sanity_check_is_of_the_memory_when_it_was_asked(studio):
     steps = studio.explain.sanity_check(studio.test_ids()[0], "saliency", target=1)
     studio.forget(studio.private_ids()[:3])
-    check = last(steps)
+    check = finish(steps)
     assert isinstance(check, SanityCheck)
     assert (check.target, check.generation) == (1, 0)
 
 
 def test_pathways_are_those_before_and_after_from_the_undiminished_memory(studio):
     ids = studio.private_ids()[:4]
-    before = last(studio.explain.pathways(ids))
+    before = finish(studio.explain.pathways(ids))
     studio.forget(studio.private_ids()[2:8])
-    after = last(studio.explain.pathways(ids))
+    after = finish(studio.explain.pathways(ids))
     assert before.figures == after.figures
     assert (before.generation, after.generation, after.n_forget) == (0, 1, 4)
 
@@ -199,7 +195,7 @@ def test_without_images_only_ones_own_can_be_explained(tmp_path):
 def test_explaining_disturbs_no_shared_state(studio, shared):
     before = {name: value.clone() for name, value in shared.bundle.model.state_dict().items()}
     studio.explain.exemplars(studio.test_ids()[0])
-    last(studio.explain.compute_influence())
+    finish(studio.explain.compute_influence())
     after = shared.bundle.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert BankView(shared.bundle.bank).alive == 12

@@ -18,7 +18,7 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive
 from munkey_core.results import CALIBRATION, PRIVATE, TEST
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
@@ -57,7 +57,8 @@ def bundle(folder):
 
 
 def run(*wish, **more):
-    *steps, found = Frontier(*wish, device="cpu", **more).run()
+    steps = []
+    found = drive(Frontier(*wish, device="cpu", **more).run(), steps.append)
     assert all(isinstance(step, Progress) for step in steps)
     assert isinstance(found, Experiments)
     return found

@@ -22,18 +22,12 @@ from munkey_core.explain.influence import (
     stored_influence,
 )
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.progress import Progress
+from munkey_core.progress import drive, finish
 from munkey_core.results import TEST, Record
 from munkey_core.training.runs import source_digest
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 ANCHORS = [None, 0.2]
-
-
-def last(steps):
-    *progress, result = steps
-    assert all(isinstance(step, Progress) for step in progress)
-    return result
 
 
 # -- memorisation ------------------------------------------------------------------------------
@@ -98,7 +92,9 @@ def test_influence_is_what_deleting_each_key_gives(n, aggregation, anchor, monke
     monkeypatch.setattr("munkey_core.explain.influence._CHUNK", 7)
     predictor = tiny.random_predictor(k=3, aggregation=aggregation, tau=0.3, anchor=anchor)
     bank, queries, labels = tiny.random_bank(n), tiny.random_queries(20), torch.arange(20) % 3
-    *progress, found = influence(predictor, bank, labels, lambda part: queries[part])
+    progress = []
+    steps = influence(predictor, bank, labels, lambda part: queries[part])
+    found = drive(steps, progress.append)
     assert [(p.done, p.total) for p in progress] == [(7, 20), (14, 20), (20, 20)]
     assert (found.ids, found.n_test) == (bank.ids, 20)
     assert found.touched.sum() == 20 * min(3, n)
@@ -110,7 +106,7 @@ def test_influence_holds_among_copies_of_one_key():
     copies = MemoryBank(bank.ids, bank.keys[[0, 0, 0, 0, 0, 0, 1, 2]], bank.tokens)
     predictor = tiny.random_predictor(k=2, tau=0.3)
     queries, labels = tiny.random_queries(10), torch.zeros(10, dtype=torch.int64)
-    found = last(influence(predictor, copies, labels, lambda part: queries[part]))
+    found = finish(influence(predictor, copies, labels, lambda part: queries[part]))
     check_influence(found, predictor, copies, queries, labels, range(8))
 
 
@@ -194,7 +190,7 @@ def test_saving_into_something_else_than_a_bundle_is_refused(tmp_path):
 
 def test_a_new_bundle_knows_its_influence(digits):
     stored = digits.explain.influence()
-    anew = last(digits.explain.compute_influence())
+    anew = finish(digits.explain.compute_influence())
     assert stored.total == pytest.approx(anew.total, abs=1e-4)
     assert np.array_equal(stored.touched, anew.touched)
 

@@ -16,6 +16,7 @@ from munkey_core.errors import BadInputError, DataError, MunkeyError, ReadOnlyEr
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.jobs.queue import Job, JobQueue
+from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs
 from munkey_core.training.runs import Runs
@@ -128,7 +129,7 @@ def test_a_demonstration_takes_nothing_in_and_trains_nothing(demo, folder, tmp_p
     acts = {
         "picture": lambda: studio.read_image(png(9, 9)),
         "upload": lambda: own_data.keep_upload("a.zip", io.BytesIO(b"x")),
-        "offer": lambda: list(own_data.offer(str(tmp_path / "data.zip"), "x")),
+        "offer": lambda: finish(own_data.offer(str(tmp_path / "data.zip"), "x")),
         "job": lambda: studio.start_job("retrain", ["img-00"], "me"),
         "queue": lambda: queue.submit(Job("retrain", folder, tmp_path, ("img-00",), 0), "me"),
     }
@@ -151,7 +152,7 @@ def outputs_of(folder):
     import torch
 
     runs = Runs(read_bundle(folder), torch.device("cpu"))
-    found = list(runs.outputs(runs.original("munkey")))[-1]
+    found = finish(runs.outputs(runs.original("munkey")))
     assert isinstance(found, Outputs)
     return runs.path(runs.original("munkey"))
 

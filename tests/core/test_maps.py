@@ -30,7 +30,7 @@ from munkey_core.errors import (
 from munkey_core.explain.map import maps_of, save_projections
 from munkey_core.explain.projection import SPACES, fit_digest, fit_map, fit_pca, matrix_of, place
 from munkey_core.model.bank import MemoryBank
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.build import Build
 
@@ -45,7 +45,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def fitted(bank, space, seed=0):
-    *_, found = fit_map(bank, space, seed)
+    found = finish(fit_map(bank, space, seed))
     return found
 
 
@@ -101,7 +101,8 @@ def test_a_umap_that_nobody_has_fitted_raises_and_says_what_to_do(bare):
 
 @pytest.mark.parametrize("space", SPACES)
 def test_what_was_fitted_is_kept_for_whoever_comes_later(bare, space, cache):
-    *steps, found = bare.maps.fit(space)
+    steps = []
+    found = drive(bare.maps.fit(space), steps.append)
     assert steps
     assert all(isinstance(step, Progress) for step in steps)
     assert bare.maps.ready(space)
@@ -115,7 +116,7 @@ def test_what_was_fitted_is_kept_for_whoever_comes_later(bare, space, cache):
 
 @pytest.mark.parametrize("damage", [b"", b"no map", None])
 def test_a_damaged_file_of_the_cache_counts_as_none(bare, damage):
-    *_, _found = bare.maps.fit("keys")
+    _found = finish(bare.maps.fit("keys"))
     path = maps_of(bare._shared.bundle.bank).path("keys")
     if damage is None:  # a map, but of something else
         write_projections(path, {"keys": fitted(tiny.random_bank(N, seed=9), "keys")})
@@ -138,7 +139,7 @@ def test_few_entries_are_drawn_by_pca_and_that_is_said():
     maps = session(tiny.random_bundle(private=15)).maps
     assert maps.ready("keys")
     assert maps.projection("keys").method == "pca"
-    *_, found = maps.fit("keys")
+    found = finish(maps.fit("keys"))
     assert found.method == "pca"
 
 
@@ -151,7 +152,7 @@ def test_a_map_of_another_memory_is_refused_not_shown(folder):
     with pytest.raises(ProjectionError, match="fitted on another memory"):
         studio.maps.projection("keys")
     assert studio.maps.ready("tokens")  # these are the same
-    *_, found = studio.maps.fit("keys")
+    found = finish(studio.maps.fit("keys"))
     assert studio.maps.projection("keys").positions is found.positions
 
 

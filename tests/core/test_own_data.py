@@ -20,7 +20,7 @@ from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
 from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.estimate import TrainingOffer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive
 
 UNTIL = 60.0
 
@@ -54,9 +54,10 @@ def queue(home, monkeypatch):
 
 
 def offer_of(source, name="mine"):
-    steps = list(own_data.offer(source, name))
-    assert all(isinstance(step, Progress) for step in steps[:-1])
-    return steps[-1]
+    steps = []
+    found = drive(own_data.offer(source, name), steps.append)
+    assert all(isinstance(step, Progress) for step in steps)
+    return found
 
 
 def a_source():

@@ -10,7 +10,7 @@ import torch
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.pathways import PATHWAYS, pathways, pathways_right
 from munkey_core.model.bank import BankView
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import PRIVATE, TEST, Record
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
@@ -35,7 +35,8 @@ class Asked:
 
 def report_of(predictor, bank, forget, limit=100, encode=None):
     steps = pathways(predictor, bank, RECORDS, forget, encode or Asked(bank), limit, generation=7)
-    *progress, report = steps
+    progress = []
+    report = drive(steps, progress.append)
     assert all(isinstance(step, Progress) for step in progress)
     assert progress[-1].done == progress[-1].total
     return report
@@ -151,7 +152,7 @@ def test_what_makes_no_sense_is_refused():
 
 def test_a_trained_memory_knows_its_images_and_deleting_their_keys_takes_that_away(digits):
     ids = digits.canonical_sets()["random-10pct"]
-    *_, report = digits.explain.pathways(ids)
+    report = finish(digits.explain.pathways(ids))
     before, after = report.figures["forget before"], report.figures["forget after"]
     assert before["memory"].accuracy > 95
     assert after["memory"].accuracy < before["memory"].accuracy

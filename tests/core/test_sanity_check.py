@@ -13,13 +13,14 @@ from munkey_core.explain.randomisation import SanityCheck, likeness
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 
 STAGES = ["head", "head to block 2", "head to block 1", "head to embedding", "head to encoder"]
 
 
 def run(predictor, view, image, method, target=None):
-    *progress, result = sanity_check(predictor, view, image, method, target)
+    progress = []
+    result = drive(sanity_check(predictor, view, image, method, target), progress.append)
     return progress, result
 
 
@@ -121,7 +122,7 @@ def test_a_check_keeps_the_class_and_the_generation_it_began_with(predictor, vie
     next(steps)
     generation = view.generation
     view.forget(view.bank.ids)
-    result = list(steps)[-1]
+    result = finish(steps)
     assert result.generation == generation
     assert (
         result.target == predictor.predict(predictor.encode(image), BankView(view.bank)).classes[0]

@@ -23,7 +23,7 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import PRIVATE
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
@@ -46,7 +46,7 @@ def shipped_folder(tmp_path_factory):
     write_bundle(tiny.random_bundle(private=40, test=30), folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MUNKEY_CACHE", str(home / "cache"))
-        *_, sets = ship_oracles(folder, seeds=2, references=2, device="cpu")
+        sets = finish(ship_oracles(folder, seeds=2, references=2, device="cpu"))
     assert "random-10pct" in sets
     return folder
 
@@ -61,11 +61,6 @@ def test_only_sets_that_there_are_can_be_named(shipped_folder):
 def test_other_sets_get_no_seed_that_has_no_original(shipped_folder, other):
     with pytest.raises(BadInputError, match="--other-seeds must be between 1 and 2"):
         next(ship_oracles(shipped_folder, seeds=2, references=2, device="cpu", other_seeds=other))
-
-
-def last(steps):
-    *_, result = steps
-    return result
 
 
 def test_a_shipped_bundle_is_whole_and_knows_its_oracles(shipped_folder, cache):
@@ -95,7 +90,7 @@ def test_what_is_shipped_is_what_was_trained(shipped_folder, cache):
     ids = forget_set("random-10pct", bundle)
     for run in (Run(MUNKEY, ids, 1), Run(PLAIN, (), 0)):
         known = Runs(bundle, CPU).known_outputs(run)
-        again = last(Runs(bundle, CPU, use_shipped=False).outputs(run))
+        again = finish(Runs(bundle, CPU, use_shipped=False).outputs(run))
         for a, b in ((known.private, again.private), (known.test, again.test)):
             assert (a.argmax(axis=1) == b.argmax(axis=1)).all()
             assert np.abs(a - b).max() < 0.02
@@ -126,16 +121,19 @@ def test_a_run_is_trained_once_and_remembered(cache):
     runs = Runs(bundle, CPU)
     run = Run(MUNKEY, (bundle.bank.ids[3],), 5)
     assert runs.known_outputs(run) is None
-    first = list(runs.outputs(run))
-    assert any(isinstance(step, Progress) for step in first)
-    again = list(Runs(bundle, CPU).outputs(run))
-    assert len(again) == 1  # no progress: nothing was done
-    assert (again[0].private == first[-1].private).all()
-    trained = last(Runs(bundle, CPU).trained(run))
+    steps = []
+    first = drive(runs.outputs(run), steps.append)
+    assert steps
+    assert all(isinstance(step, Progress) for step in steps)
+    steps.clear()
+    again = drive(Runs(bundle, CPU).outputs(run), steps.append)
+    assert not steps  # no progress: nothing was done
+    assert (again.private == first.private).all()
+    trained = finish(Runs(bundle, CPU).trained(run))
     assert bundle.bank.ids[3] not in trained.bank.ids
     assert len(trained.bank) == len(bundle.bank) - 1
-    recomputed = last(runs.retraining.outputs(MUNKEY, trained))
-    assert np.abs(recomputed.private - first[-1].private).max() < 1e-5
+    recomputed = finish(runs.retraining.outputs(MUNKEY, trained))
+    assert np.abs(recomputed.private - first.private).max() < 1e-5
 
 
 def test_another_recipe_image_or_seed_is_another_run(cache):
@@ -161,7 +159,7 @@ def test_another_recipe_image_or_seed_is_another_run(cache):
 def test_a_cut_cache_file_counts_as_none(cache):
     bundle = sealed(cache)
     runs, run = Runs(bundle, CPU), Run(PLAIN)
-    last(runs.outputs(run))
+    finish(runs.outputs(run))
     path = runs.path(run)
     path.write_bytes(path.read_bytes()[:100])
     assert runs.known_outputs(run) is None
@@ -175,10 +173,10 @@ def test_after_deletion_only_the_touched_are_asked_and_all_are_right(cache):
     ids = bundle.bank.ids[2:5]
     for seed in (0, 3):  # the bundle's own model, and one trained for it
         run = Run(MUNKEY, (), seed)
-        quick = last(runs.after(run, ids))
-        trained = last(runs.trained(run))
+        quick = finish(runs.after(run, ids))
+        trained = finish(runs.trained(run))
         view = trained.bank.without(ids)
-        slow = last(runs.retraining.outputs(MUNKEY, trained, BankView(view)))
+        slow = finish(runs.retraining.outputs(MUNKEY, trained, BankView(view)))
         assert np.abs(quick.private - slow.private).max() < 1e-5
         assert np.abs(quick.test - slow.test).max() < 1e-5
         assert isinstance(quick, Outputs)

@@ -15,7 +15,7 @@ from munkey_core.cli import main
 from munkey_core.config import TrainConfig, load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.model.encoder import encode_inputs
-from munkey_core.progress import Progress
+from munkey_core.progress import drive, finish
 from munkey_core.studio import Studio
 from munkey_core.training import recipes
 from munkey_core.training.retraining import MUNKEY, PLAIN
@@ -73,7 +73,7 @@ def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(m
     for family in (MUNKEY, PLAIN):
         assert len(evidence.references(family).truth) == document["references"]
     studio.undo()
-    *_, report = studio.privacy(studio.canonical_sets()["random-10pct"])
+    report = finish(studio.privacy(studio.canonical_sets()["random-10pct"]))
     assert isinstance(report, PrivacyReport)
     assert report.references == {"munkey": document["references"], "plain": document["references"]}
     assert "before" in report.figures["RMIA"] or "before" in report.errors["RMIA"]
@@ -168,13 +168,9 @@ def test_a_notebook_gets_the_same_bundle_as_the_command_line(munkey, tmp_path):
         *("--references", "0"),
     )
     assert code == 0, err
-    stages, studio = [], None
-    for step in Studio.train(folder, tmp_path / "two" / "mine", device="cpu"):
-        if isinstance(step, Progress):
-            stages.append(step.stage)
-        else:
-            studio = step
-    assert {"encoder", "training"} <= set(stages)
+    steps = []
+    studio = drive(Studio.train(folder, tmp_path / "two" / "mine", device="cpu"), steps.append)
+    assert {"encoder", "training"} <= {step.stage for step in steps}
     other = Studio.open(str(tmp_path / "one" / "mine"))
     for name in ("bank.safetensors", "model.safetensors", "thumbnails.safetensors"):
         assert studio.facts["files"][name] == other.facts["files"][name]

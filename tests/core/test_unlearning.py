@@ -14,7 +14,7 @@ from munkey_core.config import ModelConfig
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive, finish
 from munkey_core.unlearning import METHODS, Labelled, Task, Trial, make, plain_logits, tune
 from munkey_core.unlearning.bad_teacher import incompetent_teacher
 from munkey_core.unlearning.base import Batch, Method, Work
@@ -51,7 +51,8 @@ def random_task(retain=20, forget=9, seed=0, model=None, batch_size=8):
 
 
 def unlearned(key, task, **settings):
-    *progress, model = make(key, settings).unlearn(task)
+    progress = []
+    model = drive(make(key, settings).unlearn(task), progress.append)
     assert all(isinstance(step, Progress) for step in progress)
     return model
 
@@ -143,7 +144,7 @@ def test_ssd_on_all_images_does_not_depend_on_the_seed():
 
 @pytest.mark.parametrize("key", METHODS)
 def test_progress_rises_by_one_and_ends_at_its_total(key):
-    *progress, _ = make(key).unlearn(random_task())
+    progress = list(make(key).unlearn(random_task()))
     assert [step.done for step in progress] == list(range(1, progress[-1].total + 1))
     assert len({step.total for step in progress}) == 1
 
@@ -518,7 +519,8 @@ def test_tuning_takes_the_lowest_score_and_records_everything():
         models.append(model)
         return next(scores)
 
-    *progress, tuning = tune(METHODS["gradient-ascent"], random_task(), score)
+    progress = []
+    tuning = drive(tune(METHODS["gradient-ascent"], random_task(), score), progress.append)
     assert len(models) == 6
     assert tuning.key == "gradient-ascent"
     assert [trial.score for trial in tuning.search] == [3.0, 1.0, None, 1.0, 2.0, 5.0]
@@ -553,7 +555,7 @@ class Fragile(Method):
 
 
 def test_a_combination_that_diverges_is_recorded_and_not_chosen():
-    *_, tuning = tune(Fragile, random_task(), lambda model: 4.0)
+    tuning = finish(tune(Fragile, random_task(), lambda model: 4.0))
     assert tuning.search[0] == Trial({"rate": 1}, None, tuning.search[0].seconds)
     assert tuning.settings == {"rate": 2}
 

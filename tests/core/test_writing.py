@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from munkey_core.config import WriteConfig
 from munkey_core.errors import BadInputError
 from munkey_core.model.tokens import pack_tokens, round_tokens, unpack_tokens
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, drive
 from munkey_core.training.exact import rounded_model
 from munkey_core.training.rows import BATCH, write_rows
 
@@ -22,7 +22,8 @@ N = BATCH + 30
 
 
 def written(features, labels, config=CONFIG, model=None):
-    *steps, tokens = write_rows(model or theta(), features, labels, config)
+    steps = []
+    tokens = drive(write_rows(model or theta(), features, labels, config), steps.append)
     assert all(isinstance(step, Progress) for step in steps)
     return tokens
 

@@ -43,6 +43,7 @@ from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
 from munkey_core.files.untrusted import parse_json
 from munkey_core.model.side_effects import SideEffects
+from munkey_core.progress import finish
 from munkey_core.results import Browse
 from munkey_core.studio import SharedModel, Studio
 
@@ -570,7 +571,7 @@ def use(studio):
         deletion = studio.forget(first)
         found = studio.changes(deletion)
         assert len(found) == len(first)
-        assert isinstance(list(studio.side_effects(deletion))[-1], SideEffects)
+        assert isinstance(finish(studio.side_effects(deletion)), SideEffects)
         studio.undo()
 
 

@@ -6,7 +6,7 @@ into the report of the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.erasure.erasure import ErasurePlan
 from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
 from munkey_core.model.side_effects import Change
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
 
@@ -142,7 +142,7 @@ def _counted(changes: Sequence[Change], retrained: Retrained | None) -> AnswersE
 def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport] | None:
     studio = session.studio
 
-    def run() -> Iterator[Progress | PrivacyReport]:
+    def run() -> Steps[PrivacyReport]:
         return studio.privacy(plan.ids)
 
     found = work(session, _PRIVACY, (plan.ids, studio.job_done(RETRAIN, plan.ids)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from html import escape
 
 import streamlit as st
@@ -17,7 +16,7 @@ from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.receipts import ReceiptCheck
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.studio import Studio
 
 _PART = "desk-verify"
@@ -57,9 +56,9 @@ def verify(session: Session) -> None:
 def _check(session: Session, receipt: Receipt, digest: str) -> ReceiptCheck | None:
     studio = session.studio
 
-    def run() -> Iterator[Progress | ReceiptCheck]:
+    def run() -> Steps[ReceiptCheck]:
         yield Progress("checking", 0, 1, 0.0)
-        yield studio.check_receipt(receipt)
+        return studio.check_receipt(receipt)
 
     found = work(session, _PART, digest)
     if found.job is None:

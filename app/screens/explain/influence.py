@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import streamlit as st
 
 from app.components.gallery import Tile, gallery
@@ -15,7 +13,7 @@ from app.shared.looking import section
 from app.shared.work import result, start, work
 from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE
 
 INFLUENCE = "influence"
@@ -34,9 +32,9 @@ def influence(session: Session, image: Seen) -> None:
         return
     asked = work(session, INFLUENCE, image.name)
 
-    def run() -> Iterator[Progress | Changed]:
+    def run() -> Steps[Changed]:
         yield Progress("others", 0, 1, 0.0)
-        yield session.studio.explain.influenced(image.name)
+        return session.studio.explain.influenced(image.name)
 
     if asked.job is None:
         start(asked, INFLUENCE, run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import hypot
 
 import streamlit as st
@@ -17,7 +16,7 @@ from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.theme import current_palette
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 
 MEASURED = "pathways"
 _STAGES = {
@@ -38,7 +37,7 @@ def pathways(session: Session) -> None:
     asked = work(session, MEASURED, subject.ids)
     explain = session.studio.explain
 
-    def run() -> Iterator[Progress | PathwayReport]:
+    def run() -> Steps[PathwayReport]:
         return explain.pathways(subject.ids)
 
     if asked.job is None:

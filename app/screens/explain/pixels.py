@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import streamlit as st
@@ -19,7 +18,7 @@ from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 
 Found = tuple[PixelAttribution, ...]
 
@@ -81,14 +80,14 @@ def _controls(session: Session) -> None:
         st.slider("Opacity of the colours (%)", 0, 100, width=230, **state.widget("opacity"))
 
 
-def _maps(session: Session, image: Seen, method: str, target: int) -> Iterator[Progress | Found]:
-    """Yield progress, then the attribution of each state of the memory."""
+def _maps(session: Session, image: Seen, method: str, target: int) -> Steps[Found]:
+    """Yield progress; return the attribution of each state of the memory."""
     begun, found = time.perf_counter(), []
     for i, when in enumerate(image.states):
         yield Progress(when.kind, i, len(image.states), time.perf_counter() - begun)
         explain = session.studio.explain
         found.append(explain.pixels(image.subject, method, target, when.without))
-    yield tuple(found)
+    return tuple(found)
 
 
 # -- the pictures --------------------------------------------------------------------------------
@@ -177,7 +176,7 @@ def _sanity(session: Session, image: Seen, method: str, target: int, now: PixelA
     asked = work(session, SANITY, (image.name, method, target))
     explain = session.studio.explain
 
-    def run() -> Iterator[Progress | SanityCheck]:
+    def run() -> Steps[SanityCheck]:
         return explain.sanity_check(image.subject, method, target)
 
     if asked.job is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -14,7 +14,7 @@ from app.shared.job_words import stage_words
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 
 _ENCODERS = {
     "conv": "a small network, trained here on the public part of your images",
@@ -91,7 +91,7 @@ def _how(offer: TrainingOffer) -> str:
     return f"{colour}, brought to {offer.image_size} × {offer.image_size} pixels; {owners}"
 
 
-def _looking(source: str, label: str) -> Callable[[], Iterator[Progress | TrainingOffer]]:
+def _looking(source: str, label: str) -> Callable[[], Steps[TrainingOffer]]:
     name = trainings.suggested_name(label)
     return lambda: own_data.offer(source, name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -12,7 +12,7 @@ from app.session import state, trainings
 from app.session.background import POLL, Background
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 
 _WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
 _KINDS = ["zip", "npz"]
@@ -100,9 +100,10 @@ def _upload() -> None:
         _unpacked(kept[1], kept[2], gone=file is None)
 
 
-def _keeping(file: UploadedFile) -> Callable[[], Iterator[Progress | str]]:
-    def keep() -> Iterator[Progress | str]:
-        yield own_data.keep_upload(file.name, file)
+def _keeping(file: UploadedFile) -> Callable[[], Steps[str]]:
+    def keep() -> Steps[str]:
+        yield Progress("unpacking", 0, 1, 0.0)
+        return own_data.keep_upload(file.name, file)
 
     return keep
 

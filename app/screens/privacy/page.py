@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import streamlit as st
 
 from app.components.attack_charts import histograms, roc
@@ -23,7 +21,7 @@ from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.erasure.words import FEW
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.results import Browse
 
 _ATTACKS = "attacks"
@@ -45,7 +43,7 @@ def show() -> None:
     st.session_state[state.SUBJECT] = subject.name
     studio = session.studio
 
-    def run() -> Iterator[Progress | PrivacyReport]:
+    def run() -> Steps[PrivacyReport]:
         return studio.privacy(subject.ids)
 
     # A model retrained meanwhile is news: the attacks are then run on it, too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 
 import streamlit as st
@@ -18,7 +17,7 @@ from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.audit.audit import AFTER, BEFORE, AuditReport
 from munkey_core.audit.figures import ModelFigures
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.studio import Studio
 
 Reports = dict[str, AuditReport]
@@ -47,15 +46,11 @@ def trace_panel(session: Session, subject: ForgetSet) -> None:
 def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) -> Reports | None:
     """Ask both models in the background, once somebody wants to know."""
 
-    def run() -> Iterator[Progress | Reports]:
+    def run() -> Steps[Reports]:
         found: Reports = {}
         for mode, studio in studios.items():
-            for step in studio.trace(subject.ids):
-                if isinstance(step, Progress):
-                    yield step
-                else:
-                    found[mode] = step
-        yield found
+            found[mode] = yield from studio.trace(subject.ids)
+        return found
 
     asked = work(session, _PART, ("trace", subject.ids))
     if asked.job is None:

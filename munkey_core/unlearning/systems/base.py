@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
 from munkey_core.model.encoder import Encoded
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import FloatArray
 
 # Queries answered at once.
@@ -92,9 +92,7 @@ class System(ABC):
     device: torch.device
     n_classes: int
 
-    def fit(
-        self, data: SystemData, n_classes: int, device: torch.device, seed: int
-    ) -> Iterator[Progress]:
+    def fit(self, data: SystemData, n_classes: int, device: torch.device, seed: int) -> Steps[None]:
         """Train on entries and anchors, and make every entry answer; yields progress.
 
         The same data and seed give the same system on the CPU.
@@ -142,7 +140,7 @@ class System(ABC):
         return probabilities
 
     @abstractmethod
-    def _train(self, data: SystemData, generator: torch.Generator) -> Iterator[Progress]:
+    def _train(self, data: SystemData, generator: torch.Generator) -> Steps[None]:
         """Fit whatever is fitted; the last progress has done = total."""
 
     @abstractmethod
@@ -162,7 +160,7 @@ def fit_network(
     learning_rate: float,
     weight_decay: float,
     generator: torch.Generator,
-) -> Iterator[Progress]:
+) -> Steps[None]:
     """Train a system's network with AdamW and a cosine schedule; it is read-only afterwards.
 
     loss: mean loss of the queries in these rows, (B,) int64 of n. Raises TrainingError, naming the

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever
-from munkey_core.progress import Progress
+from munkey_core.progress import Progress, Steps
 from munkey_core.unlearning.systems.base import System, SystemData, label_votes
 
 _NEIGHBOURS = (4, 8, 16, 32, 64, 128)
@@ -35,7 +34,7 @@ class Knn(System):
     neighbours = 16
     temperature = 0.05
 
-    def _train(self, data: SystemData, generator: torch.Generator) -> Iterator[Progress]:
+    def _train(self, data: SystemData, generator: torch.Generator) -> Steps[None]:
         start = time.perf_counter()
         anchors, labels = data.anchors, data.anchor_labels
         if anchors is not None and labels is not None and len(anchors) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever, other_neighbours
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.unlearning.systems.base import System, SystemData, fit_network, label_votes
 
 _NEIGHBOURS = 16
@@ -69,7 +68,7 @@ class Rac(System):
 
     network: RacNetwork
 
-    def _train(self, data: SystemData, generator: torch.Generator) -> Iterator[Progress]:
+    def _train(self, data: SystemData, generator: torch.Generator) -> Steps[None]:
         queries, labels = data.queries()
         rows, similarity = self._training_neighbours(data)
         neighbour_labels = data.labels[rows]

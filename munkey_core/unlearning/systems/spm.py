@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from munkey_core.model.encoder import Encoded
-from munkey_core.progress import Progress
+from munkey_core.progress import Steps
 from munkey_core.unlearning.systems.base import Support, System, SystemData, fit_network
 
 _EXPERTS = 4
@@ -79,7 +78,7 @@ class Spm(System):
     present: Tensor
     mean: Tensor
 
-    def _train(self, data: SystemData, generator: torch.Generator) -> Iterator[Progress]:
+    def _train(self, data: SystemData, generator: torch.Generator) -> Steps[None]:
         queries, labels = data.queries()
         self.network = SpmNetwork(queries.keys.shape[1]).to(self.device)
 
