@@ -150,11 +150,11 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_a_trained_memory_knows_its_images_and_deleting_their_keys_takes_that_away(digits):
-    ids = digits.canonical_sets()["random-10pct"]
+    ids = digits.memory.canonical_sets()["random-10pct"]
     *_, report = digits.explain.pathways(ids)
     before, after = report.figures["forget before"], report.figures["forget after"]
     assert before["memory"].accuracy > 95
     assert after["memory"].accuracy < before["memory"].accuracy
-    said = digits.predict_without(ids, ids).classes
-    labels = np.array([digits.record(id_).label for id_ in ids])
+    said = digits.predict(ids, ids).classes
+    labels = np.array([digits.memory.record(id_).label for id_ in ids])
     assert after["full"].accuracy == pytest.approx(100 * (said == labels).mean())
