@@ -19,6 +19,7 @@ from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.progress import Progress
 from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 
 SIGNING_KEY = "MUNKEY_SIGNING_KEY"  # names the file of the server's private key
 
@@ -62,10 +63,10 @@ def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvid
     desk, key = _desk(), signing_key()
 
     def work() -> Iterator[Progress | Receipt]:
-        return studio.erase(ids, key=key)
+        return studio.erasure.erase(ids, key=key)
 
     with desk.lock:
-        if desk.erasing is None and not studio.stale:
+        if desk.erasing is None and not studio.erasure.stale:
             desk.failed = ""
             desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
 
@@ -90,7 +91,7 @@ def close() -> None:
     if receipt is None:
         desk.failed = _reason(found.job.error)
     else:
-        report = Studio.request_report(receipt, found.evidence)
+        report = Erasure.report(receipt, found.evidence)
         desk.done[receipt.hash] = Done(receipt, report)
     desk.erasing = None
 

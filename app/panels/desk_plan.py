@@ -66,10 +66,10 @@ def _tile(session: Session, id_: str) -> Tile:
 
 
 def _whose(session: Session, plan: ErasurePlan) -> str:
-    simulated = " (simulated)" if session.studio.owners_simulated else ""
+    simulated = " (simulated)" if session.studio.about.owners_simulated else ""
     if len(plan.owners) == 1:
         [(name, n)] = plan.owners.items()
-        of = session.studio.owners.get(name, n)
+        of = session.studio.memory.owners.get(name, n)
         if of == 1:
             return f"It is the only image of {name}{simulated}."
         if n == 1:
@@ -116,7 +116,7 @@ def _cannot_go(session: Session, plan: ErasurePlan) -> None:
 
 def _numbers(session: Session, gone: Sequence[str]) -> str:
     try:
-        numbers = sorted(set(session.studio.receipt_numbers(gone).values()))
+        numbers = sorted(set(session.studio.erasure.receipt_numbers(gone).values()))
     except BundleError as error:
         return state.plain(str(error))
     return "receipt no. " + ", ".join(map(str, numbers))
@@ -172,7 +172,7 @@ def _near(session: Session, plan: ErasurePlan) -> None:
                 id=id_,
                 src=session.pictures.uri(id_),
                 label=class_name(session, id_),
-                caption=session.studio.record(id_).owner or id_,
+                caption=session.studio.memory.record(id_).owner or id_,
                 alt=f"{id_}, a near-copy of {others[id_]}",
             )
             for id_ in shown

@@ -111,13 +111,14 @@ def _gallery(session: Session, changed: Changed) -> None:
 
 
 def _tile(session: Session, query: InfluencedQuery) -> Tile:
+    turned = turn(session.studio.about.classes, query)
     return Tile(
         id=query.id,
         src=session.pictures.uri(query.id),
         label=class_name(session, query.id),
         caption=f"{points(query.shift)} points",
-        badges=(turn(session.studio.classes, query),),
-        alt=f"{class_name(session, query.id)}, {query.id}, {turn(session.studio.classes, query)}",
+        badges=(turned,),
+        alt=f"{class_name(session, query.id)}, {query.id}, {turned}",
     )
 
 

@@ -11,19 +11,19 @@ def count(n: int, one: str, many: str = "") -> str:
 
 
 def owner_word(session: Session) -> str:
-    return "simulated owner" if session.studio.owners_simulated else "owner"
+    return "simulated owner" if session.studio.about.owners_simulated else "owner"
 
 
 def whose(session: Session, id_: str) -> str:
     """Id and owner of an image, as the small line on its card."""
-    owner = session.studio.record(id_).owner
+    owner = session.studio.memory.record(id_).owner
     if not owner:
         return id_
-    return f"{id_} · {owner}" + (" (simulated)" if session.studio.owners_simulated else "")
+    return f"{id_} · {owner}" + (" (simulated)" if session.studio.about.owners_simulated else "")
 
 
 def class_name(session: Session, id_: str) -> str:
-    return session.studio.classes[session.studio.record(id_).label]
+    return session.studio.about.classes[session.studio.memory.record(id_).label]
 
 
 def milliseconds(value: float) -> str:

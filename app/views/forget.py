@@ -62,8 +62,9 @@ def _images(session: Session) -> None:
 def _above(session: Session) -> None:
     """What stands below each picture, before anybody has to ask."""
     if state.get("show") == "influential":
+        k = session.studio.about.ensemble.k
         st.caption(
-            f"**In 41 answers**: one of the {session.studio.ensemble.k} memories that answer for "
+            f"**In 41 answers**: one of the {k} memories that answer for "
             f"41 test images. First come those with the largest {term('influence', 'influence')}."
         )
     elif session.scored:
@@ -81,7 +82,7 @@ def _tile(session: Session, id_: str, copies: int) -> Tile:
         label=class_name(session, id_),
         caption=_caption(session, id_),
         badges=(count(copies, "near-copy", "near-copies"),) if copies else (),
-        state="deleted" if studio.is_forgotten(id_) else "kept",
+        state="deleted" if studio.memory.is_forgotten(id_) else "kept",
         alt=f"{class_name(session, id_)}, {id_}",
     )
 
@@ -97,8 +98,8 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
     with turning:
         text = f"Page {page:,} of {total:,} · {count(len(found), 'image')}"
         pager(page, total, text, _turn, "gallery-pager")
-    picked = set(state.get("basket"))
-    new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
+    picked, gone = set(state.get("basket")), session.studio.memory.is_forgotten
+    new = [id_ for id_ in found if id_ not in picked and not gone(id_)]
     if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"

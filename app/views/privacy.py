@@ -52,10 +52,10 @@ def show() -> None:
     studio = session.studio
 
     def run() -> Iterator[Progress | PrivacyReport]:
-        return studio.privacy(subject.ids)
+        return studio.privacy.run(subject.ids)
 
     # A model retrained meanwhile is news: the attacks are then run on it, too.
-    asked = work(session, _ATTACKS, (subject.ids, studio.job_done(RETRAIN, subject.ids)))
+    asked = work(session, _ATTACKS, (subject.ids, studio.jobs.done(RETRAIN, subject.ids)))
     if asked.job is None:
         start(asked, _ATTACKS, run)
     if cannot_be_known(session, asked.job):
@@ -107,7 +107,7 @@ def _attack(session: Session, report: PrivacyReport) -> str:
         return chosen
     box = state.widget("attack")
     st.session_state[box["key"]] = chosen
-    st.selectbox("Attack", session.studio.attacks, **box)
+    st.selectbox("Attack", session.studio.privacy.attacks, **box)
     return chosen
 
 
@@ -184,7 +184,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
 def _leak(session: Session, report: PrivacyReport) -> None:
     section("Where the trace lies")
     if report.leak is not None:
-        st.markdown(words.leak_sentences(report.leak, session.studio.mode == "exact"))
+        st.markdown(words.leak_sentences(report.leak, session.studio.about.mode == "exact"))
     else:
         st.caption(f"Not measured: {state.plain(report.leak_error)}.")
 
@@ -193,7 +193,7 @@ def _leak(session: Session, report: PrivacyReport) -> None:
 
 
 def _exposed(session: Session) -> None:
-    found = session.studio.exposure
+    found = session.studio.privacy.exposure
     section("Most exposed images")
     if found is None:
         st.caption("They show up here once the model has been asked about every image.")
@@ -222,7 +222,7 @@ def _exposed(session: Session) -> None:
                 src=session.pictures.uri(id_),
                 label=class_name(session, id_),
                 caption=f"score {found.scores[id_]:+.1f}".replace("-", "−"),
-                state="deleted" if session.studio.is_forgotten(id_) else "kept",
+                state="deleted" if session.studio.memory.is_forgotten(id_) else "kept",
                 alt=f"{class_name(session, id_)}, {id_}",
             )
             for id_ in shown

@@ -52,11 +52,15 @@ class Memory:
 
     def is_forgotten(self, id_: str) -> bool:
         """Whether an id had a key and has none any more in this session."""
-        return id_ in self._view.bank and id_ not in self._view
+        return self.is_private(id_) and id_ not in self._view
 
     def record(self, id_: str) -> Record:
         """Label, owner and split of an image. Raises UnknownIdError."""
         return self._shared.record(id_)
+
+    def is_private(self, id_: str) -> bool:
+        """Whether an id names an image that has, or had, a key."""
+        return id_ in self._view.bank
 
     def can_ask(self, id_: str) -> bool:
         """Whether an id names an image that a page may be about: a private or a test image."""

@@ -60,10 +60,11 @@ class SharedModel:
     def require_keys(self, ids: Iterable[str]) -> None:
         """Raises UnknownIdError unless all are private images: no other was ever in the memory."""
         for id_ in ids:
-            if self.record(id_).split != PRIVATE:
+            split = self.record(id_).split
+            if split != PRIVATE:
                 raise UnknownIdError(
-                    f"{id_!r} is a {self.record(id_).split} image: it was never in the memory, "
-                    "so there is no key to delete"
+                    f"{id_!r} is a {split} image: it was never in the memory, so there is no key "
+                    "to delete"
                 )
 
     def encode(self, ids: Sequence[str]) -> Encoded:
