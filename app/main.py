@@ -68,7 +68,7 @@ def main() -> None:
     if state.messages():
         lines = "  \n".join([f"**{state.about_messages()}**", *state.messages()])
         st.warning(lines, icon=":material/link_off:")
-    use_picture_size(session.studio.picture_source.image_size, state.print_scale())
+    use_picture_size(session.studio.pictures.source.image_size, state.print_scale())
     try:
         sidebar(session)
         models.find_pictures(session.studio)

@@ -62,10 +62,10 @@ def test_its_card_recipe_and_experiments_are_those_of_its_files(cifar10):
 
 def test_without_its_images_it_opens_recalls_and_says_how_to_get_them(cifar10, nowhere):
     studio = Studio(SharedModel(read_bundle(FOLDER)))
-    id_ = studio.private_ids()[0]
-    assert studio.recall([id_])[0].neighbours[0] == id_
+    id_ = studio.memory.private_ids()[0]
+    assert studio.memory.recall([id_])[0].neighbours[0] == id_
     studio.forget([id_])
-    assert id_ not in studio.recall([id_])[0].neighbours
+    assert id_ not in studio.memory.recall([id_])[0].neighbours
     with pytest.raises(BundleError, match="munkey images cifar10"):
         studio.predict([id_])
 

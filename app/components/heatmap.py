@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from app.words.theme import Palette
 from munkey_core.results import FloatArray, ImageArray
-from munkey_core.studio import Studio
+from munkey_core.studio.pictures import BundlePictures
 
 # The colours end where 1 pixel in 100 lies beyond: one extreme pixel would turn all others grey.
 _WITHIN = 99.0
@@ -142,7 +142,7 @@ def in_words(one: Heatmap, signed: bool) -> str:
 
 
 def _uri(image: ImageArray) -> str:
-    return "data:image/png;base64," + base64.b64encode(Studio.as_png(image)).decode()
+    return "data:image/png;base64," + base64.b64encode(BundlePictures.as_png(image)).decode()
 
 
 def colour_bar(scale: float, signed: bool, palette: Palette) -> str:

@@ -46,7 +46,7 @@ def main() -> int:
 def _values(lesson: Lesson, seed: int) -> Iterator[tuple[str, bool]]:
     """A line for each value, and whether it could be had."""
     studio = Studio.open(lesson.bundle)
-    studios = {"": studio, **{mode: studio.in_mode(mode) for mode in lesson.modes}}
+    studios = {"": studio, **{mode: studio.session(mode) for mode in lesson.modes}}
     scope = Scope(studios.__getitem__, find_images(lesson, studio, seed))
     for value in lesson.values.values():
         try:

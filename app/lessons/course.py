@@ -134,7 +134,7 @@ def missing(lesson: Lesson, load: bool = True) -> str:
         studio = models.shared(lesson.bundle).studio
     except MunkeyError as error:
         return state.plain(str(error))
-    lacking = [state.MODES[mode] for mode in lesson.modes if mode not in studio.modes]
+    lacking = [state.MODES[mode] for mode in lesson.modes if mode not in studio.about.modes]
     if lacking:
         return (
             f"it needs the {' and the '.join(lacking).lower()} mode, which the model "

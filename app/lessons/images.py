@@ -20,9 +20,8 @@ def find_images(lesson: Lesson, studio: Studio, seed: int) -> dict[str, tuple[st
         except (BadInputError, UnknownIdError) as error:
             raise LessonError(lesson.file, images.line, str(error)) from None
         if not ids:
-            raise LessonError(
-                lesson.file, images.line, f"images “{images.name}”: no image of {studio.name} fits"
-            )
+            said = f"images “{images.name}”: no image of {studio.about.name} fits"
+            raise LessonError(lesson.file, images.line, said)
         found[images.name] = ids
     return found
 
@@ -33,22 +32,22 @@ def _find(
     if images.rule == "ids":
         ids = tuple(dict.fromkeys(images.of.split()))
         for id_ in ids:
-            if not studio.can_ask(id_):
+            if not studio.memory.can_ask(id_):
                 raise UnknownIdError(f"no training or test image has the id “{id_}”")
         return ids
     if images.rule == "near":
-        near = (pair.other for pair in studio.near_duplicates(found[images.of]))
+        near = (pair.other for pair in studio.memory.near_duplicates(found[images.of]))
         return tuple(dict.fromkeys(near))
     if images.rule == "set":
-        sets = studio.canonical_sets()
+        sets = studio.memory.canonical_sets()
         if images.of not in sets:
             raise BadInputError(f"no forget set “{images.of}”; there are {', '.join(sets)}")
         return sets[images.of]
     if images.rule == "test":
-        classes = _classes(images.label, studio)
-        fits = [i for i in studio.test_ids() if not classes or studio.record(i).label in classes]
+        classes, memory = _classes(images.label, studio), studio.memory
+        fits = [i for i in memory.test_ids() if not classes or memory.record(i).label in classes]
         return tuple(random.Random(seed).sample(fits, min(images.count, len(fits))))
-    if images.rule == "owner" and images.of not in studio.owners:
+    if images.rule == "owner" and images.of not in studio.memory.owners:
         raise BadInputError(f"nobody called “{images.of}” owns an image")
     return _browse(images, studio, seed)
 
@@ -68,6 +67,7 @@ def _browse(images: Images, studio: Studio, seed: int) -> tuple[str, ...]:
 def _classes(label: str, studio: Studio) -> tuple[int, ...]:
     if not label:
         return ()
-    if label not in studio.classes:
-        raise BadInputError(f"no class “{label}”; there are {', '.join(studio.classes)}")
-    return (studio.classes.index(label),)
+    names = studio.about.classes
+    if label not in names:
+        raise BadInputError(f"no class “{label}”; there are {', '.join(names)}")
+    return (names.index(label),)

@@ -58,7 +58,7 @@ class Scope:
     def privacy(self, mode: str, ids: tuple[str, ...]) -> Steps[PrivacyReport]:
         """Attacks on these images; they are run once, however many values are about them."""
         if (mode, ids) not in self._privacy:
-            self._privacy[mode, ids] = yield from self.studio(mode).privacy(ids)
+            self._privacy[mode, ids] = yield from self.studio(mode).privacy.run(ids)
         return self._privacy[mode, ids]
 
 
@@ -96,12 +96,12 @@ class Asked:
 
     def predict(self, without: bool = True) -> Prediction:
         """of, with the whole memory or without the keys that the lesson says."""
-        return self.studio.predict_without(self.of, self.ids("without") if without else ())
+        return self.studio.predict(self.of, self.ids("without") if without else ())
 
     @property
     def report(self) -> AuditReport:
         """The stored comparison of these images with retrained models."""
-        report = self.studio.report(self.of)
+        report = self.studio.audit.report(self.of)
         if report is None:
             raise BadInputError("nobody has compared the methods on these images yet")
         return report
@@ -130,7 +130,7 @@ class Measure:
 
 
 def _class(asked: Asked, index: int) -> Known:
-    return Known(index, asked.studio.classes[index])
+    return Known(index, asked.studio.about.classes[index])
 
 
 def _answer(asked: Asked) -> Known:
@@ -139,11 +139,11 @@ def _answer(asked: Asked) -> Known:
 
 
 def _true_class(asked: Asked) -> Known:
-    return _class(asked, asked.studio.record(asked.one).label)
+    return _class(asked, asked.studio.memory.record(asked.one).label)
 
 
 def _sure(asked: Asked) -> Known:
-    label = asked.studio.record(asked.one).label
+    label = asked.studio.memory.record(asked.one).label
     return _percent(float(asked.predict().probabilities[0, label]))
 
 
@@ -176,12 +176,12 @@ def _id(asked: Asked) -> Known:
 
 
 def _owner(asked: Asked) -> Known:
-    owner = asked.studio.record(asked.of[0]).owner
+    owner = asked.studio.memory.record(asked.of[0]).owner
     return Known(owner, owner)
 
 
 def _memorised(asked: Asked) -> Known:
-    points = round(100 * asked.studio.score("memorisation", asked.one))
+    points = round(100 * asked.studio.memory.score("memorisation", asked.one))
     return Known(points, f"{points:,}")
 
 
@@ -194,8 +194,8 @@ def _count(asked: Asked) -> Known:
 
 def _copies(asked: Asked) -> Known:
     """Near-copies that stay in the memory if the images go."""
-    own = set(asked.of)
-    return _number(len({pair.other for pair in asked.studio.near_duplicates(asked.of)} - own))
+    pairs = asked.studio.memory.near_duplicates(asked.of)
+    return _number(len({pair.other for pair in pairs} - set(asked.of)))
 
 
 def _changed(asked: Asked) -> Known:
@@ -204,16 +204,16 @@ def _changed(asked: Asked) -> Known:
 
 
 def _right(asked: Asked) -> Known:
-    labels = [asked.studio.record(id_).label for id_ in asked.of]
+    labels = [asked.studio.memory.record(id_).label for id_ in asked.of]
     return _percent(float((asked.predict().classes == labels).mean()))
 
 
 def _agree(asked: Asked) -> Known:
     """On how many images deletion and retraining give the same answer."""
-    retrained = asked.studio.retrained(asked.of)
+    retrained = asked.studio.audit.retrained(asked.of)
     if retrained is None:
         raise BadInputError("no model was retrained without these images yet")
-    now = asked.studio.predict_without(asked.of, asked.of).classes.tolist()
+    now = asked.studio.predict(asked.of, asked.of).classes.tolist()
     same = [a == int(retrained[id_].argmax()) for id_, a in zip(asked.of, now, strict=True)]
     return _percent(sum(same) / len(same))
 

@@ -63,7 +63,7 @@ class Values(Background[None]):
 
 def values_of(lesson: Lesson, seed: int) -> Values:
     """The values of a lesson with this server's bundle, whoever asks. Raises MunkeyError."""
-    digest = models.shared(lesson.bundle).studio.digest
+    digest = models.shared(lesson.bundle).studio.about.digest
     return _values(lesson.digest, digest, seed, lesson)
 
 

@@ -18,6 +18,7 @@ from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.progress import Steps
 from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 
 SIGNING_KEY = "MUNKEY_SIGNING_KEY"  # names the file of the server's private key
 
@@ -61,10 +62,10 @@ def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvid
     desk, key = _desk(), signing_key()
 
     def work() -> Steps[Receipt]:
-        return studio.erase(ids, key=key)
+        return studio.erasure.erase(ids, key=key)
 
     with desk.lock:
-        if desk.erasing is None and not studio.stale:
+        if desk.erasing is None and not studio.erasure.stale:
             desk.failed = ""
             desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
 
@@ -89,7 +90,7 @@ def close() -> None:
     if receipt is None:
         desk.failed = _reason(found.job.error)
     else:
-        report = Studio.request_report(receipt, found.evidence)
+        report = Erasure.report(receipt, found.evidence)
         desk.done[receipt.hash] = Done(receipt, report)
     desk.erasing = None
 

@@ -37,12 +37,12 @@ class Pictures:
             if id_ in self._uris:
                 self._uris.move_to_end(id_)
                 return self._uris[id_]
-        record = self._studio.record(id_)
-        blank = blank_picture(id_, record.label, self._studio.classes[record.label])
-        if not self._studio.pictures.ready:
+        record = self._studio.memory.record(id_)
+        blank = blank_picture(id_, record.label, self._studio.about.classes[record.label])
+        if not self._studio.pictures.status.ready:
             return blank
         try:
-            uri = as_uri(self._studio.picture(id_))
+            uri = as_uri(self._studio.pictures.png(id_))
         except MunkeyError:  # one file of many is gone or damaged
             return blank
         with self._lock:
@@ -94,16 +94,16 @@ def _shared(path: str, digest: str) -> Shared:
     gc.collect()
     gc.freeze()
     # The first deletion should not wait for what it needs to know about everybody's neighbours.
-    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=studio.memory.warm_up, name="warm-up", daemon=True).start()
     find_pictures(studio)
     return Shared(studio, Pictures(studio))
 
 
 def find_pictures(studio: Studio) -> None:
     """Look for the pictures of a model that came without; what takes long goes on in a thread."""
-    if studio.pictures.ready or studio.pictures.state == "searching":
+    if studio.pictures.status.ready or studio.pictures.status.state == "searching":
         return
-    search = threading.Thread(target=studio.find_pictures, name="pictures", daemon=True)
+    search = threading.Thread(target=studio.pictures.find, name="pictures", daemon=True)
     search.start()
     search.join(_PATIENCE)
 
@@ -111,8 +111,8 @@ def find_pictures(studio: Studio) -> None:
 @st.cache_resource(show_spinner="Loading the other memory…", max_entries=4)
 def _in_mode(path: str, digest: str, mode: str) -> Shared:
     common = _shared(path, digest)
-    studio = common.studio.in_mode(mode)
-    threading.Thread(target=studio.warm_up, name="warm-up", daemon=True).start()
+    studio = common.studio.session(mode)
+    threading.Thread(target=studio.memory.warm_up, name="warm-up", daemon=True).start()
     return Shared(studio, common.pictures)
 
 
@@ -123,7 +123,7 @@ def shared(name: str, mode: str = "") -> Shared:
     manifest = Path(path, "manifest.json")
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
     common = _shared(path, digest)
-    return common if mode in ("", common.studio.mode) else _in_mode(path, digest, mode)
+    return common if mode in ("", common.studio.about.mode) else _in_mode(path, digest, mode)
 
 
 def forget_version(name: str, digest: str) -> None:

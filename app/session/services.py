@@ -22,9 +22,8 @@ from munkey_core.errors import (
     BundleChangedError,
     BundleError,
     MunkeyError,
-    UnknownIdError,
 )
-from munkey_core.results import PRIVATE, Browse, NearDuplicate, check_generation
+from munkey_core.results import Browse, NearDuplicate, check_generation
 from munkey_core.studio import Studio
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ class Session:
 
         Raises StaleGenerationError for a result of another generation, which is not kept.
         """
-        generation = self.studio.generation
+        generation = self.studio.memory.generation
         key = (generation, key)
         if key not in self._results:
             result = compute()
@@ -66,7 +65,7 @@ class Session:
         return self.remember(query, lambda: self.studio.browse(query))
 
     def near_duplicates(self, ids: tuple[str, ...]) -> tuple[NearDuplicate, ...]:
-        return self.remember(("near", ids), lambda: self.studio.near_duplicates(ids))
+        return self.remember(("near", ids), lambda: self.studio.memory.near_duplicates(ids))
 
     @property
     def scored(self) -> bool:
@@ -77,9 +76,9 @@ class Session:
         """The image still in memory that is known best by heart; empty if no score tells."""
 
         def find() -> str:
-            found = self.browse(Browse(hide_forgotten=True))
+            found, score = self.browse(Browse(hide_forgotten=True)), self.studio.memory.score
             try:
-                return found[0] if found and self.studio.score(MEMORISATION, found[0]) > 0 else ""
+                return found[0] if found and score(MEMORISATION, found[0]) > 0 else ""
             except BadInputError:
                 return ""
 
@@ -88,25 +87,25 @@ class Session:
     def caption(self, id_: str) -> str:
         """How much of an image is known by heart, in percentage points; else its owner."""
         if not self.scored:
-            return self.studio.record(id_).owner
-        points = round(100 * self.studio.score(MEMORISATION, id_))
+            return self.studio.memory.record(id_).owner
+        points = round(100 * self.studio.memory.score(MEMORISATION, id_))
         return f"by heart {points:+d}".replace("-", "−") if points else "by heart 0"
 
     def class_name(self, id_: str) -> str:
-        return self.studio.classes[self.studio.record(id_).label]
+        return self.studio.about.classes[self.studio.memory.record(id_).label]
 
     @property
     def owner_word(self) -> str:
-        return "simulated owner" if self.studio.owners_simulated else "owner"
+        return "simulated owner" if self.studio.about.owners_simulated else "owner"
 
     @property
     def simulated(self) -> str:
         """What stands behind the name of an owner who is made up; else nothing."""
-        return " (simulated)" if self.studio.owners_simulated else ""
+        return " (simulated)" if self.studio.about.owners_simulated else ""
 
     def whose(self, id_: str) -> str:
         """Id and owner of an image, as the small line on its card."""
-        owner = self.studio.record(id_).owner
+        owner = self.studio.memory.record(id_).owner
         return f"{id_} · {owner}{self.simulated}" if owner else id_
 
     def tile(
@@ -120,7 +119,7 @@ class Session:
             label=name,
             caption=caption,
             badges=badges,
-            state="deleted" if self.studio.is_forgotten(id_) else "kept",
+            state="deleted" if self.studio.memory.is_forgotten(id_) else "kept",
             alt=", ".join(filter(None, (name, id_, more))),
         )
 
@@ -137,7 +136,7 @@ class Session:
     @property
     def groups(self) -> state.Groups:
         """Ids of the standing deletions, oldest first."""
-        return tuple(deletion.ids for deletion in self.studio.history)
+        return tuple(deletion.ids for deletion in self.studio.memory.history)
 
 
 def listen(page: str) -> bool:
@@ -189,7 +188,7 @@ def _open(name: str, renew: bool) -> Session:
     if session is not None and session.name == name and not renew:
         if erasing.current() is not None:
             return session  # What it shows stays until its own erasure has come to its end.
-        if session.studio.stale:
+        if session.studio.erasure.stale:
             raise BundleChangedError(name)
     try:
         common = shared(name)
@@ -200,11 +199,11 @@ def _open(name: str, renew: bool) -> Session:
         name = state.default_bundle()
         common = shared(name)
     mode = state.get("mode")
-    if mode and mode not in common.studio.modes:
-        state.reject("mode", mode, f"a mode of {state.plain(common.studio.title)}")
+    if mode and mode not in common.studio.about.modes:
+        state.reject("mode", mode, f"a mode of {state.plain(common.studio.about.title)}")
     elif mode:
         common = shared(name, mode)
-    if session is None or renew or session.studio.digest != common.studio.digest:
+    if session is None or renew or session.studio.about.digest != common.studio.about.digest:
         return Session(name, common.studio.session(), common.pictures)
     return session
 
@@ -242,7 +241,7 @@ def _take_in_erasure() -> bool:
         state.put(name, tuple(id_ for id_ in state.get(name) if id_ not in gone))
     if state.get("query") in gone:
         state.put("query", "")
-    if state.get("asks") not in models.shared(session.name).studio.owners:
+    if state.get("asks") not in models.shared(session.name).studio.memory.owners:
         state.put("asks", "")
     state.put("receipt", receipt.number)
     state.clear_messages()
@@ -262,35 +261,35 @@ def _settle(session: Session) -> None:
     """Check what the URL said against the bundle, and delete what it says is deleted."""
     studio = session.studio
     classes = state.get("class")
-    if any(not 0 <= label < len(studio.classes) for label in classes):
-        wanted = f"class numbers from 0 to {len(studio.classes) - 1}"
+    if any(not 0 <= label < len(studio.about.classes) for label in classes):
+        wanted = f"class numbers from 0 to {len(studio.about.classes) - 1}"
         state.reject("class", " ".join(map(str, classes)), wanted)
     for name in ("owner", "asks"):
         owner = state.get(name)
-        if owner and owner not in studio.owners:
+        if owner and owner not in studio.memory.owners:
             state.reject(name, owner, "an owner in this bundle")
-    if state.get("show") == "exposed" and not studio.has_exposure:
+    if state.get("show") == "exposed" and not studio.privacy.has_exposure:
         state.reject("show", "exposed", "another order: nobody has attacked this model yet")
     if state.get("show") == "influential" and studio.explain.influence() is None:
         state.reject("show", "influential", "another order: it was not computed for this model")
     attack = state.get("attack")
-    if attack and attack not in studio.attacks:
-        state.reject("attack", attack, "one of " + ", ".join(studio.attacks))
+    if attack and attack not in studio.privacy.attacks:
+        state.reject("attack", attack, "one of " + ", ".join(studio.privacy.attacks))
     of = state.get("of")
-    if of and of not in (FORGOTTEN, BASKET, *studio.canonical_sets()):
-        wanted = ", ".join((FORGOTTEN, BASKET, *studio.canonical_sets()))
+    if of and of not in (FORGOTTEN, BASKET, *studio.memory.canonical_sets()):
+        wanted = ", ".join((FORGOTTEN, BASKET, *studio.memory.canonical_sets()))
         state.reject("of", of, f"one of {wanted}")
     query = state.get("query")
-    if query and not studio.can_ask(query):
+    if query and not studio.memory.can_ask(query):
         gone = _gone(studio, [query])
-        wanted = f"the id of a training or test image in {studio.title}"
+        wanted = f"the id of a training or test image in {studio.about.title}"
         if gone:
             wanted += f" (this one was erased for good: {_receipts(gone)})"
         state.reject("query", query, wanted)
-    if state.get("target") >= len(studio.classes):
-        wanted = f"a class number from 0 to {len(studio.classes) - 1}"
+    if state.get("target") >= len(studio.about.classes):
+        wanted = f"a class number from 0 to {len(studio.about.classes) - 1}"
         state.reject("target", str(state.get("target")), wanted)
-    if state.get("colour") == "exposure" and not studio.has_exposure:
+    if state.get("colour") == "exposure" and not studio.privacy.has_exposure:
         state.reject("colour", "exposure", "another one: nobody has attacked this model yet")
     if state.get("colour") == "influence" and studio.explain.influence() is None:
         state.reject("colour", "influence", "another one: it was not computed for this model")
@@ -310,10 +309,7 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     known: list[str] = []
     unknown: list[str] = []
     for id_ in ids:
-        try:
-            (known if studio.record(id_).split == PRIVATE else unknown).append(id_)
-        except UnknownIdError:
-            unknown.append(id_)
+        (known if studio.memory.is_private(id_) else unknown).append(id_)
     gone = _gone(studio, unknown)
     count = len(known) + len(unknown)
     if gone:
@@ -326,7 +322,7 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
         some = ", ".join(state.quoted(id_) for id_ in unknown[:3])
         state.say(
             f"{where}: {len(unknown):,} of {count:,} ids name no image with a key in "
-            f"{studio.title} ({some}{', …' if len(unknown) > 3 else ''}): left out."
+            f"{studio.about.title} ({some}{', …' if len(unknown) > 3 else ''}): left out."
         )
     return known
 
@@ -335,7 +331,7 @@ def _gone(studio: Studio, ids: Iterable[str]) -> dict[str, int]:
     """Of ids that name nothing, those that were erased, with the number of their receipt."""
     ids = list(ids)
     try:
-        return studio.receipt_numbers(ids) if ids else {}
+        return studio.erasure.receipt_numbers(ids) if ids else {}
     except BundleError:  # a ledger that can't be read: the Request desk says so
         return {}
 
@@ -369,7 +365,7 @@ def pick(ids: Iterable[str]) -> None:
     one worth seeing (known best by heart, or answering most).
     """
     studio, basket = current().studio, dict.fromkeys(state.get("basket"))
-    new = [id_ for id_ in ids if not studio.is_forgotten(id_)]
+    new = [id_ for id_ in ids if not studio.memory.is_forgotten(id_)]
     basket.update(dict.fromkeys(reversed(new)))
     state.change("basket", tuple(basket))
 
@@ -398,7 +394,7 @@ def delete_basket() -> None:
     """Delete the keys of everything in the basket, which is then empty."""
     session = current()
     take_event(state.GALLERY, _clicked)  # A click just before the button belongs to it.
-    ids = [id_ for id_ in state.get("basket") if not session.studio.is_forgotten(id_)]
+    ids = [id_ for id_ in state.get("basket") if not session.studio.memory.is_forgotten(id_)]
     if not ids:
         return
     _attempt(lambda: session.studio.forget(ids))
@@ -411,7 +407,7 @@ def delete_basket() -> None:
 def undo(index: int) -> None:
     """Put back the keys of one standing deletion; they are in the basket again."""
     session = current()
-    history = session.studio.history
+    history = session.studio.memory.history
     if not 0 <= index < len(history):
         return  # A second click on a button that is about to go.
     ids = history[index].ids
@@ -425,8 +421,8 @@ def undo(index: int) -> None:
 def undo_all() -> None:
     """Put every key back, without filling the basket."""
     session = current()
-    if session.studio.forgotten:
-        _attempt(lambda: session.studio.restore(session.studio.forgotten))
+    if session.studio.memory.forgotten:
+        _attempt(lambda: session.studio.restore(session.studio.memory.forgotten))
         state.touch()
         session.restored = ()
         _work_out(session)
@@ -436,7 +432,7 @@ def _work_out(session: Session) -> None:
     """Start finding out what the newest standing deletion changed, instead of an older one."""
     if session.consequences is not None:
         session.consequences.stop()
-    history = session.studio.history
+    history = session.studio.memory.history
     session.consequences = Consequences(session.studio, history) if history else None
 
 

@@ -55,10 +55,10 @@ def series_of(change: Change, retrained: Retrained | None = None) -> list[Series
 def retrained_answers(session: Session, without: Sequence[str] = ()) -> Retrained | None:
     """Every image's probabilities by the model retrained without exactly these images (default:
     those that are forgotten now); None if there is no such model yet."""
-    ids = tuple(without) or session.studio.forgotten
-    if not ids or not session.studio.job_done(RETRAIN, ids):
+    ids = tuple(without) or session.studio.memory.forgotten
+    if not ids or not session.studio.jobs.done(RETRAIN, ids):
         return None
-    return session.remember((RETRAIN, ids), lambda: session.studio.retrained(ids))
+    return session.remember((RETRAIN, ids), lambda: session.studio.audit.retrained(ids))
 
 
 def row(prediction: Prediction, i: int) -> tuple[FloatArray, tuple[str, ...], FloatArray]:

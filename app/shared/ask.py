@@ -33,7 +33,7 @@ def link(label: str, icon: str, name: str, id_: str, key: str) -> None:
 
 def look_at_random() -> None:
     """Make them be about some test image."""
-    look_at(random.choice(services.current().studio.test_ids()))
+    look_at(random.choice(services.current().studio.memory.test_ids()))
 
 
 def id_field(session: Session, key: str) -> None:
@@ -41,7 +41,7 @@ def id_field(session: Session, key: str) -> None:
     st.text_input(
         "Image id",
         key=key,
-        placeholder="Image id, e.g. " + session.studio.test_ids()[0],
+        placeholder="Image id, e.g. " + session.studio.memory.test_ids()[0],
         max_chars=100,
         label_visibility="collapsed",
         on_change=_find,
@@ -64,12 +64,12 @@ def refusal(key: str) -> None:
 def _find(key: str) -> None:
     """Follow an id that a person typed, or say why not and change nothing."""
     studio, typed = services.current().studio, st.session_state[key].strip()
-    if typed and studio.can_ask(typed):
+    if typed and studio.memory.can_ask(typed):
         st.session_state[key] = ""
         look_at(typed)
     elif typed:
         examples = " or ".join(
-            state.plain(ids[0]) for ids in (studio.private_ids(), studio.test_ids())
+            state.plain(ids[0]) for ids in (studio.memory.private_ids(), studio.memory.test_ids())
         )
         refuse(
             key,

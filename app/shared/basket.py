@@ -46,7 +46,8 @@ def _lesson_under_way() -> None:
 
 def _model(session: Session) -> None:
     names = {info.name: info.title for info in models.bundles()}
-    names.setdefault(session.name, session.studio.title)  # $MUNKEY_BUNDLE may lie elsewhere.
+    title, memory = session.studio.about.title, session.studio.memory
+    names.setdefault(session.name, title)  # $MUNKEY_BUNDLE may lie elsewhere.
     if len(names) > 1 and not state.hidden("settings"):
         st.selectbox(
             "Model",
@@ -55,20 +56,19 @@ def _model(session: Session) -> None:
             **state.widget("bundle", services.other_model),
         )
     _mode(session)
-    left, total = session.studio.keys_left, session.studio.keys_total
-    keys = term("key", "keys")
-    st.caption(f"{state.plain(session.studio.title)} · {left:,} of {total:,} {keys} in memory")
+    left, total, keys = memory.keys_left, memory.keys_total, term("key", "keys")
+    st.caption(f"{state.plain(title)} · {left:,} of {total:,} {keys} in memory")
 
 
 def _mode(session: Session) -> None:
     """The switch between the two memories of a bundle that has both."""
-    if len(models.shared(session.name).studio.modes) < 2 or state.hidden("settings"):
+    if len(models.shared(session.name).studio.about.modes) < 2 or state.hidden("settings"):
         return
     st.segmented_control(
         "Memory",
         help=f"**Joint:** {plain('joint')}\n\n**Exact:** {plain('exact')}",
         width="stretch",
-        **state.choice("mode", state.MODES, services.other_mode, session.studio.mode),
+        **state.choice("mode", state.MODES, services.other_mode, session.studio.about.mode),
     )
 
 
@@ -117,7 +117,7 @@ def delete_button(n: int) -> None:
 
 
 def _add_owner(session: Session) -> None:
-    owners = session.studio.owners
+    owners = session.studio.memory.owners
     if not owners or state.hidden("pick"):
         return
     word = session.owner_word
@@ -139,7 +139,7 @@ def _add_owner(session: Session) -> None:
 
 
 def _history(session: Session) -> None:
-    history = session.studio.history
+    history = session.studio.memory.history
     if not history or state.hidden("history"):
         return
     st.markdown("**Deleted in this session**")

@@ -18,7 +18,7 @@ def bundle_changed() -> None:
     title = "This model"
     if session is not None:
         state.write_url(session.groups)
-        title = state.plain(session.studio.title)
+        title = state.plain(session.studio.about.title)
     st.title("This bundle has changed", anchor=False)
     st.info(
         f"**{title}** is another version by now than the one you opened: somebody erased images "

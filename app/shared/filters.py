@@ -49,7 +49,7 @@ def filters(session: Session) -> None:
 def _orders(session: Session) -> dict[str, str]:
     """What can be shown of this model: not each has been attacked, or asked about influence."""
     missing = set()
-    if not session.studio.has_exposure:
+    if not session.studio.privacy.has_exposure:
         missing.add("exposed")
     if session.studio.explain.influence() is None:
         missing.add("influential")
@@ -58,7 +58,7 @@ def _orders(session: Session) -> dict[str, str]:
 
 def class_filter(session: Session, then: Callable[[], None] | None = None) -> None:
     """Which classes a page shows. then: called after a person has changed it."""
-    names = session.studio.classes
+    names = session.studio.about.classes
     st.multiselect(
         "Class",
         range(len(names)),
@@ -71,7 +71,7 @@ def class_filter(session: Session, then: Callable[[], None] | None = None) -> No
 
 def owner_filter(session: Session, then: Callable[[], None] | None = None) -> None:
     """Whose images a page shows. then: called after a person has changed it."""
-    owners, word = session.studio.owners, session.owner_word
+    owners, word = session.studio.memory.owners, session.owner_word
     st.selectbox(
         word.capitalize(),
         ["", *owners],
@@ -119,7 +119,7 @@ def matching(session: Session) -> tuple[str, ...]:
         fits = set(found)
         return tuple(id_ for id_ in basket if id_ in fits)
     if show == "gone":
-        return tuple(id_ for id_ in found if session.studio.is_forgotten(id_))
+        return tuple(id_ for id_ in found if session.studio.memory.is_forgotten(id_))
     return found
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from app.session import services, state
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.words.phrases import count
+from munkey_core.bundle.forget_sets import CANONICAL_TITLES
 
 _DEFAULT = "random-10pct"
 
@@ -50,15 +51,14 @@ def choose(session: Session, label: str, basket_first: bool = False) -> ForgetSe
 def _sets(session: Session) -> dict[str, ForgetSet]:
     studio, basket = session.studio, state.get("basket")
     found: dict[str, tuple[tuple[str, ...], str]] = {}
-    if studio.forgotten:
-        found[FORGOTTEN] = studio.forgotten, "Deleted in this session"
+    if studio.memory.forgotten:
+        found[FORGOTTEN] = studio.memory.forgotten, "Deleted in this session"
     if basket:
         found[BASKET] = basket, "In my basket, as if they were deleted"
-    titles = studio.canonical_titles
-    for name, ids in studio.canonical_sets().items():
-        title = titles[name]
+    for name, ids in studio.memory.canonical_sets().items():
+        title = CANONICAL_TITLES[name]
         if name == "one-class":
-            title += f" ({studio.classes[studio.record(ids[0]).label]})"
+            title += f" ({studio.about.classes[studio.memory.record(ids[0]).label]})"
         found[name] = ids, title[:1].upper() + title[1:]
     return {
         name: ForgetSet(name, tuple(sorted(ids)), f"{title} · {count(len(ids), 'image')}")
@@ -68,7 +68,7 @@ def _sets(session: Session) -> dict[str, ForgetSet]:
 
 def _into_the_basket(session: Session, chosen: ForgetSet) -> None:
     picked = set(state.get("basket"))
-    new = [i for i in chosen.ids if i not in picked and not session.studio.is_forgotten(i)]
+    new = [i for i in chosen.ids if i not in picked and not session.studio.memory.is_forgotten(i)]
     if not new and not picked.issuperset(chosen.ids):
         return  # They are deleted already.
     st.button(

@@ -16,7 +16,7 @@ def backbone_leak(session: Session) -> str:
     bundle's main audit. The forget images of a measurement may be easier than test images, so what
     counts is the excess over models that never saw them. Empty in an exact mode: there is none.
     """
-    if session.studio.mode == "exact":
+    if session.studio.about.mode == "exact":
         return ""
     found = session.remember("leak", lambda: _measured(session))
     if found is None or found.leak is None or found.leak.backbone is None:
@@ -33,10 +33,10 @@ def backbone_leak(session: Session) -> str:
 
 def _measured(session: Session) -> AuditReport | None:
     studio = session.studio
-    own = studio.report(studio.forgotten) if studio.forgotten else None
+    own = studio.audit.report(studio.memory.forgotten) if studio.memory.forgotten else None
     if own is not None and own.leak is not None and own.leak.backbone is not None:
         return own
-    return studio.main_report()
+    return studio.audit.main_report()
 
 
 def _points(value: float) -> str:

@@ -22,7 +22,7 @@ _PER_PAGE = 24
 
 def compact(session: Session, change: Change, retrained: Retrained | None) -> Tile:
     """One image's answers before → after, and retrained, as a small tile."""
-    classes = session.studio.classes
+    classes = session.studio.about.classes
     was, now = (int(p.argmax()) for p in (change.before, change.after))
     before, after = change.before[change.label], change.after[change.label]
     return Tile(
@@ -61,7 +61,7 @@ def others(session: Session, effects: SideEffects) -> None:
 
 
 def _other(session: Session, id_: str, was: int, now: int) -> Tile:
-    classes = session.studio.classes
+    classes = session.studio.about.classes
     true = session.class_name(id_)
     verdict = "right" if classes[now] == true else "wrong"
     return Tile(

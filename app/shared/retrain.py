@@ -70,7 +70,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     the job runs, only this part of the page is drawn again and again; the whole page is when the
     job ends.
     """
-    if session.studio.job_done(kind, ids):
+    if session.studio.jobs.done(kind, ids):
         return True
     if state.demo():
         demo_note(_WORDS[kind].what)
@@ -91,7 +91,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
 def _show(session: Session, ids: tuple[str, ...], kind: str, watching: bool) -> None:
     status = _status(session, ids, kind)
     active = status is not None and status.active
-    if active != watching or (not active and session.studio.job_done(kind, ids)):
+    if active != watching or (not active and session.studio.jobs.done(kind, ids)):
         st.rerun()  # Draws the page once more, with or without the timer.
     if status is not None and status.active:
         _running(session, ids, status)
@@ -108,7 +108,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
     text = words.missing.format(these=these)
     if status is not None and status.state == "cancelled" and status.mine:
         text = f"{words.cancelled} {text}"
-    seconds = session.studio.job_seconds(kind)
+    seconds = session.studio.jobs.seconds(kind)
     takes = f" (about {duration(seconds)})" if seconds else ""
     st.caption(text)
     if st.button(
@@ -117,7 +117,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
         key=f"job-start-{kind}",
     ):
         try:
-            session.studio.start_job(kind, ids, me())
+            session.studio.jobs.start(kind, ids, me())
         except MunkeyError as error:
             st.error(state.plain(str(error)))
         else:
@@ -129,7 +129,7 @@ def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(min(1.0, status.fraction), text=where(status), width="stretch")
         if not somebody_else and st.button("Cancel", key=f"job-cancel-{status.kind}"):
-            session.studio.cancel_job(status.kind, ids, me(), present)
+            session.studio.jobs.cancel(status.kind, ids, me(), present)
             st.rerun()
     st.caption(
         "Somebody else on this server asked for it; its result will show up here, too."
@@ -139,4 +139,4 @@ def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:
 
 
 def _status(session: Session, ids: Sequence[str], kind: str) -> JobStatus | None:
-    return session.studio.job(kind, ids, me(), present)
+    return session.studio.jobs.status(kind, ids, me(), present)

@@ -31,13 +31,13 @@ _POLL = 2.0
 
 
 def has_pictures(session: Session) -> bool:
-    return session.studio.pictures.ready
+    return session.studio.pictures.status.ready
 
 
 def banner(session: Session) -> None:
     """Say once what is missing and how the server's owner gets it, until it is put away."""
     studio = session.studio
-    status = studio.pictures
+    status = studio.pictures.status
     if status.ready:
         _another_copy(session)
         return
@@ -45,8 +45,8 @@ def banner(session: Session) -> None:
         watch: Any = st.fragment(_wait, run_every=_POLL)
         watch(session)
         return
-    name = (state.PICTURES_SEEN, studio.digest)
-    if st.session_state.get(state.PICTURES_SEEN) == studio.digest:
+    name = (state.PICTURES_SEEN, studio.about.digest)
+    if st.session_state.get(state.PICTURES_SEEN) == studio.about.digest:
         return
     with st.container(border=True, key="no-pictures"):
         text, button = st.columns([6, 1], vertical_alignment="top")
@@ -59,15 +59,15 @@ def _put_away(name: str, digest: str) -> None:
 
 
 def _wait(session: Session) -> None:
-    if session.studio.pictures.state != "searching":
+    if session.studio.pictures.status.state != "searching":
         st.rerun()
     st.info("The pictures are being read and checked …", icon=":material/hourglass_top:")
 
 
 def _what_is_missing(session: Session) -> str:
-    source = session.studio.picture_source
+    source = session.studio.pictures.source
     name = state.plain(source.bundle)
-    if session.studio.pictures.state == "refused":
+    if session.studio.pictures.status.state == "refused":
         return (
             "**The pictures on this server are not this model's**, so none are shown. "
             f"`munkey images {name}`, on the server, tells why. {_KNOWN}"
@@ -105,7 +105,7 @@ def cannot_be_known(session: Session, job: Background[Any] | None) -> bool:
 
 
 def _another_copy(session: Session) -> None:
-    match = session.studio.pictures.match
+    match = session.studio.pictures.status.match
     if match is not None and not match.same:
         st.caption(
             f"Pictures from this machine: another copy than the model was made of ({match.words}). "
@@ -118,9 +118,9 @@ def _another_copy(session: Session) -> None:
 
 def blind_cards(session: Session, ids: Sequence[str]) -> None:
     """Who answers for images of the bundle now, and what is stored of the answers."""
-    retrained = retrained_answers(session) if session.studio.forgotten else None
-    now = session.studio.recall(ids)
-    whole = session.studio.recall(ids, whole=True)
+    retrained = retrained_answers(session) if session.studio.memory.forgotten else None
+    now = session.studio.memory.recall(ids)
+    whole = session.studio.memory.recall(ids, whole=True)
     pairs = list(zip(whole, now, strict=True))
     series = [_series(*pair, retrained) for pair in pairs]
     longest = max(series, key=len, default=[])
@@ -153,8 +153,8 @@ def _card(session: Session, before: Recalled, after: Recalled, series: list[Seri
     who = neighbours(session, after.neighbours, after.weights, own=id_)
     note = _note(session, before, after)
     if series:
-        label = session.studio.record(id_).label
-        return card(picture, title, session.studio.classes, label, series, note, who)
+        label = session.studio.memory.record(id_).label
+        return card(picture, title, session.studio.about.classes, label, series, note, who)
     top = head(picture, title, escape(_verdict(session, before, after)), note)
     return f'<article class="mk mk-card">{top}{neighbour_row(who, "Who answers now")}</article>'
 
@@ -165,12 +165,12 @@ def _verdict(session: Session, before: Recalled, after: Recalled) -> str:
     name = session.class_name(after.id)
     if not known:
         return f"True class: {name}"
-    changed = session.studio.forgotten and len(known) > 1
+    changed = session.studio.memory.forgotten and len(known) > 1
     return f"{name} {' → '.join(known) if changed else known[0]}"
 
 
 def _note(session: Session, before: Recalled, after: Recalled) -> str:
     own = share_of(before.id, before.neighbours, before.weights)
-    if session.studio.is_forgotten(before.id):
+    if session.studio.memory.is_forgotten(before.id):
         return f"Before, its own key gave {percent(own)} of the answer."
     return f"Its own key gives {percent(own)} of this answer." if own else ""

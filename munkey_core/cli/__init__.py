@@ -362,20 +362,21 @@ def _show(arguments: argparse.Namespace) -> int:
     studio = Studio.open(arguments.bundle)
     if arguments.records:
         return _records(arguments, studio)
-    facts = {"digest": studio.digest, **studio.facts, "metrics": studio.metrics}
+    about, memory = studio.about, studio.memory
+    facts = {"digest": about.digest, **about.manifest, "metrics": about.metrics}
     provenance = facts["provenance"]
     return answer(
         arguments,
         facts,
         [
-            f"{studio.name}: {studio.title}, {', '.join(studio.classes)}",
+            f"{about.name}: {about.title}, {', '.join(about.classes)}",
             f"licence {facts['dataset']['licence']}; owners "
-            + ("simulated" if studio.owners_simulated else "from the source"),
-            f"{studio.keys_total:,} keys, {len(studio.test_ids()):,} test images",
-            f"K = {studio.ensemble.k}, {studio.ensemble.aggregation}, tau = {studio.ensemble.tau}, "
-            f"anchor = {studio.ensemble.anchor}",
+            + ("simulated" if about.owners_simulated else "from the source"),
+            f"{memory.keys_total:,} keys, {len(memory.test_ids()):,} test images",
+            f"K = {about.ensemble.k}, {about.ensemble.aggregation}, tau = {about.ensemble.tau}, "
+            f"anchor = {about.ensemble.anchor}",
             f"trained on {provenance['device']} in {sum(provenance['seconds'].values()):.0f} s",
-            f"digest {studio.digest}; all files match it",
+            f"digest {about.digest}; all files match it",
         ],
     )
 
@@ -384,8 +385,9 @@ def _records(arguments: argparse.Namespace, studio: Any) -> int:
     """Ids and what is known of them: private and test images."""
     from dataclasses import asdict
 
-    records = [studio.record(id_) for id_ in (*studio.private_ids(), *studio.test_ids())]
-    rows = [{**asdict(record), "label": studio.classes[record.label]} for record in records]
+    memory = studio.memory
+    records = [memory.record(id_) for id_ in (*memory.private_ids(), *memory.test_ids())]
+    rows = [{**asdict(record), "label": studio.about.classes[record.label]} for record in records]
     cells = [{name: safe_cell(value) for name, value in row.items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -399,11 +401,11 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     studio = Studio.open(arguments.bundle)
     if arguments.without:
-        studio.forget(studio.select(arguments.without))
+        studio.forget(studio.memory.select(arguments.without))
     results = [_predict_one(studio, image) for image in arguments.images]
     return answer(
         arguments,
-        {"bundle": studio.name, "generation": studio.generation, "images": results},
+        {"bundle": studio.about.name, "generation": studio.memory.generation, "images": results},
         [
             f"{r['image']}: {r['class']} ({r['probabilities'][r['class']]:.1%}); "
             f"answered by {', '.join(n['id'] for n in r['neighbours'])}"
@@ -413,18 +415,19 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _predict_one(studio: Any, image: str) -> dict[str, Any]:
-    known = image in {*studio.private_ids(), *studio.test_ids()}
+    about, known = studio.about, studio.memory.can_ask(image)
     if not known and not _is_file(image):
-        raise BadInputError(f"{shown(image)} is neither an id of bundle {studio.name} nor a file")
-    prediction = (
-        studio.predict([image]) if known else studio.predict_images(studio.read_image(Path(image)))
-    )
+        raise BadInputError(f"{shown(image)} is neither an id of bundle {about.name} nor a file")
+    if known:
+        prediction = studio.predict([image])
+    else:
+        prediction = studio.predict_images(studio.pictures.read(Path(image)))
     probabilities = prediction.probabilities[0]
     result = {
         "image": image,
-        "class": studio.classes[int(prediction.classes[0])],
+        "class": about.classes[int(prediction.classes[0])],
         "probabilities": {
-            name: round(float(p), 6) for name, p in zip(studio.classes, probabilities, strict=True)
+            name: round(float(p), 6) for name, p in zip(about.classes, probabilities, strict=True)
         },
         "neighbours": [
             {"id": id_, "similarity": round(float(s), 6), "weight": round(float(w), 6)}
@@ -437,7 +440,7 @@ def _predict_one(studio: Any, image: str) -> dict[str, Any]:
         ],
     }
     if known:
-        result["label"] = studio.classes[studio.record(image).label]
+        result["label"] = about.classes[studio.memory.record(image).label]
     return result
 
 
@@ -452,14 +455,14 @@ def _forget(arguments: argparse.Namespace) -> int:
     from munkey_core.studio import Studio
 
     studio = Studio.open(arguments.bundle)
-    deletion = studio.forget(studio.select(arguments.ids))
+    deletion = studio.forget(studio.memory.select(arguments.ids))
     changes = studio.changes(deletion)
     effects = watch(studio.side_effects(deletion))
-    near = studio.near_duplicates(deletion.ids)
+    near = studio.memory.near_duplicates(deletion.ids)
     flipped = [change for change in changes if change.flipped]
-    names = studio.classes
+    names = studio.about.classes
     document = {
-        "bundle": studio.name,
+        "bundle": studio.about.name,
         "n_forget": len(deletion.ids),
         "milliseconds": deletion.milliseconds,
         "keys_left": deletion.remaining,
@@ -495,7 +498,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         f"{len(effects.test)} of {effects.test_checked:,} test",
         f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
         "exact mode: what is left is what there would be had they never been written"
-        if studio.mode == "exact"
+        if studio.about.mode == "exact"
         else "the shared weights stay as they are: this is not exact unlearning",
     ]
     shown = sorted(changes, key=lambda change: change.shift)[:20]
@@ -669,7 +672,7 @@ def _influence(arguments: argparse.Namespace) -> int:
     entries = [
         {
             "id": found.ids[row],
-            "label": studio.classes[studio.record(found.ids[row]).label],
+            "label": studio.about.classes[studio.memory.record(found.ids[row]).label],
             "total": round(float(found.total[row]), 6),
             "shift": round(float(found.shift[row]), 6),
             "flips": int(found.flips[row]),
@@ -678,7 +681,7 @@ def _influence(arguments: argparse.Namespace) -> int:
         for row in (-found.total).argsort(kind="stable")[: arguments.top].tolist()
     ]
     document = {
-        "bundle": studio.name,
+        "bundle": studio.about.name,
         "n_test": found.n_test,
         "n_entries": len(found.ids),
         "source": "bundle" if stored else "computed",

@@ -61,14 +61,14 @@ def _erase(arguments: argparse.Namespace) -> int:
         raise BadInputError(f"{arguments.receipt} exists already: a receipt is never replaced")
     interrupted = finish(folder) if arguments.yes else Finished()
     studio = Studio.open(str(folder))
-    ids = studio.named_ids(arguments.ids)
+    ids = studio.erasure.named_ids(arguments.ids)
     if interrupted.erased and _is_a_set(arguments.ids.strip(), ids):
         # After an erasure a set's name means other images: the same command would erase more.
         raise BadInputError(
-            f"an interrupted erasure was finished (receipt {len(studio.ledger())}); "
+            f"an interrupted erasure was finished (receipt {len(studio.erasure.ledger())}); "
             f"{arguments.ids.strip()} now means other images: run it again if they should go too"
         )
-    plan = studio.plan_erasure(ids)
+    plan = studio.erasure.plan(ids)
     if not arguments.yes:
         lines = [*plan_lines(plan), "nothing was erased: --yes does it, and there is no undo"]
         answer(arguments, {**plan.to_dict(), "erased": False}, lines)
@@ -76,7 +76,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     receipt = watch(erase(folder, ids, arguments.out, arguments.key))
     if arguments.receipt:
         with arguments.receipt.open("x", encoding="utf-8") as file:
-            file.write(studio.receipt_text(receipt))
+            file.write(studio.erasure.receipt_text(receipt))
     place = str(arguments.out or folder)
     document = {"bundle": place, "erased": True, "receipt": receipt.to_dict()}
     return answer(arguments, document, receipt_lines(receipt, place))

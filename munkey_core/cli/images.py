@@ -83,11 +83,11 @@ def _images(arguments: argparse.Namespace) -> int:
     from munkey_core.studio import Studio
 
     studio = Studio.open(arguments.bundle)
-    source = studio.picture_source
-    if studio.pictures.state == "carried":
+    source = studio.pictures.source
+    if studio.pictures.status.state == "carried":
         if arguments.download or arguments.place:
             raise BadInputError(f"bundle {source.bundle} carries its pictures: it needs no others")
-        return _tell(arguments, source, studio.pictures)
+        return _tell(arguments, source, studio.pictures.status)
     if arguments.download and arguments.place:
         raise BadInputError("give either --download or --from, not both")
     named: Path | None = arguments.place
@@ -97,12 +97,12 @@ def _images(arguments: argparse.Namespace) -> int:
     if named is not None:
         named = _existing(named, "--from")
         os.environ[VARIABLE] = str(named)
-    status = studio.find_pictures()
+    status = studio.pictures.find()
     if named is not None and status.ready:
         remember(source, named)
     if status.ready:
         # Encoded now, once, so that no page or training has to wait for it.
-        watch(studio.prepare_features())
+        watch(studio.pictures.prepare_features())
     return _tell(arguments, source, status)
 
 

@@ -30,15 +30,15 @@ def bench(bundle: str) -> dict[str, Any]:
     open_ms = (time.perf_counter() - start) * 1000
     median: dict[str, float] = {"open_bundle_ms": open_ms}
     for n in _DELETIONS:
-        ids = studio.private_ids()[:n]
+        ids = studio.memory.private_ids()[:n]
         if len(ids) == n:
             median[f"delete_{n}_ms"] = _deletion(lambda: studio.session(), ids)
-    large = _large_bank(_LARGER * studio.keys_total)
+    large = _large_bank(_LARGER * studio.memory.keys_total)
     for n in _DELETIONS:
         ids = large.ids[:n]
         if len(ids) == n:
             median[f"delete_{n}_of_{len(large)}_ms"] = _deletion(lambda: BankView(large), ids)
-    test = studio.test_ids()
+    test = studio.memory.test_ids()
     single = [_timed(lambda i=i: studio.predict([test[i % len(test)]])) for i in range(REPEATS + 1)]  # type: ignore[misc]
     median["predict_1_ms"] = statistics.median(single[1:])
     many = test[:1000]
@@ -46,11 +46,11 @@ def bench(bundle: str) -> dict[str, Any]:
         _timed(lambda: studio.predict(many)) for _ in range(3)
     )
     return {
-        "bundle": studio.name,
+        "bundle": studio.about.name,
         "repeats": REPEATS,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
-        "k": studio.ensemble.k,
+        "k": studio.about.ensemble.k,
         "median": median,
     }
 

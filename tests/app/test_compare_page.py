@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import BadInputError
-from munkey_core.studio import Studio
+from munkey_core.studio.audit import Audit
 from tests.app.audit_reports import full, munkey, post_hoc, report
 from tests.app.reading import as_read
 
@@ -24,7 +24,7 @@ def digits_only(monkeypatch, digits_folder):
 
 def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
     """The page on its own, with this report for whatever is asked."""
-    monkeypatch.setattr(Studio, "report", lambda self, ids: known)
+    monkeypatch.setattr(Audit, "report", lambda self, ids: known)
     app = AppTest.from_string(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
@@ -116,7 +116,7 @@ def test_an_unreadable_report_is_said(monkeypatch):
         raise BadInputError("this is no audit report")
 
     app = open_page(monkeypatch, None)
-    monkeypatch.setattr(Studio, "report", broken)
+    monkeypatch.setattr(Audit, "report", broken)
     app.run()
     assert not app.exception
     assert "can't be read" in app.error[0].value
@@ -135,7 +135,7 @@ def test_into_the_basket_and_the_page_stays_with_the_set(monkeypatch):
 def test_what_was_deleted_comes_first(monkeypatch):
     from app.session import models
 
-    two = models.shared("digits").studio.private_ids()[:2]
+    two = models.shared("digits").studio.memory.private_ids()[:2]
     app = open_page(monkeypatch, None, forgotten=" ".join(two))
     assert chooser(app).value == "forgotten"
     assert "Deleted in this session · 2 images" in chooser(app).options

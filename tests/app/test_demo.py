@@ -41,7 +41,7 @@ def test_retraining_and_uploads_are_only_drawn_elsewhere(demo, monkeypatch):
         monkeypatch.setenv(limits.DEMO, "1")
     from app.session import models
 
-    id_ = models.shared("digits").studio.private_ids()[0]
+    id_ = models.shared("digits").studio.memory.private_ids()[0]
     app = open_app(forgotten=id_)
     assert not app.exception
     assert ("Retrain now" in labels(app)) is not demo

@@ -18,6 +18,7 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.progress import finish
 from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 from tests.app.reading import as_read
 from tests.core import tiny
 
@@ -109,7 +110,7 @@ def erase(app: AppTest, typed: str, reference: str = "") -> AppTest:
 
 
 def erase_elsewhere(folder: Path, ids) -> Receipt:
-    receipt = finish(Studio.open(str(folder)).erase(ids))
+    receipt = finish(Studio.open(str(folder)).erasure.erase(ids))
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -218,7 +219,7 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
     assert "asks" not in state
     assert "8 of 9 " in shown
     studio = Studio.open(str(folder))
-    assert not set(OWNS) & set(studio.private_ids())
+    assert not set(OWNS) & set(studio.memory.private_ids())
 
     labels = [one.label for one in app.get("download_button")]
     assert labels == ["Download the receipt", "Download the one-page report"]
@@ -227,7 +228,7 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
     assert "all 3 images of one owner" in done.report
     assert "times in 100" in done.report
     for id_ in (*OWNS, OWNER):
-        assert id_ not in done.report + Studio.receipt_text(done.receipt)
+        assert id_ not in done.report + Erasure.receipt_text(done.receipt)
     again = open_page(receipt="1")
     assert "without figures" in text(again)
 
@@ -275,7 +276,7 @@ def test_an_erasure_that_fails_says_so_and_leaves_everything(folder, monkeypatch
     assert str(tmp_path) not in text(app)
     assert (folder / "manifest.json").read_bytes() == before
     assert "3 images found" in text(app)
-    assert Studio.open(str(folder)).ledger() == ()
+    assert Studio.open(str(folder)).erasure.ledger() == ()
 
 
 def test_two_clicks_at_once_are_one_erasure(folder, monkeypatch):
@@ -313,11 +314,11 @@ def test_two_clicks_at_once_are_one_erasure(folder, monkeypatch):
     erasing.close()
     erasing.start(studio, NAME, ("img-05",), known)  # of a version that is not there any more
     assert len(made) == 1
-    assert [entry.number for entry in studio.ledger()] == [1]
+    assert [entry.number for entry in studio.erasure.ledger()] == [1]
 
 
 def test_a_receipt_is_verified_by_upload(folder):
-    good = Studio.receipt_text(erase_elsewhere(folder, ["img-04"])).encode()
+    good = Erasure.receipt_text(erase_elsewhere(folder, ["img-04"])).encode()
     app = upload(open_page(), "desk-verify-file", "r.json", good)
     until(app, "Verified: receipt no. 1")
     assert text(app).count("✓ Right") == 8
@@ -336,7 +337,7 @@ def test_a_receipt_is_verified_by_upload(folder):
 def test_a_receipt_of_another_model_does_not_hold_here(folder, tmp_path):
     other = tmp_path / "other"
     write_bundle(tiny.random_bundle(), other)
-    foreign = Studio.receipt_text(erase_elsewhere(other, ["img-04"])).encode()
+    foreign = Erasure.receipt_text(erase_elsewhere(other, ["img-04"])).encode()
     erase_elsewhere(folder, ["img-03"])
     app = upload(open_page(), "desk-verify-file", "r.json", foreign)
     until(app, "Not verified")
@@ -371,7 +372,7 @@ def test_a_long_ledger_is_paged_the_newest_first(folder, monkeypatch):
         LedgerEntry(n, "changed", f"time {n}", "figures saved", *(["ab" * 32] * 4))
         for n in range(1, 24)
     )
-    monkeypatch.setattr(Studio, "ledger", lambda self: entries)
+    monkeypatch.setattr(Erasure, "ledger", lambda self: entries)
     app = open_page()
     assert "Page 1 of 3 · 23 entries" in text(app)
     assert "time 23" in text(app)

@@ -18,7 +18,7 @@ from app.words.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.results import Browse
-from munkey_core.studio import Studio
+from munkey_core.studio.pictures import BundlePictures
 from tests.app.reading import as_read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,7 @@ def test_a_training_image_is_shown_with_and_without_its_own_key(digits, key):
     assert "its key is in the memory" in shown
     whole = digits.explain.exemplars(key, None, ())
     alone = digits.explain.exemplars(key, whole.target, (key,))
-    name = digits.classes[whole.target]
+    name = digits.about.classes[whole.target]
     assert f"Its own memory ({key}) adds" in shown
     assert f"{100 * whole.values[whole.ids.index(key)]:+.1f}" in shown
     assert key not in alone.ids
@@ -146,7 +146,7 @@ def test_no_result_of_an_older_memory_is_shown(monkeypatch, digits, key):
             return found
 
         monkeypatch.setattr(Explanations, name, spy)
-    app = settled(open_page(query=digits.test_ids()[0], basket=key))
+    app = settled(open_page(query=digits.memory.test_ids()[0], basket=key))
     first = {generation for _, generation in asked}
     asked.clear()
     app.run()
@@ -167,14 +167,14 @@ def test_what_was_deleted_comes_before_what_is_picked(digits, key):
 
 def test_a_deletion_that_does_not_touch_the_image_is_said_to(digits, key):
     whole = digits.explain.exemplars(key, None, ())
-    far = next(id_ for id_ in reversed(digits.private_ids()) if id_ not in whole.ids)
+    far = next(id_ for id_ in reversed(digits.memory.private_ids()) if id_ not in whole.ids)
     shown = text(open_page(query=key, forgotten=far))
     assert "Nothing that you have deleted takes part in this answer" in shown
     assert AFTER in shown
 
 
 def test_a_test_image_has_one_column_until_something_is_deleted(digits, key):
-    id_ = digits.test_ids()[3]
+    id_ = digits.memory.test_ids()[3]
     app = settled(open_page(query=id_))
     shown = text(app)
     assert charts(app) == 1
@@ -188,7 +188,7 @@ def test_a_test_image_has_one_column_until_something_is_deleted(digits, key):
 def test_a_persons_own_picture_stays_out_of_the_link(digits, key):
     app = open_page(query=key)
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8)
-    app.session_state[state.OWN_PICTURE] = (digits.digest, image)
+    app.session_state[state.OWN_PICTURE] = (digits.about.digest, image)
     app.run()
     app.button(key="explain-own").click().run()
     settled(app)
@@ -232,13 +232,13 @@ def test_an_id_that_is_typed_is_followed_or_refused(digits, key):
     app.text_input(key=state.EXPLAIN_FIND).input("nobody").run()
     assert "No training or test image has the id “nobody”" in app.error[0].value
     assert query(app)["query"] == key
-    app.text_input(key=state.EXPLAIN_FIND).input(f" {digits.test_ids()[1]} ").run()
+    app.text_input(key=state.EXPLAIN_FIND).input(f" {digits.memory.test_ids()[1]} ").run()
     assert not app.error
-    assert query(app)["query"] == digits.test_ids()[1]
+    assert query(app)["query"] == digits.memory.test_ids()[1]
 
 
 def test_everything_deleted_leaves_the_image_alone(digits, key):
-    app = settled(open_page(query=key, forgotten=" ".join(digits.private_ids())))
+    app = settled(open_page(query=key, forgotten=" ".join(digits.memory.private_ids())))
     shown = text(app)
     assert "No memory is left to ask: the image alone decides" in shown
     assert charts(app) == 2
@@ -264,9 +264,9 @@ def test_the_class_explained_is_in_the_link_and_belongs_to_its_image(digits, key
     app = open_page(query=key)
     app.selectbox(key="munkey-widget:target").select(wanted).run()
     assert query(app)["target"] == str(wanted)
-    assert f"The image alone says “{digits.classes[wanted]}” with" in text(app)
+    assert f"The image alone says “{digits.about.classes[wanted]}” with" in text(app)
     again = open_page(query=key, target=str(wanted))
-    assert f"The image alone says “{digits.classes[wanted]}” with" in text(again)
+    assert f"The image alone says “{digits.about.classes[wanted]}” with" in text(again)
     app.button(key="explain-random").click().run()
     assert "target" not in query(app)
 
@@ -280,7 +280,7 @@ def test_methods_and_opacity(monkeypatch, digits):
         return real(self, subject, method, *args)
 
     monkeypatch.setattr(Explanations, "pixels", spy)
-    app = settled(open_page(query=digits.test_ids()[0], method="saliency"))
+    app = settled(open_page(query=digits.memory.test_ids()[0], method="saliency"))
     shown = text(app)
     assert "matters little" in shown
     assert "does not promise" in shown
@@ -296,7 +296,7 @@ def test_methods_and_opacity(monkeypatch, digits):
 
 
 def test_hidden_settings_leave_their_values_and_take_the_controls(digits):
-    id_ = digits.test_ids()[0]
+    id_ = digits.memory.test_ids()[0]
     app = settled(open_page(query=id_, method="saliency", hide="settings own"))
     assert "matters little" in text(app)
     assert not app.slider
@@ -351,7 +351,7 @@ def test_the_sanity_check_shows_its_stages_and_a_verdict(digits, key):
     # Nothing is deleted: the map that the others are held against is that of the whole memory.
     trained = digits.explain.pixels(key, "ig", None, ()).values
     drawn = colour(trained, common_scale([trained]), True, palette(dark=False))
-    png = base64.b64encode(Studio.as_png(drawn)).decode()
+    png = base64.b64encode(BundlePictures.as_png(drawn)).decode()
     assert png in shown.split("mk-check")[1]
 
 

@@ -14,7 +14,9 @@ from app.screens.compare.recipes_tried import how_to_read, recipe_marks, setting
 from app.session import models
 from app.words.theme import palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
-from munkey_core.studio import Studio
+from munkey_core.studio import SharedModel
+from munkey_core.studio.about import About
+from munkey_core.studio.audit import Audit
 
 
 def trial(test, leak, seed=0, after=True):
@@ -142,8 +144,9 @@ def page(monkeypatch, digits_folder, known):
     monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
     monkeypatch.setenv("MUNKEY_BUNDLE", "digits")
     models.bundles.clear()
-    monkeypatch.setattr(Studio, "report", lambda self, ids: None)
-    monkeypatch.setattr(Studio, "experiments", property(lambda self: known))
+    monkeypatch.setattr(Audit, "report", lambda self, ids: None)
+    about = property(lambda shared: replace(About.of(shared.bundle), experiments=known))
+    monkeypatch.setattr(SharedModel, "about", about)
     script = (
         "from app.session import state\n"
         "from app.shared import entrance\n"

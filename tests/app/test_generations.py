@@ -35,17 +35,17 @@ def session(digits):
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_every_result_knows_its_generation_and_is_refused_in_the_next(name, session):
-    studio, id_ = session.studio, session.studio.private_ids()[0]
+    studio, id_ = session.studio, session.studio.memory.private_ids()[0]
     old = session.remember(name, lambda: RESULTS[name](studio, id_))
-    check_generation(old.generation, studio.generation)
+    check_generation(old.generation, studio.memory.generation)
     studio.forget([id_])
     with pytest.raises(StaleGenerationError, match="ask again"):
-        check_generation(old.generation, studio.generation)
+        check_generation(old.generation, studio.memory.generation)
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_page_computes_anew_after_a_deletion_and_after_undo(name, session):
-    studio, id_ = session.studio, session.studio.private_ids()[0]
+    studio, id_ = session.studio, session.studio.memory.private_ids()[0]
 
     def ask():
         return session.remember(name, lambda: RESULTS[name](studio, id_))
@@ -55,12 +55,12 @@ def test_a_page_computes_anew_after_a_deletion_and_after_undo(name, session):
     for change in (lambda: studio.forget([id_]), studio.undo):
         change()
         assert ask() is not first
-        assert ask().generation == studio.generation
+        assert ask().generation == studio.memory.generation
 
 
 def test_a_result_of_another_generation_is_not_kept(session):
     studio = session.studio
-    prediction = studio.predict([studio.private_ids()[0]])
+    prediction = studio.predict([studio.memory.private_ids()[0]])
     stale = replace(
         prediction, retrieval=replace(prediction.retrieval, generation=prediction.generation + 1)
     )
@@ -71,7 +71,7 @@ def test_a_result_of_another_generation_is_not_kept(session):
 
 def test_places_of_another_state_are_refused(session):
     studio = session.studio
-    id_, other = studio.private_ids()[:2]
+    id_, other = studio.memory.private_ids()[:2]
     prediction, drawn = studio.predict([id_]), studio.maps.projection("keys", "pca")
     studio.forget([other])
     with pytest.raises(StaleGenerationError):
@@ -89,10 +89,10 @@ def test_places_of_another_state_are_refused(session):
 )
 def test_long_work_that_a_deletion_overtook_carries_its_own_generation(kind, start, session):
     """It began before the deletion, so a page that waited for it must not show it."""
-    studio, id_ = session.studio, session.studio.private_ids()[0]
-    begun, steps = studio.generation, start(studio, id_)
+    studio, id_ = session.studio, session.studio.memory.private_ids()[0]
+    begun, steps = studio.memory.generation, start(studio, id_)
     next(steps)
     studio.forget([id_])
     result = finish(steps)
     assert isinstance(result, kind)
-    assert result.generation == begun != studio.generation
+    assert result.generation == begun != studio.memory.generation

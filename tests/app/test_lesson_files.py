@@ -186,7 +186,7 @@ def studios() -> dict[str, Studio]:
     if not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file():
         pytest.skip("needs the default bundle, pretrained/fashion")
     studio = Studio.open(str(ROOT / "pretrained" / "fashion"))
-    return {"": studio, "joint": studio, "exact": studio.in_mode("exact")}
+    return {"": studio, "joint": studio, "exact": studio.session("exact")}
 
 
 def test_five_lessons_ship_with_ids_of_their_own():
@@ -234,10 +234,10 @@ def test_images_are_found_by_their_rules(studios):
     )
     studio = studios[""]
     found = find_images(parse(text), studio, seed=1)
-    assert studio.record(*found["best"]).label == studio.classes.index("Trouser")
-    assert {studio.classes[studio.record(i).label] for i in found["a"]} == {"Bag"}
-    assert {studio.record(i).owner for i in found["b"]} == {"customer-0066"}
-    assert {studio.record(i).split for i in found["c"]} == {"test"}
+    assert studio.memory.record(*found["best"]).label == studio.about.classes.index("Trouser")
+    assert {studio.about.classes[studio.memory.record(i).label] for i in found["a"]} == {"Bag"}
+    assert {studio.memory.record(i).owner for i in found["b"]} == {"customer-0066"}
+    assert {studio.memory.record(i).split for i in found["c"]} == {"test"}
     assert find_images(parse(text), studio, seed=1) == found
     assert find_images(parse(text), studio, seed=2)["a"] != found["a"]
 

@@ -103,12 +103,12 @@ def studio(app: AppTest) -> Studio:
 def test_a_model_with_one_memory_has_no_switch(joint_only):
     app = open_page()
     assert switch(app) is None
-    assert studio(app).mode == "joint"
+    assert studio(app).about.mode == "joint"
 
 
 def test_a_mode_that_a_model_has_not_is_refused_with_a_message(joint_only):
     app = open_page(mode="exact")
-    assert studio(app).mode == "joint"
+    assert studio(app).about.mode == "joint"
     assert "mode" not in query(app)
     assert any("mode" in line for line in app.session_state["munkey-messages"])
 
@@ -116,38 +116,38 @@ def test_a_mode_that_a_model_has_not_is_refused_with_a_message(joint_only):
 @pytest.mark.parametrize("value", ["magic", "", "JOINT"])
 def test_a_bad_mode_in_a_link_gets_the_default(with_both, value):
     app = open_page(mode=value)
-    assert studio(app).mode == "joint"
+    assert studio(app).about.mode == "joint"
     assert "mode" not in query(app)
 
 
 def test_a_link_opens_the_exact_memory(with_both):
     app = open_page(mode="exact")
-    assert studio(app).mode == "exact"
+    assert studio(app).about.mode == "exact"
     assert query(app)["mode"] == "exact"
     assert switch(app) is not None
 
 
 def test_what_is_deleted_stays_deleted_in_the_other_memory(with_both):
-    ids = list(Studio.open("digits").private_ids()[:5])
+    ids = list(Studio.open("digits").memory.private_ids()[:5])
     app = open_page(forgotten=f"{' '.join(ids[:2])},{ids[2]}", basket=ids[4])
     joint = studio(app)
-    assert joint.forgotten == tuple(ids[:3])
+    assert joint.memory.forgotten == tuple(ids[:3])
     switch(app).set_value("exact").run()
     assert not app.exception
     exact = studio(app)
-    assert (exact.mode, exact.digest != joint.digest) == ("exact", True)
-    assert exact.forgotten == tuple(ids[:3])
-    assert [deletion.ids for deletion in exact.history] == [tuple(ids[:2]), (ids[2],)]
+    assert (exact.about.mode, exact.about.digest != joint.about.digest) == ("exact", True)
+    assert exact.memory.forgotten == tuple(ids[:3])
+    assert [deletion.ids for deletion in exact.memory.history] == [tuple(ids[:2]), (ids[2],)]
     assert query(app)["mode"] == "exact"
     assert query(app)["basket"] == ids[4]
     switch(app).set_value("joint").run()
     assert not app.exception
-    assert studio(app).mode == "joint"
-    assert studio(app).forgotten == tuple(ids[:3])
+    assert studio(app).about.mode == "joint"
+    assert studio(app).memory.forgotten == tuple(ids[:3])
 
 
 def test_each_memory_says_what_remains(with_both):
-    id_ = Studio.open("digits").private_ids()[0]
+    id_ = Studio.open("digits").memory.private_ids()[0]
     assert "deleting keys does not change them" in text(open_page(forgotten=id_))
     exact = open_page(forgotten=id_, mode="exact")
     assert "byte for byte" in text(exact)

@@ -24,7 +24,7 @@ def digits_only(monkeypatch, digits_folder):
 @pytest.fixture
 def twins(digits):
     """Two images that are near-copies of each other, the first of them with no other one."""
-    pairs = digits.near_duplicates(digits.private_ids())
+    pairs = digits.memory.near_duplicates(digits.memory.private_ids())
     alone = [p for p in pairs if sum(q.id == p.id for q in pairs) == 1]
     return alone[0].id, alone[0].other
 
@@ -74,13 +74,13 @@ def test_a_near_copy_that_stays_is_told_before_and_after(twins):
 def test_picking_the_near_copy_too_ends_the_warning(twins, digits):
     app = open_app(basket=twins[0])
     app.button(key="pick-near-picked").click().run()
-    others = {p.other for p in digits.near_duplicates(twins)} - set(twins)
+    others = {p.other for p in digits.memory.near_duplicates(twins)} - set(twins)
     assert ("and can answer instead" in text(app)) == bool(others)
 
 
 def test_an_image_without_near_copies_is_not_warned_about(digits):
-    near = {pair.id for pair in digits.near_duplicates(digits.private_ids())}
-    single = next(id_ for id_ in digits.private_ids() if id_ not in near)
+    near = {pair.id for pair in digits.memory.near_duplicates(digits.memory.private_ids())}
+    single = next(id_ for id_ in digits.memory.private_ids() if id_ not in near)
     assert "near-cop" not in text(open_app(basket=single))
 
 
@@ -141,9 +141,9 @@ def test_an_unknown_group_is_told():
     ],
 )
 def test_a_link_that_does_not_fit_this_model_gets_a_message(name, value, said, monkeypatch):
-    from munkey_core.studio import Studio
+    from munkey_core.studio.privacy import Privacy
 
-    monkeypatch.setattr(Studio, "has_exposure", property(lambda self: False))
+    monkeypatch.setattr(Privacy, "has_exposure", property(lambda self: False))
     app = open_app(**{name: value})
     assert said in app.warning[0].value
     assert name not in app.query_params

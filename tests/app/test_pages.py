@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from munkey_core.audit.leak import BackboneLeak
-from munkey_core.studio import Studio
+from munkey_core.studio.audit import Audit
 from tests.app.audit_reports import munkey, report
 from tests.app.reading import as_read
 
@@ -205,7 +205,7 @@ def test_checking_that_was_stopped_is_not_taken_for_running():
 
     studio = models.shared("fashion").studio.session()
     studio.forget(ids(200))
-    job = Consequences(studio, studio.history)
+    job = Consequences(studio, studio.memory.history)
     job.stop()
     job.wait(60)
     assert job.finished
@@ -282,7 +282,7 @@ def test_the_measured_leak_stands_beside_the_result(monkeypatch, interval, wante
     backbone = BackboneLeak(0.91, (-0.12, 1.94), 0.3, 0.61, interval)
     measured = report(munkey())
     measured = replace(measured, leak=replace(measured.leak, backbone=backbone))
-    monkeypatch.setattr(Studio, "main_report", lambda self: measured)
+    monkeypatch.setattr(Audit, "main_report", lambda self: measured)
     shown = text(open_app(forgotten=ID))
     assert "deleting 1,000 images and retraining without them 3 times" in shown
     assert "the difference, +0.6 percentage points" in shown

@@ -34,7 +34,7 @@ def digits_only(monkeypatch, digits_folder):
 
 @pytest.fixture
 def some(digits):
-    return list(digits.private_ids()[:40])
+    return list(digits.memory.private_ids()[:40])
 
 
 def open_page(**query) -> AppTest:
@@ -151,16 +151,16 @@ def test_everything_is_there_once_models_were_retrained(monkeypatch, some, digit
 
 def test_a_failure_and_a_stop_are_shown_and_can_be_tried_again(monkeypatch, some):
     from munkey_core.errors import BundleError
-    from munkey_core.studio import Studio
+    from munkey_core.studio.privacy import Privacy
 
     def fails(self, ids):
         raise BundleError("this bundle carries no images")
 
-    real = Studio.privacy
-    monkeypatch.setattr(Studio, "privacy", fails)
+    real = Privacy.run
+    monkeypatch.setattr(Privacy, "run", fails)
     app = settled(open_page(forgotten=some[0]), "could not be worked out")
     assert "carries no images" in app.error[0].value.replace("\\", "")
-    monkeypatch.setattr(Studio, "privacy", real)
+    monkeypatch.setattr(Privacy, "run", real)
     app.button(key="again-attacks").click().run()
     settled(app)
 

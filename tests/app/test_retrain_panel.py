@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
-from munkey_core.studio import Studio
+from munkey_core.studio.audit import Audit
+from munkey_core.studio.jobs import Jobs
 from tests.app.reading import as_read
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -32,7 +33,7 @@ def two(digits_bundle):
 def jobs(monkeypatch):
     """Makes Studio say what a test wants; remembers what it was asked for."""
 
-    class Jobs:
+    class Asked:
         status = None
         started: tuple = ()
         cancelled: tuple = ()
@@ -46,11 +47,11 @@ def jobs(monkeypatch):
             self.cancelled = (kind, tuple(ids))
             self.status = JobStatus(kind, len(ids), "cancelled", mine=True)
 
-    fake = Jobs()
-    monkeypatch.setattr(Studio, "job", lambda studio, *args: fake.status)
-    monkeypatch.setattr(Studio, "job_seconds", lambda studio, kind: fake.seconds)
-    monkeypatch.setattr(Studio, "start_job", lambda *args: fake.start(*args))
-    monkeypatch.setattr(Studio, "cancel_job", lambda *args: fake.cancel(*args))
+    fake = Asked()
+    monkeypatch.setattr(Jobs, "status", lambda studio, *args: fake.status)
+    monkeypatch.setattr(Jobs, "seconds", lambda studio, kind: fake.seconds)
+    monkeypatch.setattr(Jobs, "start", lambda *args: fake.start(*args))
+    monkeypatch.setattr(Jobs, "cancel", lambda *args: fake.cancel(*args))
     return fake
 
 
@@ -149,7 +150,7 @@ def test_a_wish_that_is_refused_says_why(jobs, two, monkeypatch):
     def refuse(*args):
         raise BadInputError("4 of your jobs are waiting already")
 
-    monkeypatch.setattr(Studio, "start_job", refuse)
+    monkeypatch.setattr(Jobs, "start", refuse)
     app = open_page(two)
     app.button(key="job-start-retrain").click().run()
     assert "4 of your jobs are waiting already" in app.error[0].value
@@ -159,7 +160,7 @@ def test_a_model_without_images_says_so_without_a_button(jobs, two, monkeypatch)
     def no_images(*args):
         raise BundleError("retraining needs the images, and this bundle carries none")
 
-    monkeypatch.setattr(Studio, "job", no_images)
+    monkeypatch.setattr(Jobs, "status", no_images)
     app = open_page(two)
     assert "this bundle carries none" in text(app)
     assert not any("Retrain" in label for label in buttons(app))
@@ -168,8 +169,8 @@ def test_a_model_without_images_says_so_without_a_button(jobs, two, monkeypatch)
 def known(monkeypatch, ids, answers):
     """Let there be a model retrained without exactly these images."""
     wanted = set(ids)
-    monkeypatch.setattr(Studio, "job_done", lambda studio, kind, ids: set(ids) == wanted)
-    monkeypatch.setattr(Studio, "retrained", lambda studio, ids: answers)
+    monkeypatch.setattr(Jobs, "done", lambda studio, kind, ids: set(ids) == wanted)
+    monkeypatch.setattr(Audit, "retrained", lambda studio, ids: answers)
 
 
 def test_a_known_retrained_model_is_the_third_bar_and_one_sentence(jobs, two, monkeypatch, digits):
@@ -178,7 +179,7 @@ def test_a_known_retrained_model_is_the_third_bar_and_one_sentence(jobs, two, mo
     # On the first image the same answer; on the second another one, 20 points off on average.
     other = np.roll(after[1], 1)
     answers = dict(zip(two, (after[0], other), strict=True))
-    labels = [digits.record(id_).label for id_ in two]
+    labels = [digits.memory.record(id_).label for id_ in two]
     gap = abs(after[1][labels[1]] - other[labels[1]]) / 2
     known(monkeypatch, two, answers)
     app = settled(open_page(two))

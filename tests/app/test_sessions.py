@@ -19,7 +19,7 @@ from munkey_core.studio import Studio
 
 
 def test_sessions_share_the_bank_and_cost_next_to_nothing(digits):
-    ids = digits.private_ids()
+    ids = digits.memory.private_ids()
     digits.session().predict(list(ids[:2]))  # what is made once is made
     tracemalloc.start()
     sessions = [digits.session() for _ in range(50)]
@@ -33,8 +33,8 @@ def test_sessions_share_the_bank_and_cost_next_to_nothing(digits):
     assert all(s.explain._bundle is digits.explain._bundle for s in sessions)
     # Each holds its ten deletions, not a copy of 300 keys of 64 numbers.
     assert used / len(sessions) < 20_000
-    assert [s.keys_left for s in sessions] == [len(ids) - 10] * 50
-    assert digits.keys_left == len(ids)
+    assert [s.memory.keys_left for s in sessions] == [len(ids) - 10] * 50
+    assert digits.memory.keys_left == len(ids)
 
 
 def test_a_session_keeps_a_bounded_number_of_results(digits: Studio):

@@ -79,9 +79,9 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     page: Page, other: Page, browser: Browser, url: str, folder: Path, tmp_path: Path
 ) -> None:
     studio = Studio.open(str(folder))
-    n = studio.owners[OWNER]
-    theirs = studio.named_ids(f"owner:{OWNER}")
-    stays = next(id_ for id_ in studio.private_ids() if id_ not in theirs)
+    n = studio.memory.owners[OWNER]
+    theirs = studio.erasure.named_ids(f"owner:{OWNER}")
+    stays = next(id_ for id_ in studio.memory.private_ids() if id_ not in theirs)
 
     # Another person has deleted one of the images, and picked it and one that stays.
     other.goto(f"{url}/?forgotten={theirs[0]}&basket={theirs[1]}+{stays}")
@@ -96,7 +96,7 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     expect(page.get_by_text(f"{n} images found")).to_be_visible()
     expect(page.get_by_text("These figures go into the report")).to_be_visible()
     expect(page.locator(".mk-plainly")).to_contain_text("times in 100")
-    assert studio.stale is False
+    assert studio.erasure.stale is False
 
     # A wrong count erases nothing; a double click erases once.
     count = page.get_by_label("to confirm")
@@ -104,12 +104,12 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     count.fill(str(n + 1))
     button.click()
     expect(page.get_by_text("Nothing was erased: wanted the number")).to_be_visible()
-    assert studio.stale is False
+    assert studio.erasure.stale is False
     count.fill(str(n))
     button.dblclick()
     expect(page.get_by_role("heading", name="Receipt no. 1")).to_be_visible()
     expect(page.get_by_text(f"{KEYS - n} of {KEYS - n}")).to_be_visible()
-    [entry] = Studio.open(str(folder)).ledger()
+    [entry] = Studio.open(str(folder)).erasure.ledger()
     assert entry.receipt is not None
     assert entry.receipt.count == n
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
+from munkey_core.studio.pictures import BundlePictures
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 60_000  # A first prediction on a busy machine.
@@ -113,7 +114,7 @@ def test_an_image_that_a_memory_changes_an_id_the_map_and_an_own_picture(
 
     picture = tmp_path / "own.png"
     noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
-    picture.write_bytes(Studio.as_png(noise))
+    picture.write_bytes(BundlePictures.as_png(noise))
     page.get_by_role("button", name="Your own picture").click()
     page.locator('input[type="file"]').set_input_files(picture)
     expect(page.get_by_text("Your own picture: it has no key")).to_be_visible(timeout=SLOW)

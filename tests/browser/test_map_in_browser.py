@@ -85,8 +85,8 @@ def test_lasso_delete_ghosts_and_undo(page: Page, url: str) -> None:
 
 def test_a_lasso_picks_exactly_the_enclosed_ids_whatever_is_shown(page: Page, url: str) -> None:
     small: Outline = [(0.5, 0.3), (0.56, 0.31), (0.55, 0.36), (0.51, 0.38)]
-    ids = np.array(studio().private_ids())
-    labels = np.array([studio().record(id_).label for id_ in ids])
+    ids = np.array(studio().memory.private_ids())
+    labels = np.array([studio().memory.record(id_).label for id_ in ids])
     shown = open_map(page, url, "layout=pca&colour=memorisation&class=0+2+6")
     shown.expect_drawn(drawn=3_000, hidden=7_000)
     inside = enclosed(shown.lasso(small), positions()) & np.isin(labels, (0, 2, 6))
@@ -103,7 +103,7 @@ def test_a_lasso_picks_exactly_the_enclosed_ids_whatever_is_shown(page: Page, ur
 def test_a_link_shows_the_same_map_in_a_fresh_browser(
     page: Page, browser: Browser, url: str
 ) -> None:
-    query = studio().test_ids()[3]
+    query = studio().memory.test_ids()[3]
     shown = open_map(page, url, "layout=pca&space=tokens&colour=owner")
     page.locator(".mkmap-toggle").first.click()
     expect(page).to_have_url(re.compile("off=0"), timeout=SLOW)
@@ -144,7 +144,7 @@ def test_pictures_come_without_running_the_page(page: Page, url: str) -> None:
     outermost = int(np.argmax(positions()[:, 0]))
     page.mouse.move(*shown.to_screen(positions()[outermost]))
     tip = page.locator(".mkmap-tip")
-    expect(tip).to_contain_text(studio().private_ids()[outermost])
+    expect(tip).to_contain_text(studio().memory.private_ids()[outermost])
     expect(tip.locator("img")).to_have_attribute("src", re.compile("^data:image/png"), timeout=SLOW)
 
 

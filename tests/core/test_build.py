@@ -89,12 +89,12 @@ def test_nothing_of_calibration_or_validation_images_stays_in_the_bank(whole):
 
 def test_memorisation_is_what_deleting_each_key_costs(whole):
     studio = Studio.open(str(whole.folder))
-    for id_ in studio.private_ids()[:8]:
-        label = studio.record(id_).label
+    for id_ in studio.memory.private_ids()[:8]:
+        label = studio.memory.record(id_).label
         kept = studio.predict([id_]).probabilities[0, label]
-        gone = studio.predict_without([id_], [id_]).probabilities[0, label]
+        gone = studio.predict([id_], [id_]).probabilities[0, label]
         # The bundle's tokens and the scores come from the same half-precision values.
-        assert studio.score("memorisation", id_) == pytest.approx(kept - gone, abs=1e-4)
+        assert studio.memory.score("memorisation", id_) == pytest.approx(kept - gone, abs=1e-4)
 
 
 def test_the_encoder_and_what_it_says_of_public_images_ignore_private_images(whole, tmp_path):
@@ -161,9 +161,9 @@ def test_patches_are_trained_written_read_and_predicted(tmp_path, side, tokens):
     )
     assert bundle.model.position.shape == (tokens, 16)
     studio = Studio.open(str(bundle.folder))
-    prediction = studio.predict(studio.test_ids())
+    prediction = studio.predict(studio.memory.test_ids())
     assert prediction.probabilities.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-5)
-    deletion = studio.forget(studio.private_ids()[:4])
+    deletion = studio.forget(studio.memory.private_ids()[:4])
     assert len(studio.changes(deletion)) == 4
 
 

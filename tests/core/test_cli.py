@@ -133,10 +133,10 @@ def test_predict_answers_for_ids_and_files(munkey):
     private, test, mine = document["images"]
     assert private["neighbours"][0]["id"] == "img-03"
     assert private["neighbours"][0]["similarity"] == pytest.approx(1, abs=1e-5)
-    assert test["label"] == studio.classes[studio.record("img-12").label]
+    assert test["label"] == studio.about.classes[studio.memory.record("img-12").label]
     assert "label" not in mine
     wanted = studio.predict(["img-12"])
-    assert test["class"] == studio.classes[wanted.classes[0]]
+    assert test["class"] == studio.about.classes[wanted.classes[0]]
     assert list(test["probabilities"].values()) == pytest.approx(
         wanted.probabilities[0].tolist(), abs=1e-6
     )
@@ -171,7 +171,7 @@ def test_forget_tells_what_would_change_and_writes_nothing(munkey, home, spec, c
 
 
 def test_forgetting_everything_is_answered_too(munkey):
-    ids = ",".join(Studio.open("tiny").private_ids())
+    ids = ",".join(Studio.open("tiny").memory.private_ids())
     code, document, _ = munkey("forget", "tiny", ids)
     assert code == 0
     assert document["keys_left"] == 0
@@ -446,7 +446,10 @@ def test_training_needs_nothing_but_pytorch_and_its_bundle_opens_anywhere(pictur
     assert (out / "records.csv").is_file()
     assert not (out / "records.parquet").exists()
     studio = Studio.open(str(out))  # here, where everything is installed
-    assert studio.keys_total == 24
-    prediction = studio.predict(studio.test_ids())
+    assert studio.memory.keys_total == 24
+    prediction = studio.predict(studio.memory.test_ids())
     assert prediction.probabilities.sum(axis=1) == pytest.approx(np.ones(12), abs=1e-5)
-    assert dataclasses.asdict(studio.record(studio.private_ids()[0]))["split"] == "private"
+    assert (
+        dataclasses.asdict(studio.memory.record(studio.memory.private_ids()[0]))["split"]
+        == "private"
+    )

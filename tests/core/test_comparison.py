@@ -93,24 +93,24 @@ def test_what_was_computed_is_not_computed_again(comparison, digits_bundle):
 
 def test_a_session_audits_from_what_is_known_whatever_it_has_forgotten(report, digits_bundle):
     studio = Studio(SharedModel(digits_bundle))
-    ids = studio.select(SET)
+    ids = studio.memory.select(SET)
     studio.forget(ids[:3])
     found = finish(studio.audit(ids, ["fine-tuning"]))
     assert (found.forget, found.seeds) == (SET, report.seeds)
     assert list(found.models) == [*list(report.models)[:5], "Fine-tuning"]
     for name, figures in found.models.items():
         assert figures.per_seed == report.models[name].per_seed
-    assert studio.keys_left == studio.keys_total - 3
+    assert studio.memory.keys_left == studio.memory.keys_total - 3
 
 
 def test_a_session_refuses_a_bad_audit_before_any_work(digits_bundle):
     studio = Studio(SharedModel(digits_bundle))
     with pytest.raises(BadInputError, match="no method 'magic'"):
-        studio.audit(studio.select(SET), ["magic"])
+        studio.audit.run(studio.memory.select(SET), ["magic"])
     with pytest.raises(UnknownIdError, match="never in the memory"):
-        studio.audit(studio.test_ids()[:2])
+        studio.audit.run(studio.memory.test_ids()[:2])
     with pytest.raises(BadInputError, match="at least one"):
-        studio.audit([])
+        studio.audit.run([])
 
 
 def test_a_report_survives_json_and_the_cache(report, digits_bundle, cache):

@@ -37,6 +37,7 @@ from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import PRIVATE
 from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 from munkey_core.training.retraining import PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder
 
@@ -189,14 +190,14 @@ def test_scores_are_those_of_the_memory_that_is_left(folder, bundle, mode):
 def test_the_app_goes_on_with_what_is_left(folder):
     erased(folder, TWO)
     for mode in ("joint", "exact"):
-        studio = Studio.open(str(folder)).in_mode(mode)
-        deletion = studio.forget(studio.private_ids()[:2])
+        studio = Studio.open(str(folder)).session(mode)
+        deletion = studio.forget(studio.memory.private_ids()[:2])
         assert len(studio.changes(deletion)) == 2
         studio.undo()
-        assert studio.canonical_sets()["random-10pct"]
-        assert studio.report(studio.canonical_sets()["random-10pct"]) is None
-        assert studio.retrained([studio.private_ids()[0]]) is None or mode == "exact"
-        assert studio.main_report() is None
+        assert studio.memory.canonical_sets()["random-10pct"]
+        assert studio.audit.report(studio.memory.canonical_sets()["random-10pct"]) is None
+        assert studio.audit.retrained([studio.memory.private_ids()[0]]) is None or mode == "exact"
+        assert studio.audit.main_report() is None
         assert studio.maps.projection("keys").method == "umap"
         with pytest.raises(UnknownIdError):
             studio.record(TWO[0])
@@ -247,7 +248,7 @@ def test_the_only_mode_may_be_exact(tmp_path, folder, bundle):
 def test_one_image_may_stay_alone(folder, bundle):
     erased(folder, bundle.bank.ids[1:])
     studio = Studio.open(str(folder))
-    assert studio.private_ids() == bundle.bank.ids[:1]
+    assert studio.memory.private_ids() == bundle.bank.ids[:1]
     assert studio.predict([bundle.bank.ids[0]]).retrieval.ids == ((bundle.bank.ids[0],),)
 
 
@@ -257,9 +258,9 @@ def test_one_image_may_stay_alone(folder, bundle):
 def test_the_receipt_says_what_was_done_and_names_nobody(folder, bundle):
     ids = tuple(r.id for r in bundle.records_of(PRIVATE) if r.owner == erasable.OWNER)
     receipt = erased(folder, ids)
-    text = Studio.receipt_text(receipt)
+    text = Erasure.receipt_text(receipt)
     assert not any(id_ in text for id_ in (*ids, erasable.OWNER))
-    assert Studio.read_receipt(text.encode()) == receipt
+    assert Erasure.read_receipt(text.encode()) == receipt
     assert (receipt.number, receipt.count, receipt.previous) == (1, 6, "")
     assert receipt.modes == ("joint", "exact")
     assert receipt.digest_before == bundle.version
@@ -289,14 +290,14 @@ def test_receipts_are_chained_and_share_a_salt(folder):
     assert second.digest_before == first.digest_after
     assert second.salt == first.salt
     studio = Studio.open(str(folder))
-    assert [entry.receipt for entry in studio.ledger()] == [first, second]
-    assert all(studio.check_receipt(receipt).ok for receipt in (first, second))
+    assert [entry.receipt for entry in studio.erasure.ledger()] == [first, second]
+    assert all(studio.erasure.check(receipt).ok for receipt in (first, second))
 
 
 def test_a_second_run_gives_the_receipt_of_the_first(folder):
     receipt = erased(folder, TWO)
     assert erased(folder, tuple(reversed(TWO))) == receipt
-    assert len(Studio.open(str(folder)).ledger()) == 1
+    assert len(Studio.open(str(folder)).erasure.ledger()) == 1
     assert erased(folder, [*TWO, "img-05"]).count == 1  # those that are gone are passed over
     with pytest.raises(BadInputError, match="erased already"):
         erased(folder, [TWO[0], "img-05"])  # by two erasures: no one receipt is about them
@@ -309,19 +310,19 @@ def test_saving_figures_afterwards_keeps_receipts_good_and_is_in_the_ledger(fold
     found = finish(Studio.open(str(folder)).explain.compute_influence())
     save_influence(folder, found)
     studio = Studio.open(str(folder))
-    assert [entry.kind for entry in studio.ledger()] == ["erased", "changed"]
-    assert studio.check_receipt(receipt).ok
+    assert [entry.kind for entry in studio.erasure.ledger()] == ["erased", "changed"]
+    assert studio.erasure.check(receipt).ok
     assert erased(folder, ["img-05"]).number == 3
-    assert Studio.open(str(folder)).check_receipt(receipt).ok
+    assert Studio.open(str(folder)).erasure.check(receipt).ok
 
 
 def test_a_receipt_of_another_bundle_or_an_older_state_is_not_confirmed(folder, template, tmp_path):
     other = shutil.copytree(template / "tiny", tmp_path / "other")
     mine, theirs = erased(folder, TWO), erased(other, TWO)
-    check = Studio.open(str(folder)).check_receipt(theirs)
+    check = Studio.open(str(folder)).erasure.check(theirs)
     assert (check.in_ledger, check.ok) == (False, False)
     untouched = shutil.copytree(template / "tiny", tmp_path / "untouched")
-    check = Studio.open(str(untouched)).check_receipt(mine)
+    check = Studio.open(str(untouched)).erasure.check(mine)
     assert (check.rows_present, check.ids_present) == (4, 2)  # of both modes
     assert not check.ok
 
@@ -334,7 +335,7 @@ def test_rows_put_back_are_found_even_in_a_bundle_that_is_sealed_anew(folder, bu
     for name, data in pack_bundle(bundle):
         (folder / name).write_bytes(data)
     seal(folder, bundle.manifest)
-    check = Studio.open(str(folder)).check_receipt(receipt)
+    check = Studio.open(str(folder)).erasure.check(receipt)
     assert (check.chain_whole, check.in_ledger, check.files_damaged) == (True, True, 0)
     assert (check.rows_present, check.ids_present) == (4, 2)
     assert not check.ok
@@ -347,15 +348,15 @@ def test_a_signature_is_checked_and_asked_for(folder, tmp_path):
     receipt = erased(folder, TWO, key=key)
     unsigned = erased(folder, ["img-05"])
     studio = Studio.open(str(folder))
-    assert studio.check_receipt(receipt).signature == "valid"
-    assert studio.check_receipt(receipt, public).ok
-    assert studio.check_receipt(receipt, public_other).signature == "other"
-    assert not studio.check_receipt(receipt, public_other).ok
-    assert not studio.check_receipt(unsigned, public).ok
+    assert studio.erasure.check(receipt).signature == "valid"
+    assert studio.erasure.check(receipt, public).ok
+    assert studio.erasure.check(receipt, public_other).signature == "other"
+    assert not studio.erasure.check(receipt, public_other).ok
+    assert not studio.erasure.check(unsigned, public).ok
     forged = dataclasses.replace(receipt, signature="0" * 128)
-    assert studio.check_receipt(forged).signature == "invalid"
+    assert studio.erasure.check(forged).signature == "invalid"
     stripped = dataclasses.replace(receipt, signature="")
-    assert not studio.check_receipt(stripped).ok
+    assert not studio.erasure.check(stripped).ok
     with pytest.raises(BadInputError, match="exists already"):
         make_key(key)
     with pytest.raises(BadInputError, match="private Ed25519 key"):
@@ -377,10 +378,10 @@ def test_a_signature_is_checked_and_asked_for(folder, tmp_path):
     ],
 )
 def test_a_changed_receipt_is_refused(folder, spoil):
-    values = json.loads(Studio.receipt_text(erased(folder, TWO)))
+    values = json.loads(Erasure.receipt_text(erased(folder, TWO)))
     spoil(values)
     with pytest.raises(BadInputError, match="receipt"):
-        Studio.read_receipt(json.dumps(values))
+        Erasure.read_receipt(json.dumps(values))
 
 
 # -- who may erase what --------------------------------------------------------------------------
@@ -400,7 +401,7 @@ def test_a_changed_receipt_is_refused(folder, spoil):
 def test_what_cannot_be_erased_is_refused_and_nothing_changes(folder, ids, kind, says):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     studio = Studio.open(str(folder))
-    assert says in studio.plan_erasure(ids).problem
+    assert says in studio.erasure.plan(ids).problem
     with pytest.raises(kind, match=says):
         erased(folder, ids)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -412,14 +413,14 @@ def test_a_plan_tells_found_unknown_gone_public_and_near_ones(folder, bundle):
     studio = Studio.open(str(folder))
     studio.forget(["img-04"])  # in a session's view only: in the bundle it is there
     asked = ["img-03", "img-05", "x", "img-25", "img-03", "img-04"]
-    plan = studio.plan_erasure(asked)
+    plan = studio.erasure.plan(asked)
     assert plan.ids == ("img-03", "img-04")
     assert (plan.gone, plan.unknown) == (("img-05",), ("x",))
     assert plan.public == (("img-25", "test"),)
     assert plan.owners == {"owner-3": 1, "owner-0": 1}
     assert (plan.keys_before, plan.keys_after) == (23, 21)
     assert plan.problem
-    near = studio.near_duplicate_threshold
+    near = studio.about.near_duplicate_threshold
     keys = read_bundle(folder).bank
     for pair in plan.near_duplicates:
         assert pair.other not in plan.ids
@@ -438,28 +439,28 @@ def test_a_session_erases_the_whole_bundle_in_whatever_mode_it_is(folder):
     assert studio.plan_erasure(TWO).modes == ("joint", "exact")
     receipt = finish(studio.erase(TWO))
     assert set(receipt.rows) == {"joint", "exact"}
-    assert studio.stale
+    assert studio.erasure.stale
 
 
 def test_a_session_keeps_its_version_and_is_told_that_there_is_another(folder):
     old, new = Studio.open(str(folder)), Studio.open(str(folder))
-    pixels = old.pixels(TWO)
+    pixels = old.pictures.pixels(TWO)
     before = old.predict(TWO).probabilities
     token = old._shared.bundle.bank.tokens.clone()
-    assert not old.stale
-    list(new.erase(["img-03"]))
-    assert old.stale
+    assert not old.erasure.stale
+    list(new.erasure.erase(["img-03"]))
+    assert old.erasure.stale
     # Files of the old version were overwritten: nothing in memory may be a view of them.
     assert torch.equal(old._shared.bundle.bank.tokens, token)
     assert np.array_equal(old.predict(TWO).probabilities, before)
-    assert np.array_equal(old.pixels(TWO), pixels)
-    assert old.score("memorisation", "img-03") == new.score("memorisation", "img-03")
+    assert np.array_equal(old.pictures.pixels(TWO), pixels)
+    assert old.memory.score("memorisation", "img-03") == new.memory.score("memorisation", "img-03")
     with pytest.raises(BundleChangedError, match="reload"):
-        old.retrained(["img-01"])
+        old.audit.retrained(["img-01"])
     with pytest.raises(BundleChangedError, match="reload"):
-        next(old.erase(["img-05"]))
+        next(old.erasure.erase(["img-05"]))
     assert "img-05" in read_bundle(folder).bank
-    assert not Studio.open(str(folder)).stale
+    assert not Studio.open(str(folder)).erasure.stale
 
 
 def test_what_a_late_job_makes_of_erased_rows_is_not_kept(folder, bundle, monkeypatch):
@@ -521,7 +522,7 @@ def test_out_leaves_the_bundle_as_it_is_and_says_so(folder, bundle, tmp_path):
     assert runs_folder(bundle).exists()
     planted = erasable.canaries(bundle, TWO)
     assert erasable.in_folder(tmp_path / "new", planted) == set()
-    assert Studio.open(str(tmp_path / "new")).check_receipt(receipt).ok
+    assert Studio.open(str(tmp_path / "new")).erasure.check(receipt).ok
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "new", "tiny"]
     for out in (tmp_path / "new", folder / "inside", tmp_path / "no" / "where"):
         with pytest.raises(BadInputError, match=r"exists|inside|no folder"):

@@ -280,16 +280,17 @@ def test_a_trace_needs_no_training_in_either_mode(bundle, monkeypatch):
 
 def test_a_session_in_the_other_mode_answers_with_the_other_memory(bundle):
     joint = Studio(SharedModel(bundle))
-    exact = joint.in_mode(EXACT_MODE)
-    assert (joint.mode, joint.modes, exact.mode) == ("joint", ("joint", "exact"), "exact")
-    assert joint.digest != exact.digest
+    exact = joint.session(EXACT_MODE)
+    assert joint.about.modes == ("joint", "exact")
+    assert (joint.about.mode, exact.about.mode) == ("joint", "exact")
+    assert joint.about.digest != exact.about.digest
     said = [studio.predict(IDS[:1]).probabilities for studio in (joint, exact)]
     assert not np.array_equal(*said)
     exact.forget(IDS)
-    assert exact.forgotten == IDS
-    assert joint.forgotten == ()
-    assert exact.job_done("retrain", IDS)
-    twin = exact.retrained(IDS)
+    assert exact.memory.forgotten == IDS
+    assert joint.memory.forgotten == ()
+    assert exact.jobs.done("retrain", IDS)
+    twin = exact.audit.retrained(IDS)
     asked = ("img-00", *IDS)
     now = exact.predict(asked).probabilities
     assert np.allclose([twin[id_] for id_ in asked], now, atol=1e-6)

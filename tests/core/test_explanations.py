@@ -28,33 +28,33 @@ def studio(shared):
 
 
 def test_exemplars_are_those_that_answer_in_this_session(studio):
-    own = studio.private_ids()[0]
+    own = studio.memory.private_ids()[0]
     assert studio.explain.exemplars(own).ids[0] == own
     studio.forget([own])
     found = studio.explain.exemplars(own)
     prediction = studio.predict([own])
     assert found.ids == prediction.retrieval.ids[0]
-    assert found.generation == studio.generation == 1
+    assert found.generation == studio.memory.generation == 1
     assert found.full == pytest.approx(float(prediction.probabilities.max()), abs=1e-6)
     assert abs(found.residual) < 1e-12
 
 
 def test_other_memories_can_be_asked_about_and_the_session_stays_as_it_is(studio):
-    own, other = studio.private_ids()[:2]
+    own, other = studio.memory.private_ids()[:2]
     studio.forget([own])
     whole = studio.explain.exemplars(own, without=())
     neither = studio.explain.exemplars(own, without=[own, other])
     assert whole.ids[0] == own
     assert not {own, other} & set(neither.ids)
-    assert whole.generation == neither.generation == studio.generation
-    assert studio.forgotten == (own,)
-    nobody = studio.explain.exemplars(own, without=studio.private_ids())
+    assert whole.generation == neither.generation == studio.memory.generation
+    assert studio.memory.forgotten == (own,)
+    nobody = studio.explain.exemplars(own, without=studio.memory.private_ids())
     assert (nobody.ids, nobody.full) == ((), pytest.approx(nobody.empty))
 
 
 def test_an_image_of_ones_own_is_explained_like_one_of_the_bundle(studio):
-    id_ = studio.test_ids()[0]
-    grey = studio.pixels([id_])
+    id_ = studio.memory.test_ids()[0]
+    grey = studio.pictures.pixels([id_])
     colour = np.repeat(grey[..., None], 3, axis=3)
     wanted = studio.explain.exemplars(id_, target=1)
     for image in (grey, colour):
@@ -81,9 +81,9 @@ def test_ids_and_classes_that_do_not_exist_are_refused(studio):
     with pytest.raises(UnknownIdError, match="'nobody'"):
         studio.explain.exemplars("nobody")
     with pytest.raises(UnknownIdError, match="'nobody'"):
-        studio.explain.exemplars(studio.test_ids()[0], without=["nobody"])
+        studio.explain.exemplars(studio.memory.test_ids()[0], without=["nobody"])
     with pytest.raises(BadInputError, match="from 0 to 2, got 3"):
-        studio.explain.exemplars(studio.test_ids()[0], target=3)
+        studio.explain.exemplars(studio.memory.test_ids()[0], target=3)
 
 
 # -- influence ---------------------------------------------------------------------------------
@@ -107,10 +107,10 @@ def test_influence_is_that_of_the_undiminished_memory(studio):
 
 @pytest.mark.parametrize("split", ["test", "private"])
 def test_influenced_are_the_images_that_deleting_changes_save_the_entrys_own(studio, split):
-    ids = studio.test_ids() if split == "test" else studio.private_ids()
+    ids = studio.memory.test_ids() if split == "test" else studio.memory.private_ids()
     before, n_found = studio.predict(ids).probabilities, 0
-    for id_ in studio.private_ids():
-        after = studio.predict_without(ids, [id_]).probabilities
+    for id_ in studio.memory.private_ids():
+        after = studio.predict(ids, [id_]).probabilities
         change = np.abs(after - before).max(axis=1)
         found = {one.id for one in studio.explain.influenced(id_, split)}
         n_found += len(found)
@@ -129,24 +129,24 @@ def test_what_one_entry_does_to_each_test_image_sums_to_its_influence(digits):
 
 
 def test_influenced_does_not_depend_on_what_the_session_forgot(digits):
-    id_ = digits.private_ids()[0]
+    id_ = digits.memory.private_ids()[0]
     before = digits.explain.influenced(id_)
-    digits.forget(digits.private_ids()[:200])
+    digits.forget(digits.memory.private_ids()[:200])
     assert digits.explain.influenced(id_) == before
 
 
 def test_influenced_refuses_an_id_without_a_key_and_another_split(studio):
     with pytest.raises(UnknownIdError):
-        studio.explain.influenced(studio.test_ids()[0])
+        studio.explain.influenced(studio.memory.test_ids()[0])
     with pytest.raises(BadInputError, match="split must be test or private, got 'anchor'"):
-        studio.explain.influenced(studio.private_ids()[0], "anchor")
+        studio.explain.influenced(studio.memory.private_ids()[0], "anchor")
 
 
 # -- pixels and pathways -----------------------------------------------------------------------
 
 
 def test_pixels_are_asked_with_the_memory_of_this_session(studio):
-    id_ = studio.test_ids()[0]
+    id_ = studio.memory.test_ids()[0]
     assert "saliency" in studio.explain.pixel_methods
     before = studio.explain.pixels(id_, "saliency", target=1)
     studio.forget(studio.predict([id_]).retrieval.ids[0])
@@ -184,7 +184,7 @@ def test_without_images_only_ones_own_can_be_explained(tmp_path):
     found = studio.explain.exemplars(image)
     assert len(found.ids) == 3
     for ask in (
-        lambda: studio.explain.exemplars(studio.test_ids()[0]),
+        lambda: studio.explain.exemplars(studio.memory.test_ids()[0]),
         lambda: list(studio.explain.compute_influence()),
         lambda: list(studio.explain.pathways([])),
     ):

@@ -71,7 +71,7 @@ def noise(accuracy, n):
 
 def test_the_shipped_bundle_forgets_a_random_tenth_like_its_oracles(lab):
     bank = lab.bundle.bank
-    forget = bank.rows(Studio.open(str(lab.bundle.folder)).select("random-10pct"))
+    forget = bank.rows(Studio.open(str(lab.bundle.folder)).memory.select("random-10pct"))
     retain = torch.tensor([i for i in range(len(bank)) if i not in set(forget.tolist())])
     everything = torch.arange(len(lab.labels[TEST]))
     labels = lab.labels[PRIVATE]

@@ -112,7 +112,7 @@ def test_influence_holds_among_copies_of_one_key():
 
 def test_influence_in_a_trained_bundle_is_what_deleting_gives(digits):
     shared = digits._shared
-    queries = digits._encode(digits.test_ids())
+    queries = shared.encode(digits.memory.test_ids())
     labels = torch.tensor([record.label for record in shared.test])
     found = digits.explain.influence()
     rows = np.random.default_rng(0).choice(300, 25, replace=False)

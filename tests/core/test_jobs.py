@@ -517,10 +517,10 @@ def test_real_maps_are_fitted_by_a_process_of_their_own(
     studio = Studio.open(str(digits_folder))
     bundle = studio._shared.bundle
     wish, guess = make_job(PROJECT, bundle, ()), expected_stages(bundle, PROJECT)
-    assert not studio.job_done(PROJECT, ())
+    assert not studio.jobs.done(PROJECT, ())
     queue = JobQueue()
     seen = set()
-    queue.submit(wish, "me", lambda: studio.job_done(PROJECT, ()), guess)
+    queue.submit(wish, "me", lambda: studio.jobs.done(PROJECT, ()), guess)
     while not queue.wait(wish, 0.02):
         status = queue.status(wish, "me")
         seen.add(status.progress.stage if status.progress else status.state)

@@ -127,7 +127,7 @@ def test_a_demonstration_takes_nothing_in_and_trains_nothing(demo, folder, tmp_p
     studio = Studio(SharedModel(read_bundle(folder)))
     queue = JobQueue(command=lambda job, ids: pytest.fail("a job was started"))
     acts = {
-        "picture": lambda: studio.read_image(png(9, 9)),
+        "picture": lambda: studio.pictures.read(png(9, 9)),
         "upload": lambda: own_data.keep_upload("a.zip", io.BytesIO(b"x")),
         "offer": lambda: finish(own_data.offer(str(tmp_path / "data.zip"), "x")),
         "job": lambda: studio.start_job("retrain", ["img-00"], "me"),

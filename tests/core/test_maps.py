@@ -109,7 +109,7 @@ def test_what_was_fitted_is_kept_for_whoever_comes_later(bare, space, cache):
     later = session(tiny.random_bundle(private=N))
     again = later.maps.projection(space)
     np.testing.assert_array_equal(again.positions, found.positions)
-    assert (again.ids, again.method, again.seed) == (later.private_ids(), "umap", 0)
+    assert (again.ids, again.method, again.seed) == (later.memory.private_ids(), "umap", 0)
     assert not later.maps.ready(SPACES[space == SPACES[0]])
     assert list(cache.rglob("*.writing")) == []
 
@@ -194,13 +194,13 @@ def test_maps_go_when_the_bank_goes():
 
 
 def test_forgotten_entries_keep_their_place_but_the_result_is_of_its_generation(studio):
-    ids = studio.private_ids()
+    ids = studio.memory.private_ids()
     before = studio.maps.projection("keys")
     places = studio.maps.positions(ids[2:5], before)
     studio.forget(ids[2:5])
     with pytest.raises(StaleGenerationError):
-        before.require(studio.generation)
-    after = studio.maps.projection("keys").require(studio.generation)
+        before.require(studio.memory.generation)
+    after = studio.maps.projection("keys").require(studio.memory.generation)
     assert after.ids == before.ids
     assert after.positions is before.positions
     np.testing.assert_array_equal(studio.maps.positions(ids[2:5], after), places)
@@ -214,7 +214,7 @@ def test_positions_come_in_the_order_they_were_asked_for(studio):
     with pytest.raises(UnknownIdError, match="nobody"):
         studio.maps.positions(["nobody"], on)
     with pytest.raises(UnknownIdError):
-        studio.maps.positions(studio.test_ids()[:1], on)
+        studio.maps.positions(studio.memory.test_ids()[:1], on)
 
 
 # -- placing -------------------------------------------------------------------------------------
@@ -222,12 +222,16 @@ def test_positions_come_in_the_order_they_were_asked_for(studio):
 
 @pytest.mark.parametrize("space", SPACES)
 def test_an_entry_lies_on_its_point_and_others_among_those_who_answered(studio, space):
-    ids = [studio.private_ids()[4], studio.test_ids()[0], studio.private_ids()[9]]
+    ids = [
+        studio.memory.private_ids()[4],
+        studio.memory.test_ids()[0],
+        studio.memory.private_ids()[9],
+    ]
     on = studio.maps.projection(space)
     prediction = studio.predict(ids)
     found = studio.maps.place(prediction, ids, on)
     assert found.exact.tolist() == [True, False, True]
-    assert found.generation == studio.generation
+    assert found.generation == studio.memory.generation
     np.testing.assert_array_equal(found.positions[[0, 2]], on.positions[[4, 9]])
     rows = [on.ids.index(id_) for id_ in prediction.retrieval.ids[1]]
     similarity = prediction.retrieval.similarity[1].astype(np.float64)
@@ -237,15 +241,15 @@ def test_an_entry_lies_on_its_point_and_others_among_those_who_answered(studio, 
 
 
 def test_a_persons_own_copy_of_an_entry_lies_on_it_too(studio):
-    id_ = studio.private_ids()[4]
+    id_ = studio.memory.private_ids()[4]
     on = studio.maps.projection("keys")
-    found = studio.maps.place(studio.predict_images(studio.pixels([id_])), [""], on)
+    found = studio.maps.place(studio.predict_images(studio.pictures.pixels([id_])), [""], on)
     assert not found.exact[0]
     np.testing.assert_allclose(found.positions[0], on.positions[4], atol=1e-4)
 
 
 def test_a_forgotten_image_lies_on_its_ghost_and_not_among_those_who_answer_now(studio):
-    id_ = studio.private_ids()[4]
+    id_ = studio.memory.private_ids()[4]
     studio.forget([id_])
     on = studio.maps.projection("keys")
     prediction = studio.predict([id_])
@@ -255,19 +259,19 @@ def test_a_forgotten_image_lies_on_its_ghost_and_not_among_those_who_answer_now(
 
 
 def test_a_stale_prediction_or_map_is_refused(studio):
-    ids = [studio.test_ids()[0]]
+    ids = [studio.memory.test_ids()[0]]
     old_map, old_prediction = studio.maps.projection("keys"), studio.predict(ids)
-    studio.forget(studio.private_ids()[:1])
+    studio.forget(studio.memory.private_ids()[:1])
     with pytest.raises(StaleGenerationError):
         studio.maps.place(old_prediction, ids, studio.maps.projection("keys"))
     with pytest.raises(StaleGenerationError):
         studio.maps.place(studio.predict(ids), ids, old_map)
     found = studio.maps.place(studio.predict(ids), ids, studio.maps.projection("keys"))
-    assert found.generation == studio.generation == 1
+    assert found.generation == studio.memory.generation == 1
 
 
 def test_what_cannot_be_placed_is_refused(studio):
-    on, ids = studio.maps.projection("keys"), list(studio.test_ids()[:2])
+    on, ids = studio.maps.projection("keys"), list(studio.memory.test_ids()[:2])
     with pytest.raises(BadInputError, match="2 images were predicted, got 1 ids"):
         studio.maps.place(studio.predict(ids), ids[:1], on)
     other = session(tiny.random_bundle(private=N - 1)).maps.projection("keys", "pca")
@@ -276,25 +280,29 @@ def test_what_cannot_be_placed_is_refused(studio):
 
 
 def test_in_an_empty_memory_only_ghosts_have_a_place(studio):
-    everybody = studio.private_ids()
+    everybody = studio.memory.private_ids()
     studio.forget(everybody)
     on = studio.maps.projection("keys")
     ghosts = studio.maps.place(studio.predict(everybody[:2]), everybody[:2], on)
     np.testing.assert_array_equal(ghosts.positions, on.positions[:2])
     with pytest.raises(ProjectionError, match="the memory is empty"):
-        studio.maps.place(studio.predict(studio.test_ids()[:1]), studio.test_ids()[:1], on)
+        studio.maps.place(
+            studio.predict(studio.memory.test_ids()[:1]), studio.memory.test_ids()[:1], on
+        )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_whatever_is_forgotten_points_stay_and_queries_lie_among_the_living(shipped, data):
     studio = session(shipped)
-    gone = data.draw(st.lists(st.sampled_from(studio.private_ids()), max_size=N - 4, unique=True))
+    gone = data.draw(
+        st.lists(st.sampled_from(studio.memory.private_ids()), max_size=N - 4, unique=True)
+    )
     before = studio.maps.projection("keys").positions.copy()
     if gone:
         studio.forget(gone)
     on = studio.maps.projection("keys")
-    ids = studio.test_ids()
+    ids = studio.memory.test_ids()
     prediction = studio.predict(ids)
     found = studio.maps.place(prediction, ids, on)
     np.testing.assert_array_equal(on.positions, before)

@@ -156,6 +156,6 @@ def test_a_trained_memory_knows_its_images_and_deleting_their_keys_takes_that_aw
     before, after = report.figures["forget before"], report.figures["forget after"]
     assert before["memory"].accuracy > 95
     assert after["memory"].accuracy < before["memory"].accuracy
-    said = digits.predict_without(ids, ids).classes
-    labels = np.array([digits.record(id_).label for id_ in ids])
+    said = digits.predict(ids, ids).classes
+    labels = np.array([digits.memory.record(id_).label for id_ in ids])
     assert after["full"].accuracy == pytest.approx(100 * (said == labels).mean())

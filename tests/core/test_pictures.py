@@ -320,28 +320,29 @@ def test_who_answers_is_known_without_pictures_as_it_is_with_them(cifar, monkeyp
     seeing = Studio.open(str(folder))
     seeing.forget([gone])
     predicted = seeing.predict(ids)
-    for i, found in enumerate(blind.recall(ids)):
+    for i, found in enumerate(blind.memory.recall(ids)):
         assert found.neighbours == predicted.retrieval.ids[i]
         np.testing.assert_allclose(found.weights, predicted.exemplar_weights[i], atol=1e-6)
         assert found.probabilities is None
         assert gone not in found.neighbours
-    assert blind.recall([gone], whole=True)[0].neighbours[0] == gone
+    assert blind.memory.recall([gone], whole=True)[0].neighbours[0] == gone
     with pytest.raises(UnknownIdError, match="no private or test image"):
-        blind.recall([names[-1][0]])
+        blind.memory.recall([names[-1][0]])
 
 
 def test_stored_answers_are_recalled_for_what_they_are_about(digits_shared):
     studio = Studio(digits_shared)
-    ids = studio.private_ids()[:8]
+    ids = studio.memory.private_ids()[:8]
     stored = {
-        name: [studio.score(name, id_) for id_ in ids] for name in ("truth_with", "truth_without")
+        name: [studio.memory.score(name, id_) for id_ in ids]
+        for name in ("truth_with", "truth_without")
     }
     before = studio.predict(ids)
-    labels = [studio.record(id_).label for id_ in ids]
-    for i, found in enumerate(studio.recall(ids)):
+    labels = [studio.memory.record(id_).label for id_ in ids]
+    for i, found in enumerate(studio.memory.recall(ids)):
         assert found.truth == pytest.approx(before.probabilities[i][labels[i]], abs=1e-3)
     studio.forget(ids[:1])
-    [alone] = studio.recall(ids[:1])
+    [alone] = studio.memory.recall(ids[:1])
     if alone.probabilities is None:  # else a test before has computed the answers of this model
         assert alone.truth == pytest.approx(stored["truth_without"][0])
     now = studio.predict(ids[:1]).probabilities[0]

@@ -504,7 +504,7 @@ def test_integrated_gradients_converge_on_a_trained_model(digits):
     """Within 5% of the change, or, where there is hardly a change, within a tenth of a nat."""
     predictor, view = digits._shared.predictor, digits._view
     ids = [record.id for record in digits._shared.test[:25]]
-    maps = [attribute(predictor, view, digits.pixels([id_]), "ig", None) for id_ in ids]
+    maps = [attribute(predictor, view, digits.pictures.pixels([id_]), "ig", None) for id_ in ids]
     changes = np.array([abs(m.output - m.baseline_output) for m in maps])
     deltas = np.array([abs(m.delta) for m in maps])
     assert np.mean(changes > 1) > 0.8
@@ -518,7 +518,7 @@ def test_covering_what_speaks_for_a_class_costs_more_than_covering_what_speaks_a
     predictor, view = digits._shared.predictor, digits._view
     falls = []
     for record in digits._shared.test[:6]:
-        image = digits.pixels([record.id])
+        image = digits.pictures.pixels([record.id])
         line, picture, target = line_of(predictor, view, image)
         got = attribute(predictor, view, image, method, None)
         order = torch.from_numpy(got.values.ravel().argsort().copy())
@@ -535,7 +535,7 @@ def test_a_forgotten_image_is_read_anew(digits):
     """Its own memory answered for it; once that is gone the picture itself has to."""
     predictor, view = digits._shared.predictor, digits._view
     record = digits._shared.private[0]
-    image = digits.pixels([record.id])
+    image = digits.pictures.pixels([record.id])
     after = BankView(view.bank, [record.id])
     first, second = (attribute(predictor, v, image, "ig", record.label) for v in (view, after))
     assert first.output > second.output

@@ -33,6 +33,7 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.metrics import auroc, auroc_interval, tpr_at_fpr
 from munkey_core.audit.membership.scores import rmia
+from munkey_core.bundle.forget_sets import CANONICAL_TITLES
 from munkey_core.errors import AttackError, BadInputError, UnknownIdError
 from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import Browse
@@ -433,11 +434,11 @@ def test_exposure_is_lira_where_there_are_references_and_log_odds_else(bundle):
 def test_the_gallery_can_be_ordered_by_exposure(bundle):
     shared = SharedModel(bundle)
     studio = Studio(shared)
-    assert studio.exposure is None
+    assert studio.privacy.exposure is None
     with pytest.raises(BadInputError, match="order by exposure needs"):
         studio.browse(Browse(order="exposed"))
     shared.evidence = Known(bundle)
-    scores = studio.exposure.scores
+    scores = studio.privacy.exposure.scores
     found = studio.browse(Browse(order="exposed"))
     assert list(found) == sorted(scores, key=lambda id_: -scores[id_])
     with pytest.raises(BadInputError, match="exposed"):
@@ -450,7 +451,7 @@ def test_a_session_asks_about_any_private_images_and_no_others(bundle):
     studio = Studio(shared)
     found = finish(studio.privacy(bundle.bank.ids[:5]))
     assert found.n_forget == 5
-    assert tuple(found.figures) == studio.attacks
-    assert set(studio.canonical_titles) == set(studio.canonical_sets())
+    assert tuple(found.figures) == studio.privacy.attacks
+    assert set(studio.memory.canonical_sets()) <= set(CANONICAL_TITLES)
     with pytest.raises(UnknownIdError, match="never in the memory"):
-        studio.privacy([studio.test_ids()[0]])
+        studio.privacy.run([studio.memory.test_ids()[0]])

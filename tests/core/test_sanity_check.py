@@ -60,7 +60,7 @@ def test_a_trained_models_map_loses_its_likeness(digits, method, at_most):
     before = contents(predictor)
     correlations = []
     for record in digits._shared.test[:4]:
-        _, result = run(predictor, view, digits.pixels([record.id]), method)
+        _, result = run(predictor, view, digits.pictures.pixels([record.id]), method)
         assert [stage.randomised for stage in result.stages] == STAGES
         correlations.append([stage.rank_correlation for stage in result.stages])
     mean = np.mean(correlations, axis=0)

@@ -32,7 +32,28 @@ def studio(shared):
 
 
 def probabilities(studio):
-    return studio.predict([*studio.private_ids(), *studio.test_ids()]).probabilities.tobytes()
+    return studio.predict(
+        [*studio.memory.private_ids(), *studio.memory.test_ids()]
+    ).probabilities.tobytes()
+
+
+# -- the door ----------------------------------------------------------------------------------
+
+
+def public(thing):
+    return [name for name in dir(thing) if not name.startswith("_")]
+
+
+def test_the_door_is_narrow_and_says_what_each_member_is_for(studio):
+    assert len(public(studio)) <= 20
+    assert [name for name in public(studio) if not getattr(studio, name).__doc__] == []
+
+
+@pytest.mark.parametrize("part", ["memory", "pictures", "audit", "privacy", "erasure", "jobs"])
+def test_every_member_of_a_part_says_what_it_is_for(studio, part):
+    kind = type(getattr(studio, part))
+    assert public(kind)
+    assert [name for name in public(kind) if not getattr(kind, name).__doc__] == []
 
 
 # -- forgetting --------------------------------------------------------------------------------
@@ -41,52 +62,56 @@ def probabilities(studio):
 def test_a_session_neither_sees_nor_disturbs_another(studio):
     other = studio.session()
     before = probabilities(other)
-    studio.forget(studio.private_ids()[:6])
+    studio.forget(studio.memory.private_ids()[:6])
     assert probabilities(studio) != before
     assert probabilities(other) == before
-    assert (other.forgotten, other.history, other.generation) == ((), (), 0)
-    assert (studio.keys_left, other.keys_left, studio.keys_total) == (6, 12, 12)
+    assert (other.memory.forgotten, other.memory.history, other.memory.generation) == ((), (), 0)
+    assert (studio.memory.keys_left, other.memory.keys_left, studio.memory.keys_total) == (
+        6,
+        12,
+        12,
+    )
 
 
 def test_forgetting_then_undoing_gives_bit_equal_predictions(studio):
     before = probabilities(studio)
-    ids = studio.private_ids()[2:5]
+    ids = studio.memory.private_ids()[2:5]
     studio.forget(ids)
     assert probabilities(studio) != before
     back = studio.undo()
     assert back.ids == ids
     assert probabilities(studio) == before
-    assert studio.generation == 2
+    assert studio.memory.generation == 2
 
 
 def test_undo_takes_back_one_deletion_after_the_other(studio):
-    a, b, c = (studio.private_ids()[i : i + 2] for i in (0, 4, 8))
+    a, b, c = (studio.memory.private_ids()[i : i + 2] for i in (0, 4, 8))
     for ids in (a, b, c):
         studio.forget(ids)
-    assert [entry.ids for entry in studio.history] == [a, b, c]
+    assert [entry.ids for entry in studio.memory.history] == [a, b, c]
     for left in ((*a, *b), a, ()):
         studio.undo()
-        assert studio.forgotten == left
+        assert studio.memory.forgotten == left
     with pytest.raises(BadInputError, match="nothing to undo"):
         studio.undo()
 
 
 def test_restoring_takes_ids_out_of_the_history_wherever_they_stand(studio):
-    ids = studio.private_ids()
+    ids = studio.memory.private_ids()
     studio.forget(ids[0:3])
     studio.forget(ids[3:5])
     studio.forget(ids[5:6])
     studio.restore([ids[1], ids[3], ids[4]])
-    assert [entry.ids for entry in studio.history] == [(ids[0], ids[2]), (ids[5],)]
-    assert studio.forgotten == (ids[0], ids[2], ids[5])
+    assert [entry.ids for entry in studio.memory.history] == [(ids[0], ids[2]), (ids[5],)]
+    assert studio.memory.forgotten == (ids[0], ids[2], ids[5])
     studio.undo()
     studio.undo()
-    assert studio.forgotten == ()
-    assert not studio.history
+    assert studio.memory.forgotten == ()
+    assert not studio.memory.history
 
 
 def test_changes_of_a_restoration_are_those_of_the_deletion_turned_round(studio):
-    ids = studio.private_ids()
+    ids = studio.memory.private_ids()
     [gone] = studio.changes(studio.forget(ids[:1]))
     [back] = studio.changes(studio.restore(ids[:1]))
     assert np.array_equal(back.before, gone.after)
@@ -95,13 +120,13 @@ def test_changes_of_a_restoration_are_those_of_the_deletion_turned_round(studio)
 
 
 def test_a_restore_that_fails_leaves_the_history_alone(studio):
-    ids = studio.private_ids()
+    ids = studio.memory.private_ids()
     studio.forget(ids[:2])
     with pytest.raises(UnknownIdError, match="not forgotten"):
         studio.restore([ids[0], ids[5]])
-    assert studio.forgotten == ids[:2]
-    assert [entry.ids for entry in studio.history] == [ids[:2]]
-    assert studio.generation == 1
+    assert studio.memory.forgotten == ids[:2]
+    assert [entry.ids for entry in studio.memory.history] == [ids[:2]]
+    assert studio.memory.generation == 1
 
 
 @pytest.mark.parametrize(
@@ -118,11 +143,11 @@ def test_a_restore_that_fails_leaves_the_history_alone(studio):
 def test_what_cannot_be_forgotten_is_refused_and_nothing_else_is_forgotten(studio, ids, message):
     with pytest.raises(BadInputError, match=message):
         studio.forget(ids)
-    assert (studio.forgotten, studio.history, studio.generation) == ((), (), 0)
+    assert (studio.memory.forgotten, studio.memory.history, studio.memory.generation) == ((), (), 0)
 
 
 def test_a_forgotten_id_is_never_retrieved_and_a_restored_one_is(studio):
-    ids = studio.private_ids()
+    ids = studio.memory.private_ids()
     studio.forget(ids[:5])
     near = studio.predict(ids).retrieval.ids
     assert not {id_ for line in near for id_ in line} & set(ids[:5])
@@ -132,10 +157,10 @@ def test_a_forgotten_id_is_never_retrieved_and_a_restored_one_is(studio):
 
 def test_is_forgotten_means_gone_from_this_session_s_memory(studio):
     studio.forget(["img-03"])
-    assert studio.is_forgotten("img-03")
-    assert not studio.is_forgotten("img-04")
-    assert not studio.is_forgotten("img-12")  # a test image never had a key
-    assert not studio.is_forgotten("nobody")
+    assert studio.memory.is_forgotten("img-03")
+    assert not studio.memory.is_forgotten("img-04")
+    assert not studio.memory.is_forgotten("img-12")  # a test image never had a key
+    assert not studio.memory.is_forgotten("nobody")
 
 
 @settings(max_examples=50, deadline=None)
@@ -149,8 +174,8 @@ def test_history_and_forgotten_always_tell_the_same(shared, requests):
                 studio.undo()
                 stack.pop()
             continue
-        ids = [studio.private_ids()[i] for i in sorted(request)]
-        back = [id_ for id_ in ids if studio.is_forgotten(id_)]
+        ids = [studio.memory.private_ids()[i] for i in sorted(request)]
+        back = [id_ for id_ in ids if studio.memory.is_forgotten(id_)]
         away = [id_ for id_ in ids if id_ not in back]
         if back:
             studio.restore(back)
@@ -158,9 +183,9 @@ def test_history_and_forgotten_always_tell_the_same(shared, requests):
         if away:
             studio.forget(away)
             stack.append(away)
-        assert [list(entry.ids) for entry in studio.history] == stack
-    assert studio.forgotten == tuple(id_ for group in stack for id_ in group)
-    assert studio.keys_left == 12 - len(studio.forgotten)
+        assert [list(entry.ids) for entry in studio.memory.history] == stack
+    assert studio.memory.forgotten == tuple(id_ for group in stack for id_ in group)
+    assert studio.memory.keys_left == 12 - len(studio.memory.forgotten)
 
 
 # -- results of an older state -----------------------------------------------------------------
@@ -178,19 +203,19 @@ def test_changes_of_an_older_deletion_are_refused(studio):
 
 def test_a_prediction_of_an_older_generation_is_refused(studio):
     prediction = studio.predict(["img-12"])
-    assert prediction.require(studio.generation) is prediction
+    assert prediction.require(studio.memory.generation) is prediction
     studio.forget(["img-00"])
     with pytest.raises(StaleGenerationError, match="ask again"):
-        prediction.require(studio.generation)
+        prediction.require(studio.memory.generation)
 
 
 def test_a_generation_never_comes_back(studio):
-    seen = [studio.generation]
+    seen = [studio.memory.generation]
     for _ in range(3):
         studio.forget(["img-00"])
-        seen.append(studio.generation)
+        seen.append(studio.memory.generation)
         studio.undo()
-        seen.append(studio.generation)
+        seen.append(studio.memory.generation)
     assert seen == sorted(set(seen))
 
 
@@ -200,20 +225,20 @@ def test_a_generation_never_comes_back(studio):
 def test_predicting_without_ids_is_forgetting_them_for_one_question(studio):
     studio.forget(["img-01"])
     asked = ["img-00", "img-12"]
-    got = studio.predict_without(asked, ["img-00", "img-01", "img-02"])
-    assert studio.forgotten == ("img-01",)
-    assert got.generation == studio.generation
+    got = studio.predict(asked, ["img-00", "img-01", "img-02"])
+    assert studio.memory.forgotten == ("img-01",)
+    assert got.generation == studio.memory.generation
     other = studio.session()
     other.forget(["img-00", "img-01", "img-02"])
     assert got.probabilities.tobytes() == other.predict(asked).probabilities.tobytes()
     with pytest.raises(UnknownIdError, match="img-12"):
-        studio.predict_without(asked, ["img-12"])
+        studio.predict(asked, ["img-12"])
 
 
 def test_an_image_from_outside_is_predicted_like_the_same_image_inside(studio):
     inside = studio.predict(["img-13"])
-    file = studio.picture("img-13")
-    outside = studio.predict_images(studio.read_image(file, invert=False)[..., 0])
+    file = studio.pictures.png("img-13")
+    outside = studio.predict_images(studio.pictures.read(file, invert=False)[..., 0])
     assert outside.probabilities == pytest.approx(inside.probabilities, abs=1e-6)
 
 
@@ -225,42 +250,42 @@ def test_an_unknown_image_is_refused_by_name(studio):
     with pytest.raises(UnknownIdError, match="'nobody'"):
         studio.predict(["img-00", "nobody"])
     with pytest.raises(UnknownIdError, match="'nobody'"):
-        studio.picture("nobody")
+        studio.pictures.png("nobody")
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
 def test_a_file_that_is_no_image_is_refused(studio, data):
     with pytest.raises(BadInputError):
-        studio.read_image(data)
+        studio.pictures.read(data)
 
 
 def test_an_uploaded_image_of_any_kind_takes_the_bundle_s_format(studio):
     buffer = io.BytesIO()
     Image.new("RGBA", (33, 20), (200, 10, 10, 128)).save(buffer, "PNG")
-    pixels = studio.read_image(buffer.getvalue())
+    pixels = studio.pictures.read(buffer.getvalue())
     assert pixels.shape == (1, tiny.SIDE, tiny.SIDE, 3)
     assert pixels.dtype == np.uint8
-    inverted = studio.read_image(buffer.getvalue(), invert=True)
+    inverted = studio.pictures.read(buffer.getvalue(), invert=True)
     assert np.array_equal(inverted, 255 - pixels)
 
 
 def test_a_bundle_without_images_says_so(tmp_path):
     write_bundle(tiny.random_bundle(thumbnails=False), tmp_path / "bare")
     with pytest.raises(BundleError, match="bare came without its pictures"):
-        Studio.open(str(tmp_path / "bare")).picture("img-00")
+        Studio.open(str(tmp_path / "bare")).pictures.png("img-00")
 
 
 # -- finding -----------------------------------------------------------------------------------
 
 
 def test_selecting_names_private_images_only(studio):
-    assert studio.select("owner:owner-2") == ("img-02", "img-06", "img-10")
+    assert studio.memory.select("owner:owner-2") == ("img-02", "img-06", "img-10")
     with pytest.raises(UnknownIdError, match="'img-12' is a test image"):
-        studio.select("img-00,img-12")
+        studio.memory.select("img-00,img-12")
 
 
 def test_owners_are_counted_most_first(studio):
-    assert studio.owners == {f"owner-{i}": 3 for i in range(4)}
+    assert studio.memory.owners == {f"owner-{i}": 3 for i in range(4)}
 
 
 @pytest.mark.parametrize(
@@ -296,7 +321,7 @@ def test_an_unknown_order_is_refused(studio):
 
 def test_the_most_influential_come_first_where_the_bundle_knows_them(studio, digits):
     order = digits.browse(Browse(order="influential"))
-    scores = [digits.score("influence", id_) for id_ in order]
+    scores = [digits.memory.score("influence", id_) for id_ in order]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[-1]
     with pytest.raises(BadInputError, match="munkey influence"):
@@ -304,19 +329,19 @@ def test_the_most_influential_come_first_where_the_bundle_knows_them(studio, dig
 
 
 def test_images_with_a_near_copy_are_those_that_have_one_left(digits):
-    pairs = digits.near_duplicates(digits.private_ids())
+    pairs = digits.memory.near_duplicates(digits.memory.private_ids())
     assert set(digits.browse(Browse(paired=True))) == {pair.id for pair in pairs}
     gone = pairs[0].other
     digits.forget([gone])
-    left = {p.id for p in digits.near_duplicates(digits.private_ids())}
+    left = {p.id for p in digits.memory.near_duplicates(digits.memory.private_ids())}
     assert set(digits.browse(Browse(paired=True))) == left
     assert {pair.id for pair in pairs} - left <= {p.id for p in pairs if p.other == gone}
 
 
 def test_near_duplicates_are_the_pairs_a_slow_loop_finds(digits):
-    threshold, bank = digits.near_duplicate_threshold, digits._shared.bundle.bank
-    digits.forget(digits.private_ids()[100:200])
-    asked = digits.private_ids()[:150]
+    threshold, bank = digits.about.near_duplicate_threshold, digits._shared.bundle.bank
+    digits.forget(digits.memory.private_ids()[100:200])
+    asked = digits.memory.private_ids()[:150]
     similarity = (bank.keys @ bank.keys.T).numpy()
     wanted = {
         (bank.ids[i], bank.ids[j])
@@ -324,7 +349,7 @@ def test_near_duplicates_are_the_pairs_a_slow_loop_finds(digits):
         for j in range(len(bank))
         if i != j and similarity[i, j] >= threshold and not 100 <= j < 200
     }
-    got = digits.near_duplicates(asked)
+    got = digits.memory.near_duplicates(asked)
     assert wanted
     assert {(pair.id, pair.other) for pair in got} == wanted
     for one, next_ in itertools.pairwise(got):
@@ -333,6 +358,6 @@ def test_near_duplicates_are_the_pairs_a_slow_loop_finds(digits):
 
 
 def test_an_unknown_score_is_refused_with_those_there_are(studio):
-    assert studio.score("memorisation", "img-11") == 1
+    assert studio.memory.score("memorisation", "img-11") == 1
     with pytest.raises(BadInputError, match="no score 'fame'; there are memorisation"):
-        studio.score("fame", "img-00")
+        studio.memory.score("fame", "img-00")

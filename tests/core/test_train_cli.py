@@ -65,9 +65,9 @@ def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(m
     anew = encode_inputs(bundle.encoder, bundle.pictures.array(ids), "features")
     torch.testing.assert_close(bundle.encode(ids).features, anew.features, atol=1e-2, rtol=0)
     studio = Studio.open(str(out))
-    forgotten = studio.forget(studio.private_ids()[:3])
+    forgotten = studio.forget(studio.memory.private_ids()[:3])
     assert len(studio.changes(forgotten)) == 3
-    assert set(studio.canonical_sets()) >= {"random-10pct", "one-class", "one-owner"}
+    assert set(studio.memory.canonical_sets()) >= {"random-10pct", "one-class", "one-owner"}
     assert studio.explain.influence() is not None
     evidence = Evidence(Runs(bundle, torch.device("cpu")))
     for family in (MUNKEY, PLAIN):
@@ -173,6 +173,6 @@ def test_a_notebook_gets_the_same_bundle_as_the_command_line(munkey, tmp_path):
     assert {"encoder", "training"} <= {step.stage for step in steps}
     other = Studio.open(str(tmp_path / "one" / "mine"))
     for name in ("bank.safetensors", "model.safetensors", "thumbnails.safetensors"):
-        assert studio.facts["files"][name] == other.facts["files"][name]
+        assert studio.about.manifest["files"][name] == other.about.manifest["files"][name]
     with pytest.raises(BundleError, match="exists already"):
         next(Studio.train(folder, tmp_path / "two" / "mine"))

@@ -215,7 +215,7 @@ def url_state(query):
                 assert "[" not in bare, message
                 assert "![" not in bare, message
                 assert len(message) < 2_000
-            assert set(session.forgotten) <= set(session.private_ids())
+            assert set(session.memory.forgotten) <= set(session.memory.private_ids())
     finally:
         state.st, services._work_out = kept, worked
 
@@ -551,18 +551,23 @@ def _replace(path, what):
 
 def use(studio):
     """What the app asks of a model that has just been opened. Each part may be refused."""
-    first = studio.private_ids()[:2]
+    first = studio.memory.private_ids()[:2]
     parts = [
         lambda: studio.predict(list(first)),
-        lambda: studio.predict(list(studio.test_ids()[:2])),
+        lambda: studio.predict(list(studio.memory.test_ids()[:2])),
         lambda: studio.browse(Browse(order="memorised")),
-        lambda: studio.canonical_sets(),
-        lambda: (studio.report(first), studio.main_report(), studio.owners, studio.facts),
-        lambda: (studio.exposure, studio.has_exposure, studio.explain.influence()),
+        lambda: studio.memory.canonical_sets(),
+        lambda: (
+            studio.audit.report(first),
+            studio.audit.main_report(),
+            studio.memory.owners,
+            studio.about.manifest,
+        ),
+        lambda: (studio.privacy.exposure, studio.privacy.has_exposure, studio.explain.influence()),
         lambda: studio.maps.projection("keys", "pca"),
-        lambda: studio.picture(first[0]),
-        lambda: studio.near_duplicates(first),
-        lambda: studio.job_seconds("retrain"),
+        lambda: studio.pictures.png(first[0]),
+        lambda: studio.memory.near_duplicates(first),
+        lambda: studio.jobs.seconds("retrain"),
     ]
     for part in parts:
         with contextlib.suppress(MunkeyError):

@@ -24,7 +24,7 @@ def show() -> None:
     session = services.current()
     st.title("About this model", anchor=False)
     st.markdown(
-        f"**{state.plain(session.studio.title)}**: what it was made of, and what it promises."
+        f"**{state.plain(session.studio.about.title)}**: what it was made of, and what it promises."
     )
     card, facts = st.columns([62, 38], gap="large")
     with card:
@@ -49,7 +49,7 @@ def _pixel_methods(session: Session) -> list[Term]:
 
 
 def _card(session: Session) -> None:
-    text = _TITLE.sub("", _HEAD.sub("", session.studio.card))
+    text = _TITLE.sub("", _HEAD.sub("", session.studio.about.card))
     if text.strip():
         # A picture from elsewhere would tell its server who is looking.
         st.markdown(text.replace("![", "!\\["))
@@ -61,19 +61,19 @@ def _card(session: Session) -> None:
 
 
 def _facts(session: Session) -> None:
-    studio, facts = session.studio, session.studio.facts
+    studio, facts = session.studio, session.studio.about.manifest
     with st.container(border=True, key="facts"):
         st.markdown("**At a glance**")
         rows = [
             ("Name", session.name),
-            ("Keys", f"{studio.keys_total:,}"),
-            ("Classes", f"{len(studio.classes)}: {', '.join(studio.classes)}"),
-            ("Test images", f"{len(studio.test_ids()):,}"),
+            ("Keys", f"{studio.memory.keys_total:,}"),
+            ("Classes", f"{len(studio.about.classes)}: {', '.join(studio.about.classes)}"),
+            ("Test images", f"{len(studio.memory.test_ids()):,}"),
             ("Owners", _owners(session)),
             ("Licence of the data", str(facts["dataset"].get("licence", "unknown"))),
             ("Attribution", str(facts["dataset"].get("attribution", ""))),
             *_made(facts),
-            ("Digest (SHA-256)", studio.digest),
+            ("Digest (SHA-256)", studio.about.digest),
         ]
         for name, value in rows:
             if value:
@@ -81,7 +81,7 @@ def _facts(session: Session) -> None:
 
 
 def _owners(session: Session) -> str:
-    owners = len(session.studio.owners)
+    owners = len(session.studio.memory.owners)
     if not owners:
         return "the data names none"
     return count(owners, session.owner_word)

@@ -42,11 +42,11 @@ _ORACLES = (
 def details(session: Session, report: AuditReport) -> None:
     with st.expander("How this was measured: seeds, settings, what remains", key="compare-details"):
         st.markdown(_ORACLES)
-        if session.studio.mode == "exact":
+        if session.studio.about.mode == "exact":
             st.markdown(_EXACT)
         if report.leak is not None:
             st.markdown("**Where the trace lies**")
-            st.markdown(leak_sentences(report.leak, session.studio.mode == "exact"))
+            st.markdown(leak_sentences(report.leak, session.studio.about.mode == "exact"))
         st.markdown("**Every seed**")
         st.dataframe(seed_rows(report), hide_index=True, key="compare-seeds")
         if len(report.seeds) == 1:
@@ -87,7 +87,7 @@ def _settings(session: Session, report: AuditReport) -> None:
 
 
 def _chosen(session: Session) -> str:
-    tuning = (session.studio.metrics or {}).get("tuning") or {}
+    tuning = (session.studio.about.metrics or {}).get("tuning") or {}
     methods = tuning.get("methods")
     if not isinstance(methods, dict) or not methods:
         return (

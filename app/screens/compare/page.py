@@ -30,13 +30,13 @@ def show() -> None:
     )
     chosen = forget_set(session)
     try:
-        report = session.studio.report(chosen.ids)
+        report = session.studio.audit.report(chosen.ids)
     except MunkeyError as error:
         st.error(f"The stored comparison of this set can't be read: {state.plain(str(error))}")
         return
     if report is None:
         _nothing_yet(session, chosen)
-        recipes_tried(session.studio.experiments)
+        recipes_tried(session.studio.about.experiments)
         return
     _in_words(report)
     if not any(figures.family == "post-hoc" for figures in report.models.values()):
@@ -46,7 +46,7 @@ def show() -> None:
     section("Every method, every figure")
     table(report)
     details(session, report)
-    recipes_tried(session.studio.experiments)
+    recipes_tried(session.studio.about.experiments)
 
 
 def _in_words(report: AuditReport) -> None:

@@ -103,7 +103,7 @@ def _again(session: Session, plan: ErasurePlan) -> None:
 def _retrained(session: Session, plan: ErasurePlan) -> Retrained | None:
     """Answers of the model retrained without them. In an exact mode that is the model after
     deletion, and there is nothing to look up."""
-    return None if session.studio.mode == "exact" else retrained_answers(session, plan.ids)
+    return None if session.studio.about.mode == "exact" else retrained_answers(session, plan.ids)
 
 
 def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
@@ -143,9 +143,9 @@ def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport]
     studio = session.studio
 
     def run() -> Steps[PrivacyReport]:
-        return studio.privacy(plan.ids)
+        return studio.privacy.run(plan.ids)
 
-    found = work(session, _PRIVACY, (plan.ids, studio.job_done(RETRAIN, plan.ids)))
+    found = work(session, _PRIVACY, (plan.ids, studio.jobs.done(RETRAIN, plan.ids)))
     if found.job is None:
         start(found, _PRIVACY, run)
     report = result(found, _PRIVACY, run, words.STAGES)
@@ -159,7 +159,7 @@ def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport]
             st.caption(f"{words.verdict(report, attack)} The attack: {attack}.".strip())
         if report.leak is not None:
             with st.expander("Where the trace lies"):
-                st.markdown(words.leak_sentences(report.leak, studio.mode == "exact"))
+                st.markdown(words.leak_sentences(report.leak, studio.about.mode == "exact"))
     return found.job
 
 
@@ -176,7 +176,7 @@ def still_measuring(found: Effect) -> bool:
 
 def evidence(session: Session, plan: ErasurePlan, found: Effect, reference: str) -> RequestEvidence:
     """What is known now. reference: how whoever handles the request names it."""
-    studio, exact = session.studio, session.studio.mode == "exact"
+    studio, exact = session.studio, session.studio.about.mode == "exact"
     answers = None
     if found.answers is not None and found.answers.changes:
         changes = list(found.answers.changes)
@@ -187,15 +187,15 @@ def evidence(session: Session, plan: ErasurePlan, found: Effect, reference: str)
     privacy = found.privacy.result if found.privacy is not None else None
     [owner] = plan.owners if len(plan.owners) == 1 else [""]
     return RequestEvidence(
-        title=studio.title,
+        title=studio.about.title,
         reference=reference,
         asked=len(plan.ids) + len(plan.gone),
         gone=len(plan.gone),
         owners=len(plan.owners),
-        whole_owner=bool(owner) and studio.owners.get(owner) == len(plan.ids),
-        owners_simulated=studio.owners_simulated,
+        whole_owner=bool(owner) and studio.memory.owners.get(owner) == len(plan.ids),
+        owners_simulated=studio.about.owners_simulated,
         near_copies=len({pair.other for pair in plan.near_duplicates}),
-        mode=studio.mode,
+        mode=studio.about.mode,
         answers=answers,
         others=found.answers.side_effects if found.answers is not None else None,
         attack=words.default_attack(privacy) if privacy is not None else "",

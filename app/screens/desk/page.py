@@ -80,7 +80,7 @@ def _request(session: Session) -> None:
 
 def _plan(session: Session, ids: tuple[str, ...]) -> ErasurePlan | None:
     try:
-        return session.remember(("plan", ids), lambda: session.studio.plan_erasure(ids))
+        return session.remember(("plan", ids), lambda: session.studio.erasure.plan(ids))
     except BundleError as error:
         st.error(f"This request can’t be looked into: {state.plain(str(error))}")
         return None

@@ -65,7 +65,7 @@ def _found(session: Session, plan: ErasurePlan) -> None:
 def _whose(session: Session, plan: ErasurePlan) -> str:
     if len(plan.owners) == 1:
         [(name, n)] = plan.owners.items()
-        of = session.studio.owners.get(name, n)
+        of = session.studio.memory.owners.get(name, n)
         if of == 1:
             return f"It is the only image of {name}{session.simulated}."
         if n == 1:
@@ -112,7 +112,7 @@ def _cannot_go(session: Session, plan: ErasurePlan) -> None:
 
 def _numbers(session: Session, gone: Sequence[str]) -> str:
     try:
-        numbers = sorted(set(session.studio.receipt_numbers(gone).values()))
+        numbers = sorted(set(session.studio.erasure.receipt_numbers(gone).values()))
     except BundleError as error:
         return state.plain(str(error))
     return "receipt no. " + ", ".join(map(str, numbers))
@@ -168,7 +168,7 @@ def _near(session: Session, plan: ErasurePlan) -> None:
                 id=id_,
                 src=session.pictures.uri(id_),
                 label=session.class_name(id_),
-                caption=session.studio.record(id_).owner or id_,
+                caption=session.studio.memory.record(id_).owner or id_,
                 alt=f"{id_}, a near-copy of {others[id_]}",
             )
             for id_ in shown

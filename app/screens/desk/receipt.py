@@ -13,14 +13,14 @@ from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.errors import BundleError
-from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 
 _MEMORIES = {"joint": "joint memory", "exact": "exact memory"}
 
 
 def entries(session: Session) -> tuple[LedgerEntry, ...]:
     """The ledger, the newest entry first. Raises BundleError."""
-    return session.remember("ledger", lambda: session.studio.ledger()[::-1])
+    return session.remember("ledger", lambda: session.studio.erasure.ledger()[::-1])
 
 
 def receipt_card(session: Session) -> None:
@@ -90,10 +90,10 @@ def _facts(receipt: Receipt) -> str:
 
 
 def _files(receipt: Receipt, done: erasing.Done | None) -> None:
-    receipt_name, report_name = Studio.receipt_file_names(receipt)
+    receipt_name, report_name = Erasure.file_names(receipt)
     st.download_button(
         "Download the receipt",
-        Studio.receipt_text(receipt),
+        Erasure.receipt_text(receipt),
         file_name=receipt_name,
         mime="application/json",
         icon=":material/receipt_long:",
@@ -104,7 +104,7 @@ def _files(receipt: Receipt, done: erasing.Done | None) -> None:
     )
     st.download_button(
         "Download the one-page report",
-        done.report if done is not None else Studio.request_report(receipt),
+        done.report if done is not None else Erasure.report(receipt),
         file_name=report_name,
         mime="text/html",
         icon=":material/description:",

@@ -32,7 +32,7 @@ def asked(session: Session) -> tuple[str, ...]:
     if chosen == "basket":
         return _already(state.get("basket"), "picked", "Your basket is empty: pick images first.")
     if chosen == "forgotten":
-        return _already(session.studio.forgotten, "deleted in this session", "")
+        return _already(session.studio.memory.forgotten, "deleted in this session", "")
     if chosen == "csv":
         _csv()
     else:
@@ -57,15 +57,15 @@ def _anew() -> None:
 def _ways(session: Session) -> list[str]:
     """What there is to choose from, here and now."""
     there = {
-        "owner": bool(session.studio.owners),
+        "owner": bool(session.studio.memory.owners),
         "csv": not state.demo(),
-        "forgotten": bool(session.studio.forgotten),
+        "forgotten": bool(session.studio.memory.forgotten),
     }
     return [who for who in state.WHO if there.get(who, True)]
 
 
 def _owner(session: Session) -> tuple[str, ...]:
-    owners, word = session.studio.owners, session.owner_word
+    owners, word = session.studio.memory.owners, session.owner_word
     st.session_state[state.DESK_OWNER] = state.get("asks") or None
 
     def choose() -> None:
@@ -101,7 +101,7 @@ def _ids(session: Session) -> None:
         "Ids of images, one a line or with commas between them",
         key=state.DESK_IDS,
         height=120,
-        placeholder="\n".join(session.studio.private_ids()[:2]),
+        placeholder="\n".join(session.studio.memory.private_ids()[:2]),
         on_change=take,
     )
     refusal(state.DESK_IDS)
@@ -119,7 +119,7 @@ def _csv() -> None:
         if file is None:  # taken out again: the request stays until there is another one
             return
         try:
-            ids = services.current().studio.ids_in_csv(file.getvalue(), file.name)
+            ids = services.current().studio.erasure.ids_in_csv(file.getvalue(), file.name)
         except BadInputError as error:
             refuse(key, f"Nothing was taken from this file. {state.plain(str(error))}")
         else:

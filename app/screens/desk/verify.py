@@ -17,7 +17,7 @@ from munkey_core.erasure.receipts import ReceiptCheck
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
 from munkey_core.progress import Progress, Steps
-from munkey_core.studio import Studio
+from munkey_core.studio.erasure import Erasure
 
 _PART = "desk-verify"
 Line = tuple[bool | None, str]  # None: neither good nor bad, only told
@@ -43,7 +43,7 @@ def verify(session: Session) -> None:
         return
     data = file.getvalue()
     try:
-        receipt = Studio.read_receipt(data)
+        receipt = Erasure.read_receipt(data)
     except BadInputError as error:
         _verdict(False, "This receipt proves nothing.")
         _lines([(False, f"{str(error)[:1].upper()}{str(error)[1:]}.")])
@@ -58,7 +58,7 @@ def _check(session: Session, receipt: Receipt, digest: str) -> ReceiptCheck | No
 
     def run() -> Steps[ReceiptCheck]:
         yield Progress("checking", 0, 1, 0.0)
-        return studio.check_receipt(receipt)
+        return studio.erasure.check(receipt)
 
     found = work(session, _PART, digest)
     if found.job is None:
@@ -82,7 +82,7 @@ def _say(session: Session, receipt: Receipt, check: ReceiptCheck) -> None:
 
 def _checks(session: Session, receipt: Receipt, check: ReceiptCheck) -> list[Line]:
     """Each thing that was looked at, and whether it is as it should be."""
-    foreign = receipt.bundle != session.studio.name and not check.in_ledger
+    foreign = receipt.bundle != session.studio.about.name and not check.in_ledger
     here = f" It speaks of a model called “{receipt.bundle}”." if foreign else ""
     rows, ids, damaged = check.rows_present, check.ids_present, check.files_damaged
     return [
@@ -111,7 +111,7 @@ def _checks(session: Session, receipt: Receipt, check: ReceiptCheck) -> list[Lin
         else (
             False,
             "A change of the model was interrupted: its old version may still be on the disk. "
-            f"`munkey erase {session.studio.name} --finish`, on the server, completes it.",
+            f"`munkey erase {session.studio.about.name} --finish`, on the server, completes it.",
         ),
     ]
 

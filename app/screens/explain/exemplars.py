@@ -40,7 +40,7 @@ def attribution(
 
 def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
     """The answers of the states as HTML. found: of each state, for what is answered there."""
-    names = session.studio.classes
+    names = session.studio.about.classes
     first, last = found[0], found[-1]
     was = f"{escape(names[first.target])} {percent(first.full)}"
     if len(found) == 1:
@@ -69,7 +69,7 @@ def exemplars(session: Session, image: Seen, target: int) -> None:
         )
         for when, one in zip(image.states, found, strict=True)
     ]
-    scale, name = common_scale(answers), session.studio.classes[target]
+    scale, name = common_scale(answers), session.studio.about.classes[target]
     charts = "".join(chart(answer, name, scale) for answer in answers)
     st.html(legend())
     st.html(f'<div class="mk-answers">{charts}</div>')
@@ -85,7 +85,7 @@ def _note(session: Session, image: Seen, found: list[ExemplarAttribution]) -> No
             "This image has no key of its own, and nothing is deleted in this session: there is "
             "no *after* to show yet. Delete some of the memories above, and it appears beside."
         )
-    elif found[0].ids == found[1].ids and session.studio.forgotten:
+    elif found[0].ids == found[1].ids and session.studio.memory.forgotten:
         st.info(
             "Nothing that you have deleted takes part in this answer, so both sides are the same."
         )
@@ -103,7 +103,7 @@ def _how(found: ExemplarAttribution) -> str:
 
 def sentence(session: Session, image: Seen, found: ExemplarAttribution, answer: int) -> str:
     """What one chart shows, for people. answer: the class that the model answers."""
-    name, said = session.studio.classes[found.target], session.studio.classes[answer]
+    name, said = session.studio.about.classes[found.target], session.studio.about.classes[answer]
     if not found.ids:
         return f"No memory is left to ask: the image alone decides, and says “{said}”."
     best = int(abs(found.values).argmax())

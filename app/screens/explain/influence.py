@@ -109,7 +109,7 @@ def _gallery(session: Session, changed: Changed) -> None:
 
 
 def _tile(session: Session, query: InfluencedQuery) -> Tile:
-    change = turn(session.studio.classes, query)
+    change = turn(session.studio.about.classes, query)
     return session.tile(query.id, f"{points(query.shift)} points", (change,), change)
 
 

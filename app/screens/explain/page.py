@@ -101,14 +101,14 @@ def _title(session: Session, image: Seen) -> str:
 def _true_class(session: Session, image: Seen) -> str:
     if image.label is None:
         return "Nobody has told the model what it is"
-    return f"True class: {session.studio.classes[image.label]}"
+    return f"True class: {session.studio.about.classes[image.label]}"
 
 
 def _links(session: Session, image: Seen) -> None:
     with st.container(horizontal=True, gap="small"):
         if image.label is not None:
             link("Show on the map", ":material/scatter_plot:", "map", image.name, "explain-map")
-        gone = image.split != PRIVATE or session.studio.is_forgotten(image.name)
+        gone = image.split != PRIVATE or session.studio.memory.is_forgotten(image.name)
         if gone or state.hidden("pick"):
             return
         picked = image.name in state.get("basket")
@@ -130,7 +130,7 @@ def _first_steps(session: Session) -> None:
             "them adds.</li><li>See which pixels speak for it.</li><li>Delete its key, and see "
             "both beside each other: before and after.</li></ol></div>"
         )
-        best = session.best_known() or session.studio.test_ids()[0]
+        best = session.best_known() or session.studio.memory.test_ids()[0]
         known = best == session.best_known()
         st.button(
             "Look at the image it knows best by heart" if known else "Look at a test image",

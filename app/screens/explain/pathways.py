@@ -64,8 +64,9 @@ def pathways(session: Session) -> None:
 
 
 def _report(session: Session, report: PathwayReport) -> None:
-    st.html(f'<div class="mk mk-plainly">{sentence(report, session.studio.mode == "exact")}</div>')
-    guessing = 100 / len(session.studio.classes)
+    about = session.studio.about
+    st.html(f'<div class="mk mk-plainly">{sentence(report, about.mode == "exact")}</div>')
+    guessing = 100 / len(about.classes)
     figure = pathway_chart(report.figures, current_palette(), guessing)
     draw(figure, "pathway-chart", in_words(report))
     st.caption(

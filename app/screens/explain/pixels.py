@@ -56,11 +56,12 @@ def pixels(session: Session, image: Seen, target: int) -> None:
     if found is None:
         return
     for one in found:
-        if one.generation != session.studio.generation:
+        if one.generation != session.studio.memory.generation:
             st.warning("The memory has changed since: look again.")
             return
     _draw(image, found)
-    now = found[-1 if session.studio.forgotten else 0]  # The check is about the session's memory.
+    # The check is about the session's memory.
+    now = found[-1 if session.studio.memory.forgotten else 0]
     _sanity(session, image, method, target, now)
 
 

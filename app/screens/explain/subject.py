@@ -64,7 +64,7 @@ def seen(session: Session) -> Seen | None:
 
 def choices(session: Session) -> list[str]:
     """Images that this session is busy with, the newest first: deleted ones, then picked ones."""
-    history = session.studio.history
+    history = session.studio.memory.history
     deleted = [id_ for deletion in reversed(history) for id_ in deletion.ids[:_CHOICES]]
     return [*deleted, *reversed(state.get("basket"))][:_CHOICES]
 
@@ -72,25 +72,25 @@ def choices(session: Session) -> list[str]:
 def own_picture(session: Session) -> ImageArray | None:
     """The picture that this person uploaded last, if it was for this model."""
     digest, image = st.session_state.get(state.OWN_PICTURE, ("", None))
-    return image if digest == session.studio.digest else None
+    return image if digest == session.studio.about.digest else None
 
 
 def _of_bundle(session: Session, id_: str) -> Seen:
-    record = session.studio.record(id_)
+    record = session.studio.memory.record(id_)
     states = _states(session, id_ if record.split == PRIVATE else "")
     return Seen(id_, id_, session.pictures.uri(id_), record.split, record.label, states)
 
 
 def _of_person(session: Session, image: ImageArray) -> Seen:
     name = f"{OWN}:{hashlib.sha256(image.tobytes()).hexdigest()}"
-    uri = models.as_uri(session.studio.as_png(image[0]))
+    uri = models.as_uri(session.studio.pictures.as_png(image[0]))
     return Seen(name, image, uri, OWN, None, _states(session, ""))
 
 
 def _states(session: Session, key: str) -> tuple[State, ...]:
     """key: the id whose key is taken as deleted while nothing is; empty for an image without."""
     before = State("before", "With the whole memory", ())
-    gone = session.studio.forgotten
+    gone = session.studio.memory.forgotten
     if gone:
         return before, State("after", f"After your deletion of {count(len(gone), 'key')}", gone)
     if key:
@@ -152,7 +152,7 @@ def _other_images(session: Session, chosen: Seen | None) -> None:
 
 
 def _tile(session: Session, id_: str) -> Tile:
-    gone = session.studio.is_forgotten(id_)
+    gone = session.studio.memory.is_forgotten(id_)
     return session.tile(id_, more="deleted" if gone else "in the basket")
 
 
@@ -178,12 +178,12 @@ def _uploaded() -> None:
         return
     session = services.current()
     try:
-        image = session.studio.read_image(file.getvalue())
+        image = session.studio.pictures.read(file.getvalue())
     except MunkeyError as error:
         reason = state.plain(str(error))
         refuse(state.EXPLAIN_FIND, f"This file can't be used: {reason}")
         return
-    st.session_state[state.OWN_PICTURE] = (session.studio.digest, image)
+    st.session_state[state.OWN_PICTURE] = (session.studio.about.digest, image)
     _look_at_own()
 
 
@@ -198,7 +198,7 @@ def _look_at_own() -> None:
 def explained_class(session: Session, image: Seen, predicted: int) -> int:
     """The class whose reasons are shown, with the control for it. predicted: what the model
     answers with the whole memory; it stays the same in both states, so that they compare."""
-    names, chosen = session.studio.classes, state.get("target")
+    names, chosen = session.studio.about.classes, state.get("target")
     if not state.hidden("settings"):
         first = [image.label] if image.label is not None else []
         others = [i for i in range(len(names)) if i not in first]
@@ -227,6 +227,6 @@ def about(session: Session, image: Seen) -> str:
         return "Your own picture: it has no key in the memory"
     if image.split == TEST:
         return "A test image: it never had a key in the memory"
-    if session.studio.is_forgotten(image.name):
+    if session.studio.memory.is_forgotten(image.name):
         return "A training image: you have deleted its key"
     return "A training image: its key is in the memory"

@@ -12,7 +12,7 @@ from app.words.phrases import count
 
 def explanation(session: Session) -> str:
     """The app in three sentences, as Markdown."""
-    pictures = count(session.studio.keys_total, "picture")
+    pictures = count(session.studio.memory.keys_total, "picture")
     sentences = (
         f"This model learned from {pictures} and keeps **a memory of each** (a "
         f"{term('key', 'key')} in its {term('memory-bank', 'memory bank')}). Shown a picture, it "
@@ -51,7 +51,7 @@ def first_steps(session: Session) -> None:
 
 def guess_first(session: Session) -> None:
     """Before somebody's first deletion: the next step, in one line."""
-    if session.studio.generation or state.hidden("delete"):
+    if session.studio.memory.generation or state.hidden("delete"):
         return
     it = "its key is" if len(state.get("basket")) == 1 else "their keys are"
     st.html(

@@ -38,11 +38,11 @@ def own_picture(session: Session) -> None:
 
 def _answer(session: Session, data: bytes, invert: bool | None) -> None:
     try:
-        image = session.studio.read_image(data, invert)
+        image = session.studio.pictures.read(data, invert)
     except MunkeyError as error:
         st.error(f"This file can't be used: {state.plain(str(error))}")
         return
-    st.session_state[state.OWN_PICTURE] = (session.studio.digest, image)  # For Explain.
+    st.session_state[state.OWN_PICTURE] = (session.studio.about.digest, image)  # For Explain.
     name = hashlib.sha256(image.tobytes()).hexdigest()
     prediction = session.remember(("own", name), lambda: session.studio.predict_images(image))
     now, ids, weights = row(prediction, 0)
@@ -54,9 +54,9 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
         st.html(legend(series))
     st.html(
         card(
-            models.as_uri(session.studio.as_png(image[0])),
+            models.as_uri(session.studio.pictures.as_png(image[0])),
             "Your picture, as the model gets it",
-            session.studio.classes,
+            session.studio.about.classes,
             None,
             series,
             "The most similar images in the memory answer." if weights.argmax() < len(ids) else "",
@@ -76,7 +76,7 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
 def _earlier(session: Session, name: str, now: FloatArray) -> FloatArray:
     """The prediction before the last change of the memory; `now` itself if there was none."""
     kept = st.session_state.get(state.OWN_EARLIER, {}).get(name, [])
-    generation = session.studio.generation
+    generation = session.studio.memory.generation
     if not kept or kept[-1][0] != generation:
         kept = [*kept, (generation, now)][-2:]
         st.session_state[state.OWN_EARLIER] = {name: kept}

@@ -62,8 +62,9 @@ def _images(session: Session) -> None:
 def _above(session: Session) -> None:
     """What stands below each picture, before anybody has to ask."""
     if state.get("show") == "influential":
+        k = session.studio.about.ensemble.k
         st.caption(
-            f"**In 41 answers**: one of the {session.studio.ensemble.k} memories that answer for "
+            f"**In 41 answers**: one of the {k} memories that answer for "
             f"41 test images. First come those with the largest {term('influence', 'influence')}."
         )
     elif session.scored:
@@ -87,7 +88,9 @@ def _below(session: Session, found: tuple[str, ...], page: int, total: int) -> N
         text = f"Page {page:,} of {total:,} · {count(len(found), 'image')}"
         pager(page, total, text, partial(state.change, "page"), "gallery-pager")
     picked = set(state.get("basket"))
-    new = [id_ for id_ in found if id_ not in picked and not session.studio.is_forgotten(id_)]
+    new = [
+        id_ for id_ in found if id_ not in picked and not session.studio.memory.is_forgotten(id_)
+    ]
     if new and len(found) <= _MANY and not state.hidden("pick"):
         adding.button(
             f"Pick all {len(new):,}", on_click=services.pick, args=(tuple(new),), width="stretch"

@@ -41,7 +41,7 @@ def preview(session: Session) -> None:
 
 def _prediction(session: Session, ids: tuple[str, ...]) -> Prediction | None:
     """None where it takes pictures that are not here."""
-    if session.studio.pictures.state == "searching":
+    if session.studio.pictures.status.state == "searching":
         return None
     try:
         return session.remember(("predict", ids), lambda: session.studio.predict(ids))
@@ -56,8 +56,8 @@ def _card(session: Session, id_: str, prediction: Prediction, i: int) -> str:
     return card(
         session.pictures.uri(id_),
         session.whose(id_),
-        session.studio.classes,
-        session.studio.record(id_).label,
+        session.studio.about.classes,
+        session.studio.memory.record(id_).label,
         [Series("before", "with its key", probabilities)],
         f"{back}Its own key gives {percent(own)} of this answer.",
         neighbours(session, ids, weights, own=id_),

@@ -48,7 +48,7 @@ def _show(session: Session, job: Consequences, watching: bool) -> None:
         changed = sorted(job.changes, key=lambda change: change.shift)
         _deleted_images(session, changed, job.deletion.generation)
     if has_pictures(session):  # without them nothing can be trained, as the page says already
-        retrain_panel(session, session.studio.forgotten)
+        retrain_panel(session, session.studio.memory.forgotten)
     _side_effects(session, job)
     _what_remains(session)
 
@@ -84,7 +84,7 @@ def _headline(session: Session, job: Consequences) -> None:
                 icon=":material/undo:",
                 key="undo-newest",
                 on_click=services.undo,
-                args=(len(session.studio.history) - 1,),
+                args=(len(session.studio.memory.history) - 1,),
             )
 
 
@@ -155,8 +155,8 @@ def _agreement(session: Session, changed: Sequence[Change], retrained: Retrained
 
 
 def _all_forgotten(session: Session) -> str:
-    total = len(session.studio.forgotten)
-    newest = len(session.studio.history[-1].ids)
+    total = len(session.studio.memory.forgotten)
+    newest = len(session.studio.memory.history[-1].ids)
     if total > newest:
         return f"all {total:,} deleted images"
     return "it" if total == 1 else "them"
@@ -165,12 +165,12 @@ def _all_forgotten(session: Session) -> str:
 def _card(session: Session, change: Change, retrained: Retrained | None) -> str:
     own = share_of(change.id, change.neighbours_before, change.weights_before)
     before, after = change.before[change.label], change.after[change.label]
-    name = session.studio.classes[change.label]
+    name = session.studio.about.classes[change.label]
     oracle = f", retrained {percent(retrained[change.id][change.label])}" if retrained else ""
     return card(
         session.pictures.uri(change.id),
         session.whose(change.id),
-        session.studio.classes,
+        session.studio.about.classes,
         change.label,
         series_of(change, retrained),
         f"{name}: {percent(before)} → {percent(after)}{oracle}. "
@@ -221,7 +221,7 @@ def _found(session: Session, effects: SideEffects) -> None:
 
 def _what_remains(session: Session) -> None:
     """Deleting keys is not the whole of forgetting, and the page says so beside every result."""
-    if session.studio.mode == "exact":
+    if session.studio.about.mode == "exact":
         st.caption(
             "**What remains:** nothing, in this memory. The network was trained on public images "
             "only, and each image was written into the memory alone: what is left is, byte for "

@@ -124,5 +124,5 @@ def _buttons(lesson: Lesson) -> None:
 
 
 def _without_pictures() -> bool:
-    pictures = services.current().studio.pictures
+    pictures = services.current().studio.pictures.status
     return not pictures.ready and pictures.state != "searching"

@@ -61,7 +61,7 @@ def _control(place: Place, asked: Question, key: str) -> None:
     """What one answers with; at first nothing is chosen."""
     label: dict[str, Any] = {"label": "Your guess", "label_visibility": "collapsed", "key": key}
     if asked.kind == CLASS:
-        classes = place.values.scope.studio("").classes
+        classes = place.values.scope.studio("").about.classes
         st.pills(options=range(len(classes)), format_func=classes.__getitem__, **label)
         return
     if asked.kind == YES_NO:
@@ -115,7 +115,7 @@ def _told(place: Place, asked: Question, missing: bool) -> None:
 
 def _words(place: Place, asked: Question, guess: Guess) -> str:
     if asked.kind == CLASS:
-        return place.values.scope.studio("").classes[int(guess)]
+        return place.values.scope.studio("").about.classes[int(guess)]
     if asked.kind == CHOICE:
         return asked.options[int(guess)].text
     if asked.kind == YES_NO:

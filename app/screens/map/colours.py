@@ -56,9 +56,9 @@ class Colouring:
 def offered(session: Session) -> list[str]:
     """Values of the property "colour" for which this model has what it takes."""
     there = {
-        "owner": bool(session.studio.owners),
+        "owner": bool(session.studio.memory.owners),
         "memorisation": session.scored,
-        "exposure": session.studio.has_exposure,
+        "exposure": session.studio.privacy.has_exposure,
         "influence": session.studio.explain.influence() is not None,
     }
     return [name for name in state.COLOURS if there.get(name, True)]
@@ -80,34 +80,34 @@ def colouring(session: Session, name: str) -> Colouring:
 
 def labels(session: Session) -> Codes:
     """(N,) class of each entry."""
-    studio = session.studio
+    memory = session.studio.memory
     return session.remember(
-        "map-labels", lambda: np.array([studio.record(i).label for i in studio.private_ids()])
+        "map-labels", lambda: np.array([memory.record(i).label for i in memory.private_ids()])
     )
 
 
 def owners(session: Session) -> npt.NDArray[Any]:
     """(N,) owner of each entry, a text."""
-    studio = session.studio
+    memory = session.studio.memory
     return session.remember(
-        "map-owners", lambda: np.array([studio.record(i).owner for i in studio.private_ids()])
+        "map-owners", lambda: np.array([memory.record(i).owner for i in memory.private_ids()])
     )
 
 
 def _by_class(session: Session) -> Colouring:
-    names = session.studio.classes
+    names = session.studio.about.classes
     light, dark = (_repeated(palette(mode).classes, len(names)) for mode in (False, True))
     return Colouring("Class", names, light, dark, labels(session), named=len(names) <= 20)
 
 
 def _by_owner(session: Session) -> Colouring:
     """The largest owners each, drawn over all others."""
-    largest = list(session.studio.owners)[:_OWNERS]
+    largest = list(session.studio.memory.owners)[:_OWNERS]
     of = owners(session)
     codes = np.zeros(len(of), dtype=np.int64)
     for g, name in enumerate(largest, start=1):
         codes[of == name] = g
-    first = (f"{len(session.studio.owners) - len(largest):,} others",)
+    first = (f"{len(session.studio.memory.owners) - len(largest):,} others",)
     light, dark = (
         (palette(mode).neutral, *_repeated(palette(mode).classes, len(largest)))
         for mode in (False, True)
@@ -118,7 +118,7 @@ def _by_owner(session: Session) -> Colouring:
 
 def _by_memorisation(session: Session) -> Colouring:
     studio = session.studio
-    values = np.array([studio.score(MEMORISATION, i) for i in studio.private_ids()])
+    values = np.array([studio.memory.score(MEMORISATION, i) for i in studio.memory.private_ids()])
     points = [round(100 * edge) for edge in _MEMORISED]
     ranges = [f"+{a} to +{b}" for a, b in pairwise(points)]
     names = (f"under +{points[0]}", *ranges, f"over +{points[-1]}")
@@ -127,10 +127,10 @@ def _by_memorisation(session: Session) -> Colouring:
 
 
 def _by_exposure(session: Session) -> Colouring:
-    found = session.studio.exposure
+    found = session.studio.privacy.exposure
     if found is None:
         return _by_class(session)
-    values = np.array([found.scores[id_] for id_ in session.studio.private_ids()])
+    values = np.array([found.scores[id_] for id_ in session.studio.memory.private_ids()])
     value = Value(f"{found.attack} score", values, 1, 1, signed=True)
     return _by_number("Exposed to the attack", _SHARE_NAMES, values, _edges(values), value)
 
@@ -161,9 +161,9 @@ def _edges(values: npt.NDArray[Any]) -> tuple[float, ...]:
 
 
 def _by_state(session: Session) -> Colouring:
-    studio, picked = session.studio, frozenset(state.get("basket"))
+    memory, picked = session.studio.memory, frozenset(state.get("basket"))
     codes = np.array(
-        [2 if studio.is_forgotten(i) else int(i in picked) for i in studio.private_ids()],
+        [2 if memory.is_forgotten(i) else int(i in picked) for i in memory.private_ids()],
         dtype=np.int64,
     )
     light, dark = (

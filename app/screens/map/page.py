@@ -112,7 +112,7 @@ def _after(session: Session) -> None:
     delete_button(len(basket))
     if basket and not state.hidden("delete"):
         warning(session, basket, deleted=False)
-    if session.studio.forgotten:
+    if session.studio.memory.forgotten:
         st.segmented_control(
             "The map",
             label_visibility="collapsed",
@@ -149,7 +149,7 @@ def _map(session: Session) -> None:
         chosen.codes,
         shown,
         basket=state.get("basket"),
-        deleted=session.studio.forgotten,
+        deleted=session.studio.memory.forgotten,
         ghosts=not before,
         off=state.get("off"),
         value=chosen.value,
@@ -194,7 +194,7 @@ def _check_off(groups: int) -> None:
 
 def _shown(session: Session) -> Mask:
     """(N,) whether the filters let a point through."""
-    shown: Mask = np.ones(session.studio.keys_total, dtype=np.bool_)
+    shown: Mask = np.ones(session.studio.memory.keys_total, dtype=np.bool_)
     if state.get("class"):
         shown &= np.isin(labels(session), state.get("class"))
     if state.get("owner"):
@@ -205,9 +205,9 @@ def _shown(session: Session) -> Mask:
 def _counted(session: Session, chosen: Colouring, shown: Mask, before: bool) -> Mask:
     """What the legend counts: the points that are drawn, without ghosts unless they are what it
     is about."""
-    if before or state.get("colour") == "deleted" or not session.studio.forgotten:
+    if before or state.get("colour") == "deleted" or not session.studio.memory.forgotten:
         return shown
-    gone = [session.studio.is_forgotten(id_) for id_ in session.studio.private_ids()]
+    gone = [session.studio.memory.is_forgotten(id_) for id_ in session.studio.memory.private_ids()]
     counted: Mask = shown & ~np.array(gone, dtype=np.bool_)
     return counted
 
@@ -216,7 +216,10 @@ def _points(session: Session, projection: Projection) -> Points:
     return session.remember(
         ("map-points", projection.space, projection.method),
         lambda: points(
-            projection.ids, projection.positions, labels(session).tolist(), session.studio.classes
+            projection.ids,
+            projection.positions,
+            labels(session).tolist(),
+            session.studio.about.classes,
         ),
     )
 
@@ -226,7 +229,7 @@ def _pictures() -> None:
     session = services.current()
 
     def answer(id_: str) -> tuple[str, str]:
-        owner = session.studio.record(id_).owner
+        owner = session.studio.memory.record(id_).owner
         return session.pictures.uri(id_), owner and owner + session.simulated
 
     map_pictures(state.MAP, answer)

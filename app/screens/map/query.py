@@ -14,7 +14,6 @@ from app.shared.without_pictures import blind_cards, has_pictures
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection
 from munkey_core.model.predictor import Prediction
-from munkey_core.results import PRIVATE
 from munkey_core.studio import Studio
 
 BEFORE = "before"
@@ -40,8 +39,9 @@ def query_of(session: Session, space: str, method: str) -> Query | None:
     _, ids, weights = row(prediction, 0)
     answering = [(one, float(w)) for one, w in zip(ids, weights, strict=False) if one != id_]
     links = [_link(session, projection, one, percent(w), w) for one, w in answering]
-    if not before and studio.forgotten:
-        lost = [i for i in row(_before(session, id_), 0)[1] if studio.is_forgotten(i) and i != id_]
+    if not before and studio.memory.forgotten:
+        gone = studio.memory.is_forgotten
+        lost = [i for i in row(_before(session, id_), 0)[1] if gone(i) and i != id_]
         links += [_link(session, projection, one, "gone", 0.0, gone=True) for one in lost]
     x, y = placement.positions[0]
     alone = f"image alone {percent(float(weights[-1]))}" if len(weights) > len(ids) else ""
@@ -70,7 +70,7 @@ def _link(
 
 def _now(session: Session, id_: str) -> Prediction:
     found = session.remember(("predict", (id_,)), lambda: session.studio.predict((id_,)))
-    return found.require(session.studio.generation)
+    return found.require(session.studio.memory.generation)
 
 
 def _undiminished(session: Session) -> Studio:
@@ -87,7 +87,7 @@ class _Holder:
 
 def _before(session: Session, id_: str) -> Prediction:
     """The answer of the whole memory; it belongs to a generation of another session."""
-    if not session.studio.forgotten:
+    if not session.studio.memory.forgotten:
         return _now(session, id_)
     studio = _undiminished(session)
     [found] = session.remember(("map-before", id_), lambda: [studio.predict((id_,))])
@@ -95,7 +95,7 @@ def _before(session: Session, id_: str) -> Prediction:
 
 
 def _placement_before(session: Session, id_: str, space: str, method: str) -> Placement:
-    studio = _undiminished(session) if session.studio.forgotten else session.studio
+    studio = _undiminished(session) if session.studio.memory.forgotten else session.studio
     [found] = session.remember(
         ("map-place-before", id_, space, method),
         lambda: [
@@ -139,7 +139,7 @@ def _choose(session: Session) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button("Random test image", on_click=look_at_random, key="map-random")
         clicked = st.session_state.get(state.MAP_CLICKED)
-        if clicked and clicked != state.get("query") and session.studio.can_ask(clicked):
+        if clicked and clicked != state.get("query") and session.studio.memory.can_ask(clicked):
             st.button("The point I clicked", on_click=look_at, args=(clicked,), key="map-clicked")
         if state.get("query"):
             st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
@@ -151,8 +151,8 @@ def _card(session: Session, id_: str) -> None:
     studio = session.studio
     now = row(_now(session, id_), 0)
     shown, series = now, [Series("before", "now", now[0])]
-    before = state.get("when") == BEFORE and bool(studio.forgotten)
-    if studio.forgotten:
+    before = state.get("when") == BEFORE and bool(studio.memory.forgotten)
+    if studio.memory.forgotten:
         then = row(_before(session, id_), 0)
         series = [Series("before", "before deletion", then[0]), Series("after", "now", now[0])]
         shown = then if before else now
@@ -161,8 +161,8 @@ def _card(session: Session, id_: str) -> None:
         card(
             session.pictures.uri(id_),
             session.whose(id_),
-            studio.classes,
-            studio.record(id_).label,
+            studio.about.classes,
+            studio.memory.record(id_).label,
             series,
             _note(session, id_),
             neighbours(session, shown[1], shown[2], own=id_),
@@ -172,8 +172,8 @@ def _card(session: Session, id_: str) -> None:
 
 
 def _note(session: Session, id_: str) -> str:
-    if session.studio.record(id_).split != PRIVATE:
+    if not session.studio.memory.is_private(id_):
         return "A test image: drawn at the weighted mean of its nearest keys."
-    if session.studio.is_forgotten(id_):
+    if session.studio.memory.is_forgotten(id_):
         return "A training image whose key is deleted."
     return "A training image with a key of its own."

@@ -44,10 +44,10 @@ def show() -> None:
     studio = session.studio
 
     def run() -> Steps[PrivacyReport]:
-        return studio.privacy(subject.ids)
+        return studio.privacy.run(subject.ids)
 
     # A model retrained meanwhile is news: the attacks are then run on it, too.
-    asked = work(session, _ATTACKS, (subject.ids, studio.job_done(RETRAIN, subject.ids)))
+    asked = work(session, _ATTACKS, (subject.ids, studio.jobs.done(RETRAIN, subject.ids)))
     if asked.job is None:
         start(asked, _ATTACKS, run)
     if cannot_be_known(session, asked.job):
@@ -97,7 +97,7 @@ def _attack(session: Session, report: PrivacyReport) -> str:
     chosen: str = state.get("attack") or words.default_attack(report)
     if state.hidden("settings"):
         return chosen
-    st.selectbox("Attack", session.studio.attacks, **state.widget("attack", shown=chosen))
+    st.selectbox("Attack", session.studio.privacy.attacks, **state.widget("attack", shown=chosen))
     return chosen
 
 
@@ -170,7 +170,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
 def _leak(session: Session, report: PrivacyReport) -> None:
     section("Where the trace lies")
     if report.leak is not None:
-        st.markdown(words.leak_sentences(report.leak, session.studio.mode == "exact"))
+        st.markdown(words.leak_sentences(report.leak, session.studio.about.mode == "exact"))
     else:
         st.caption(f"Not measured: {state.plain(report.leak_error)}.")
 
@@ -179,7 +179,7 @@ def _leak(session: Session, report: PrivacyReport) -> None:
 
 
 def _exposed(session: Session) -> None:
-    found = session.studio.exposure
+    found = session.studio.privacy.exposure
     section("Most exposed images")
     if found is None:
         st.caption("They show up here once the model has been asked about every image.")

@@ -28,11 +28,11 @@ _STAGES = STAGES | {"predicting": "Asking both models about every image (only th
 
 def trace_panel(session: Session, subject: ForgetSet) -> None:
     """Draws nothing for a model that has one mode only."""
-    if len(models.shared(session.name).studio.modes) < 2:
+    if len(models.shared(session.name).studio.about.modes) < 2:
         return
     section("Where the trace stays: both memories", "trace")
     studios = {mode: models.shared(session.name, mode).studio for mode in state.MODES}
-    stored = {mode: studio.report(subject.ids) for mode, studio in studios.items()}
+    stored = {mode: studio.audit.report(subject.ids) for mode, studio in studios.items()}
     known = {mode: report for mode, report in stored.items() if report is not None}
     if len(known) < len(studios):
         found = _work_out(session, subject, studios)
@@ -49,7 +49,7 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
     def run() -> Steps[Reports]:
         found: Reports = {}
         for mode, studio in studios.items():
-            found[mode] = yield from studio.trace(subject.ids)
+            found[mode] = yield from studio.privacy.trace(subject.ids)
         return found
 
     asked = work(session, _PART, ("trace", subject.ids))
@@ -70,7 +70,7 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
 
 def _table(reports: Reports, studio: Studio) -> str:
     """One column a mode, one row a question (HTML)."""
-    parts = studio.facts["splits"]["counts"]
+    parts = studio.about.manifest["splits"]["counts"]
     rows = {
         "Right on test images": [_percent(reports[m], AFTER, "test_accuracy") for m in reports],
         "Right on these images, before deletion": [
@@ -131,7 +131,7 @@ def _public(mode: str, parts: dict[str, int]) -> str:
 
 def _verified(studio: Studio) -> str:
     """What was tried of the exact mode, and what it costs, in sentences."""
-    found = studio.exact_verified
+    found = studio.about.exact_verified
     text = (
         f"**Points:** the {term('backbone-leak', 'backbone leak')}. **{term('exact', 'Exact')}:** "
         "deleting an image gives the memory that would be there had it never been. "

@@ -18,8 +18,6 @@ from app.session.links import UnknownDigestError
 from app.session.pages import TITLES
 from app.session.services import Session
 from app.words.phrases import count
-from munkey_core.errors import UnknownIdError
-from munkey_core.results import PRIVATE
 
 _LESSON, _PAGE = "A lesson", "Chosen images on a page"
 _KEY = "teacher-"
@@ -128,18 +126,18 @@ def _of_page(session: Session, came_from: str) -> Screen | None:
 
 
 def _mode(session: Session) -> str:
-    modes = [mode for mode in state.MODES if mode in models.shared(session.name).studio.modes]
+    modes = [mode for mode in state.MODES if mode in models.shared(session.name).studio.about.modes]
     if len(modes) < 2:
         return ""
     mode = st.segmented_control(
         "Memory",
         modes,
-        default=session.studio.mode,
+        default=session.studio.about.mode,
         required=True,
         format_func=state.MODES.__getitem__,
         key=_KEY + "mode",
     )
-    return "" if mode == models.shared(session.name).studio.mode else str(mode)
+    return "" if mode == models.shared(session.name).studio.about.mode else str(mode)
 
 
 def _images(session: Session, name: str, label: str, now: str) -> Any | None:
@@ -160,21 +158,15 @@ def _images(session: Session, name: str, label: str, now: str) -> Any | None:
         st.error("Wanted: ids, with a space between them.")
         return None
     ids = [one for group in value for one in group] if name == "forgotten" else value
-    unknown = [id_ for id_ in ids if not _has_key(session, id_)]
+    memory, title = session.studio.memory, state.plain(session.studio.about.title)
+    unknown = [id_ for id_ in ids if not memory.is_private(id_)]
     if unknown:
         st.error(
-            f"{count(len(unknown), 'id')} of no image with a key in "
-            f"{state.plain(session.studio.title)}: {', '.join(map(state.quoted, unknown[:3]))}"
+            f"{count(len(unknown), 'id')} of no image with a key in {title}: "
+            + ", ".join(map(state.quoted, unknown[:3]))
         )
         return None
     return value
-
-
-def _has_key(session: Session, id_: str) -> bool:
-    try:
-        return session.studio.record(id_).split == PRIVATE
-    except UnknownIdError:
-        return False
 
 
 def _seed() -> int:
