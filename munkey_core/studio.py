@@ -245,7 +245,7 @@ class Studio:
 
     @property
     def title(self) -> str:
-        return str(self._shared.bundle.manifest.dataset["title"])
+        return self._shared.bundle.manifest.dataset["title"]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -483,10 +483,10 @@ class Studio:
         """
         limits.refuse_in_demo("using a picture of your own")
         dataset = self._shared.bundle.manifest.dataset
-        pixels = decode_image(source, int(dataset["image_size"]), grey=bool(dataset["grey"]))
+        pixels = decode_image(source, dataset["image_size"], grey=dataset["grey"])
         if invert is None:
             border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-            invert = bool(dataset.get("dark_background")) and border.mean() / 255 > _BRIGHT_BORDER
+            invert = dataset.get("dark_background", False) and border.mean() / 255 > _BRIGHT_BORDER
         return (255 - pixels if invert else pixels)[None]
 
     @staticmethod
@@ -807,8 +807,8 @@ class Studio:
     def exact_verified(self) -> dict[str, dict[str, int]]:
         """What `munkey verify --exact` found and noted in the bundle, by forget set: the counts of
         an ExactCheck. Empty without an exact mode, or if nobody has verified it."""
-        found: dict[str, dict[str, int]] = self._shared.bundle.manifest.exact.get("verified", {})
-        return found
+        manifest = self._shared.bundle.manifest
+        return manifest.exact_table().verified if manifest.exact else {}
 
     @property
     def exposure(self) -> Exposure | None:

@@ -53,7 +53,6 @@ from munkey_core.bundle.manifest import (
     SCORES,
     SEAL,
     read_manifest,
-    with_files,
 )
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
@@ -226,7 +225,7 @@ def erase(
                 left, anew = step
         files = dict(_files(left, source))
         digests = {name: _sha256(files[name]) for name in sorted(files)}  # as `seal` sorts them
-        manifest = with_files(left.manifest, digests)
+        manifest = replace(left.manifest, files=digests)
         files[MANIFEST] = manifest.to_json().encode()
         caches = () if out is not None else cache_names(bundle)
         receipt = signed(

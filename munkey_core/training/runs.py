@@ -85,7 +85,7 @@ class Runs:
         self.bundle = bundle
         self.shipped = Shipped(bundle) if use_shipped else None
         self.device = device
-        self.seed = int(bundle.manifest.training["seed"])
+        self.seed = bundle.manifest.training["seed"]
         self._folder = runs_folder(bundle)
 
     @cached_property
@@ -111,7 +111,7 @@ class Runs:
         if self.by_construction(run):
             steps = self.after(self.original(MUNKEY), run.without)
             found = yield from last_of(steps, Outputs)
-            written = float(self.bundle.manifest.provenance["seconds"].get("writing", 0.0))
+            written = self.bundle.manifest.provenance["seconds"].get("writing", 0.0)
             yield replace(found, seconds=written)  # what writing all rows took
             return
         stored = self.known_outputs(run)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from munkey_core.config import from_dict
 from munkey_core.errors import TrainingError
+from munkey_core.files.typed import checked
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress
 from munkey_core.unlearning.base import Method, Task
@@ -40,7 +40,7 @@ class Tuning:
 def combinations(method: type[Method[Any]]) -> list[dict[str, Any]]:
     """All settings of a method's grid, in full."""
     return [
-        asdict(from_dict(method.Settings, dict(zip(method.grid, values, strict=True)), method.key))
+        asdict(checked(method.Settings, dict(zip(method.grid, values, strict=True)), method.key))
         for values in itertools.product(*method.grid.values())
     ]
 
@@ -62,7 +62,7 @@ def tune(
         begin = time.perf_counter()
         result = None
         try:
-            for step in method(from_dict(method.Settings, settings)).unlearn(task):
+            for step in method(checked(method.Settings, settings, method.key)).unlearn(task):
                 if isinstance(step, Progress):
                     done = i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total)
                     yield _progress(done, total, start)
