@@ -6,21 +6,15 @@ when the object is made, so a setting that exists is a setting that works.
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import sys
-import tomllib
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 from munkey_core.errors import BadInputError
 
 Aggregation = Literal["mean", "similarity", "rank", "single_pass"]
 TokenKind = Literal["features", "patches"]
 EncoderName = Literal["conv", "efficientnet_lite0", "resnet18", "vit_b_16"]
-
-T = TypeVar("T")
 
 
 def _require(ok: bool, name: str, wanted: str, got: object) -> None:
@@ -265,7 +259,7 @@ class Recipe:
         return asdict(self)
 
     def to_toml(self) -> str:
-        """The text of a recipe file; `load_recipe` gives an equal recipe back."""
+        """The text of a recipe file; `training.recipes.load_recipe` gives an equal recipe back."""
         lines = [f"name = {json.dumps(self.name)}"]
         for table, values in self.to_dict().items():
             if isinstance(values, dict):
@@ -273,50 +267,3 @@ class Recipe:
                 # JSON writes strings, numbers and booleans as TOML does.
                 lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         return "\n".join(lines) + "\n"
-
-
-def from_dict(kind: type[T], values: dict[str, Any], where: str = "settings") -> T:
-    """Build a settings object from plain values.
-
-    Raises BadInputError for a name the settings don't have, or a value of the wrong type.
-    """
-    hints = get_type_hints(kind)
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in known:
-            raise BadInputError(f"{where}: no setting {name!r}; known: {', '.join(sorted(known))}")
-    made = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
-    return kind(**made)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        _require(isinstance(value, dict), where, "a table", value)
-        return from_dict(hint, value, where)  # type: ignore[arg-type]
-    if get_origin(hint) is dict:
-        _require(isinstance(value, dict), where, "a table", value)
-        return value
-    if get_origin(hint) is Literal:
-        choices = get_args(hint)
-        _require(value in choices, where, "one of " + ", ".join(choices), value)
-        return value
-    kinds = get_args(hint) or (hint,)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if float in kinds and is_number:
-        _require(abs(value) <= sys.float_info.max, where, "a finite number", value)
-        return float(value)
-    names = " or ".join("nothing" if k is type(None) else k.__name__ for k in kinds)
-    ok = isinstance(value, tuple(kinds)) and not (isinstance(value, bool) and bool not in kinds)
-    _require(ok, where, f"a {names}", value)
-    return value
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe TOML file. Raises BadInputError naming the file and what is wrong in it."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"recipe {path}: can't be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"recipe {path}: not valid TOML ({error})") from error
-    return from_dict(Recipe, values, f"recipe {path.name}")

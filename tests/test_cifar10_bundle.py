@@ -9,10 +9,10 @@ from munkey_core.bundle.find import shipped_folder
 from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.bundle.manifest import EXACT
 from munkey_core.bundle.read import read_bundle
-from munkey_core.config import load_recipe
 from munkey_core.errors import BundleError
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
+from munkey_core.training.recipes import load_recipe
 from munkey_core.unlearning import METHODS, SYSTEMS
 
 FOLDER = shipped_folder() / "cifar10"

@@ -13,11 +13,13 @@ from munkey_core.bundle.card import main_figures, write_card
 from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.forget_sets import CANONICAL, forget_set
 from munkey_core.bundle.read import read_bundle
-from munkey_core.config import Recipe, SplitConfig, from_dict, load_recipe
+from munkey_core.config import Recipe, SplitConfig
+from munkey_core.files.typed import checked
 from munkey_core.progress import finish
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.exact import labelled, write_again
+from munkey_core.training.recipes import load_recipe
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs
 from munkey_core.unlearning import METHODS, SYSTEMS
@@ -72,7 +74,7 @@ def test_its_recipe_is_the_one_it_was_made_with(fashion):
     recipe = load_recipe(FOLDER / "recipe.toml")
     assert isinstance(recipe, Recipe)
     assert recipe.train == fashion.manifest.train_config()
-    assert recipe.split == from_dict(SplitConfig, fashion.manifest.splits["config"])
+    assert recipe.split == checked(SplitConfig, fashion.manifest.splits["config"], "splits")
     assert recipe.encoder == fashion.manifest.encoder
     assert recipe.model == fashion.manifest.model
 

@@ -17,6 +17,7 @@ from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set, forget_set_digest
 from munkey_core.errors import BadInputError
+from munkey_core.files.typed import Name
 from munkey_core.progress import Steps, staged
 from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
@@ -29,18 +30,18 @@ class AuditReport:
     """A forget set's audit. forget: its name. set_digest: SHA-256 of its ids. models: by name, in
     the order of a table. null_bands: by oracle's name. device: of the trainings."""
 
-    bundle: str
-    digest: str
-    forget: str
-    set_digest: str
+    bundle: Name
+    digest: Name
+    forget: Name
+    set_digest: Name
     n_forget: int
     n_retain: int
     n_test: int
     seeds: tuple[int, ...]
-    models: dict[str, ModelFigures]
-    null_bands: dict[str, NullBand]
+    models: dict[Name, ModelFigures]
+    null_bands: dict[Name, NullBand]
     leak: LeakSplit | None
-    device: str
+    device: Name
     seconds: float
 
     def band_of(self, figures: ModelFigures) -> NullBand | None:

@@ -19,6 +19,7 @@ from munkey_core.audit.membership.forgetting_quality import ForgettingQuality, f
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.audit.membership.resampling import Resamples, Values, interval
 from munkey_core.errors import BadInputError
+from munkey_core.files.typed import Name
 from munkey_core.results import FloatArray, IntArray
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts
 
@@ -54,8 +55,8 @@ class ModelFigures:
     retraining would give.
     """
 
-    family: str
-    oracle: str | None
+    family: Name
+    oracle: Name | None
     test_accuracy: float
     retain_accuracy: float
     forget_accuracy: float
@@ -64,13 +65,13 @@ class ModelFigures:
     avg_gap: float | None
     avg_gap_cross_seeds: float | None
     unlearn_seconds: float | None
-    ci95: dict[str, tuple[float, float]]
-    spread: dict[str, float]
-    per_seed: tuple[dict[str, float], ...]
+    ci95: dict[Name, tuple[float, float]]
+    spread: dict[Name, float]
+    per_seed: tuple[dict[Name, float], ...]
     to_oracle_forget: OracleDistance | None = None
     to_oracle_test: OracleDistance | None = None
     forgetting_quality: ForgettingQuality | None = None
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[Name, int | float] = field(default_factory=dict)
     exact: bool = False
 
 

@@ -11,15 +11,15 @@ import hashlib
 import json
 import os
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
+from msgspec import Meta
 
 from munkey_core.audit.leak import accuracy_difference
 from munkey_core.audit.membership.metrics import auroc
@@ -38,15 +38,16 @@ from munkey_core.bundle.experiments import (
     StateFigures,
     Trial,
     experiments_text,
-    read_trial,
 )
 from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.manifest import CARD, EXPERIMENTS, RECIPES_TRIED
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
-from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
+from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.errors import BadInputError, TrainingError
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import parse_json, read_toml
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
@@ -63,8 +64,6 @@ from munkey_core.training.shipped import all_labels
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"
 
-_MAX_VARIANTS = 50
-_FILE_LIMIT = 1_000_000
 _BLOCK = 1024
 _SHORT = 500  # characters of a reason that are kept
 # A seed is the trials' own; what the encoder gave the network can't be changed by its recipe.
@@ -78,50 +77,34 @@ class Variant:
     """A recipe to be tried: the bundle's own, but for these settings of `TrainConfig` and
     `ModelConfig`. why: what it is tried for."""
 
-    name: str
-    why: str = ""
-    train: dict[str, float] = field(default_factory=dict)
-    model: dict[str, float] = field(default_factory=dict)
+    name: Annotated[str, Meta(max_length=NAME_LIMIT)]
+    why: Annotated[str, Meta(max_length=WHY_LIMIT)] = ""
+    train: dict[str, int | float] = field(default_factory=dict)
+    model: dict[str, int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Variants:
+    variant: Annotated[tuple[Variant, ...], Meta(min_length=1, max_length=50)]
 
 
 def load_variants(path: Path) -> tuple[Variant, ...]:
     """Read a file of variants: `[[variant]]` tables with `name`, `why`, and the tables `train` and
     `model`. Raises BadInputError naming the file and what is wrong in it."""
-    try:
-        if path.stat().st_size > _FILE_LIMIT:
-            raise BadInputError(f"recipes {path}: larger than {_FILE_LIMIT:,} bytes")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"recipes {path}: can't be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInputError(f"recipes {path}: not valid TOML ({error})") from error
-    tables = values.get("variant")
-    if set(values) != {"variant"} or not isinstance(tables, list):
-        raise BadInputError(f"recipes {path.name}: must hold [[variant]] tables and nothing else")
-    if not 1 <= len(tables) <= _MAX_VARIANTS:
-        raise BadInputError(
-            f"recipes {path.name}: 1 to {_MAX_VARIANTS} variants, got {len(tables)}"
-        )
-    variants: dict[str, Variant] = {}
-    for number, table in enumerate(tables, 1):
-        where = f"recipes {path.name}, variant {number}"
-        if not isinstance(table, dict) or "name" not in table:
-            raise BadInputError(f"{where}: must be a table with a name")
-        variant = from_dict(Variant, table, where)
-        _check_variant(variant, where)
-        if variant.name in variants:
-            raise BadInputError(f"{where}: the name {variant.name!r} is taken")
-        variants[variant.name] = variant
-    return tuple(variants.values())
+    where = f"recipes {path.name}"
+    found = checked(_Variants, read_toml(path, f"recipes {path}"), where).variant
+    for number, variant in enumerate(found, 1):
+        _check_variant(variant, f"{where}, variant {number}")
+        if variant.name in [other.name for other in found[: number - 1]]:
+            raise BadInputError(f"{where}, variant {number}: the name {variant.name!r} is taken")
+    return found
 
 
 def _check_variant(variant: Variant, where: str) -> None:
-    if not variant.name.strip() or len(variant.name) > NAME_LIMIT or not variant.name.isprintable():
-        raise BadInputError(f"{where}: name must be 1 to {NAME_LIMIT} printable characters")
+    if not variant.name.strip() or not (variant.name + variant.why).isprintable():
+        raise BadInputError(f"{where}: name must be printable characters, and why, if there is one")
     if variant.name in (SHIPPED_NAME, PLAIN_NAME):
         raise BadInputError(f"{where}: {variant.name!r} is measured anyway; choose another name")
-    if len(variant.why) > WHY_LIMIT or not (variant.why.isprintable() or not variant.why):
-        raise BadInputError(f"{where}: why must be one line of at most {WHY_LIMIT} characters")
 
 
 class Frontier:
@@ -173,11 +156,10 @@ class Frontier:
                     trials.append((yield from staged(name, steps)))
                 except TrainingError as error:
                     failed[str(seed)] = str(error)[:_SHORT]
-            kind = SHIPPED if recipe is None else VARIANT
             tried.append(
                 RecipeTried(
                     variant.name,
-                    kind,
+                    SHIPPED if recipe is None else VARIANT,
                     variant.why,
                     variant.train,
                     variant.model,
@@ -415,7 +397,7 @@ def _changed(
     if unknown:
         names = ", ".join(sorted(known))
         raise BadInputError(f"{where}: no setting {unknown[0]!r}; known: {names}")
-    return from_dict(type(own), {**asdict(own), **changes}, where)
+    return checked(type(own), {**asdict(own), **changes}, where)
 
 
 def _shares(image: Verdicts | None) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -427,10 +409,10 @@ def _shares(image: Verdicts | None) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _read(path: Path) -> Trial | None:
     """A trial of the cache; a damaged file counts as none."""
     try:
-        return read_trial(json.loads(path.read_text("utf-8")))
+        return checked(Trial, parse_json(path.read_bytes(), path.name), path.name)
     except FileNotFoundError:
         return None
-    except (OSError, LookupError, TypeError, ValueError, AttributeError):
+    except (OSError, BadInputError):
         path.unlink(missing_ok=True)
         return None
 

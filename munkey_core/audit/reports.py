@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.audit import AuditReport
-from munkey_core.audit.figures import ModelFigures, NullBand, OracleDistance
-from munkey_core.audit.leak import BackboneLeak, LeakSplit
-from munkey_core.audit.membership.forgetting_quality import ForgettingQuality
+from munkey_core.audit.leak import LeakSplit
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.forget_sets import forget_set_digest
@@ -21,36 +19,21 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.files.typed import check_types
+from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json, shown
 from munkey_core.training.runs import runs_folder
 
 
 def report_from_dict(values: dict[str, Any]) -> AuditReport:
-    """What `AuditReport.to_dict` gave, as a report again. Raises BadInputError otherwise."""
-    try:
-        models = {name: _model(figures) for name, figures in values["models"].items()}
-        bands = {name: NullBand(**band) for name, band in values["null_bands"].items()}
-        leak = values["leak"]
-        report = AuditReport(
-            **{
-                **values,
-                "seeds": tuple(values["seeds"]),
-                "models": models,
-                "null_bands": bands,
-                "leak": _leak(leak) if leak else None,
-            }
-        )
-        check_types(report, "report")
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise BadInputError(f"this is no audit report: {type(error).__name__} {error}") from error
-    return report
+    """What `AuditReport.to_dict` gave, as a report again; other names are passed over. Raises
+    BadInputError for anything else."""
+    return checked(AuditReport, values, "this is no audit report", others=True, most=1e15)
 
 
 def check_reports(bundle: Bundle) -> None:
     """Whether every report that the bundle ships is one. Raises BundleError naming the first that
     isn't: pages show them whenever somebody asks."""
-    for name, values in ((bundle.metrics or {}).get("reports") or {}).items():
+    for name, values in (bundle.measured.get("reports") or {}).items():
         try:
             report_from_dict(values)
         except BadInputError as error:
@@ -61,7 +44,7 @@ def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
     """The fullest report on exactly these ids, shipped with the bundle or in the cache."""
     digest = forget_set_digest(ids)
     found = []
-    for values in ((bundle.metrics or {}).get("reports") or {}).values():
+    for values in (bundle.measured.get("reports") or {}).values():
         if values.get("set_digest") == digest:
             found.append(report_from_dict(values))
     path = _cached(bundle, digest)
@@ -75,7 +58,7 @@ def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
 
 def best_measured(bundle: Bundle) -> AuditReport | None:
     """The shipped report with the most seeds, the first of equals: the bundle's main figures."""
-    stored = ((bundle.metrics or {}).get("reports") or {}).values()
+    stored = (bundle.measured.get("reports") or {}).values()
     most = max(stored, key=lambda values: len(values["seeds"]), default=None)
     return None if most is None else report_from_dict(most)
 
@@ -120,7 +103,7 @@ def save_reports(
     with rewriting(folder) as draft:
         whole = read_bundle(draft)
         bundle = whole.in_mode(mode or whole.mode)
-        stored = dict((bundle.metrics or {}).get("reports") or {})
+        stored = dict(bundle.measured.get("reports") or {})
         attacks = attacks or {}
         digests = {*(one.digest for one in reports), *(one.digest for one in attacks.values())}
         if digests - {bundle.digest}:
@@ -211,35 +194,3 @@ def _signed(ci95: tuple[float, float] | None) -> str:
 
 def _cached(bundle: Bundle, set_digest: str) -> Path:
     return runs_folder(bundle) / f"report-{set_digest[:24]}.json"
-
-
-def _model(values: dict[str, Any]) -> ModelFigures:
-    known = {field.name for field in fields(ModelFigures)}
-    optional = {
-        "to_oracle_forget": OracleDistance,
-        "to_oracle_test": OracleDistance,
-        "forgetting_quality": ForgettingQuality,
-    }
-    made = {name: kind(**values[name]) for name, kind in optional.items() if values.get(name)}
-    return ModelFigures(
-        **{
-            **{name: value for name, value in values.items() if name in known},
-            "mia_auc_ci95": tuple(values["mia_auc_ci95"]),
-            "ci95": {name: tuple(bounds) for name, bounds in values["ci95"].items()},
-            "per_seed": tuple(values["per_seed"]),
-            **made,
-        }
-    )
-
-
-def _leak(values: dict[str, Any]) -> LeakSplit:
-    backbone = values["backbone"]
-    if backbone:
-        bounds = {
-            name: tuple(backbone[name]) if backbone[name] else None
-            for name in ("ci95", "excess_ci95")
-        }
-        backbone = BackboneLeak(**{**backbone, **bounds})
-    return LeakSplit(
-        **{**values, "image_mia_ci95": tuple(values["image_mia_ci95"]), "backbone": backbone}
-    )

@@ -12,7 +12,11 @@ from munkey_core.audit.comparison import plain_outputs, unlearning_task
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import forget_set_digest, random_forget_set
+from munkey_core.bundle.metrics import TunedMethods
 from munkey_core.data.seeding import permutation
+from munkey_core.errors import BadInputError
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import parse_json
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Steps, staged
 from munkey_core.training.retraining import PLAIN, Run
@@ -68,14 +72,13 @@ def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Steps[dict[str, 
     }
 
 
-def find_tuning(bundle: Bundle) -> dict[str, Any]:
+def find_tuning(bundle: Bundle) -> TunedMethods:
     """What `tune_methods` gave, newest first: from the cache, else from the bundle; else empty."""
     path = runs_folder(bundle) / _FILE
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return found
-    except (OSError, ValueError):
-        return dict((bundle.metrics or {}).get("tuning") or {})
+        return checked(TunedMethods, parse_json(path.read_bytes(), _FILE), _FILE)
+    except (OSError, BadInputError):
+        return bundle.measured.get("tuning") or {}
 
 
 def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
@@ -89,6 +92,6 @@ def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
     bundle.settle(path)
 
 
-def tuned_settings(bundle: Bundle) -> dict[str, dict[str, Any]]:
+def tuned_settings(bundle: Bundle) -> dict[str, dict[str, int | float]]:
     """Chosen hyper-parameters by method; empty if nobody has tuned."""
     return {key: dict(t["settings"]) for key, t in find_tuning(bundle).get("methods", {}).items()}

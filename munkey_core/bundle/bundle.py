@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -28,8 +28,10 @@ from munkey_core.bundle.manifest import (
     EXACT_MODE,
     JOINT_MODE,
     Manifest,
+    Training,
     read_manifest,
 )
+from munkey_core.bundle.metrics import Metrics
 from munkey_core.bundle.records import CSV, PARQUET
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
@@ -140,6 +142,11 @@ class Bundle:
             raise
 
     @property
+    def measured(self) -> Metrics:
+        """What metrics.json says of this mode; empty if there is none."""
+        return cast(Metrics, self.metrics or {})
+
+    @property
     def mode(self) -> str:
         """How the model and the bank in this object were made: "joint" or "exact"."""
         return self.manifest.mode
@@ -164,14 +171,13 @@ class Bundle:
         exact = self.exact
         if mode == self.mode or exact is None:
             return self
-        table = self.manifest.exact
-        bank = self.bank
+        table, bank = self.manifest.exact, self.bank
         return replace(
             self,
             manifest=replace(
                 self.manifest,
                 ensemble=exact.ensemble,
-                training={**table["training"], "mode": EXACT_MODE},
+                training=cast(Training, {**table["training"], "mode": EXACT_MODE}),
                 calibration=table["calibration"],
                 provenance=table["provenance"],
             ),

@@ -88,15 +88,15 @@ def bundle_info(folder: Path) -> BundleInfo:
         manifest, digest = read_manifest(folder)
     except BundleError as error:
         return BundleInfo(name, str(folder), name, "", "", 0, 0, (), "", 0, problem=str(error))
-    counts = manifest.splits.get("counts", {})
+    counts = manifest.splits["counts"]
     return BundleInfo(
         name=name,
         path=str(folder),
-        title=str(manifest.dataset["title"]),
-        dataset=str(manifest.dataset.get("name", "")),
-        licence=str(manifest.dataset["licence"]),
-        keys=int(counts.get(PRIVATE, 0)),
-        test_images=int(counts.get(TEST, 0)),
+        title=manifest.dataset["title"],
+        dataset=manifest.dataset.get("name", ""),
+        licence=manifest.dataset["licence"],
+        keys=counts.get(PRIVATE, 0),
+        test_images=counts.get(TEST, 0),
         classes=manifest.classes,
         digest=digest,
         bytes=_size(folder, manifest),

@@ -16,10 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from munkey_core import __version__
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.typed import Count, Digest, DigestOrNone, checked
+
+Text = Annotated[str, Meta(max_length=2000)]
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,9 @@ class Purged:
     """One place from which an erasure removed something. place: a file of the bundle, "cache" or
     "old version". what: what it held, in words. count: how many of it."""
 
-    place: str
-    what: str
-    count: int
+    place: Text
+    what: Text
+    count: Count
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Remaining:
     """Something that an erasure doesn't reach and that could hold a trace. where: a file of the
     bundle, or a place outside it. why: what it holds and why it is left, in a sentence."""
 
-    where: str
-    why: str
+    where: Text
+    why: Text
 
 
 @dataclass(frozen=True)
@@ -57,25 +62,25 @@ class Receipt:
     Ed25519 over the hash's 32 bytes (hex), or empty.
     """
 
-    number: int
-    created: str
-    tool: str
-    bundle: str
-    modes: tuple[str, ...]
-    count: int
-    salt: str
-    ids: tuple[str, ...]
-    owner: str
-    rows: dict[str, tuple[str, ...]]
-    digest_before: str
-    digest_after: str
+    number: Count
+    created: Text
+    tool: Text
+    bundle: Text
+    modes: tuple[Text, ...]
+    count: Count
+    salt: Digest
+    ids: tuple[Digest, ...]
+    owner: DigestOrNone
+    rows: dict[Text, tuple[Digest, ...]]
+    digest_before: Digest
+    digest_after: Digest
     original_kept: bool
     purged: tuple[Purged, ...]
     remains: tuple[Remaining, ...]
-    previous: str
-    signer: str
-    hash: str = ""
-    signature: str = ""
+    previous: DigestOrNone
+    signer: DigestOrNone
+    hash: Digest = ""
+    signature: Annotated[str, Meta(pattern=r"\A([0-9a-f]{128})?\Z")] = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -88,14 +93,14 @@ class LedgerEntry:
     since. what: in words. receipt: of an erasure. hash: SHA-256 (hex) of the entry, which holds
     `previous`, the hash of the one before it."""
 
-    number: int
+    number: Count
     kind: str
-    created: str
+    created: Text
     what: str
-    digest_before: str
-    digest_after: str
-    previous: str
-    hash: str
+    digest_before: Digest
+    digest_after: Digest
+    previous: DigestOrNone
+    hash: Digest
     receipt: Receipt | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +118,6 @@ _TABLE = (
 )
 _LIMIT = 1 << 30  # bytes of a ledger; an erased image takes about 300
 _RECEIPT_LIMIT = 1 << 28
-_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
@@ -302,12 +306,14 @@ def read_receipt(data: bytes | str) -> Receipt:
     if len(data) > _RECEIPT_LIMIT:
         raise BadInputError(f"a receipt has at most {_RECEIPT_LIMIT:,} bytes, got {len(data):,}")
     try:
-        text = data.decode("utf-8") if isinstance(data, bytes) else data
-        receipt = _receipt(json.loads(text))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        values = dict(json.loads(data.decode("utf-8") if isinstance(data, bytes) else data))
+        if values.pop("format", None) != RECEIPT_FORMAT:
+            raise ValueError(f"format must be {RECEIPT_FORMAT}")
+        receipt = checked(Receipt, values, "receipt")
+    except (ValueError, TypeError, RecursionError, BadInputError) as error:
         raise BadInputError(
             f"this is no receipt of an erasure: wanted the JSON file that `munkey erase` wrote "
-            f"({type(error).__name__}: {str(error)[:200]})"
+            f"({str(error)[:200]})"
         ) from error
     if sha256_text(receipt_body(receipt)) != receipt.hash:
         raise BadInputError("this receipt was changed: its hash is not that of what it says")
@@ -316,98 +322,32 @@ def read_receipt(data: bytes | str) -> Receipt:
 
 def _entry(row: _Row) -> LedgerEntry:
     try:
-        values = json.loads(row.body)
-        if values["format"] == RECEIPT_FORMAT:
-            receipt = _receipt({**values, "hash": row.hash, "signature": row.signature})
-            count = receipt.count
-            kind, what = ERASED, f"{count:,} image{'' if count == 1 else 's'} erased"
-        elif values["format"] == _CHANGE_FORMAT:
-            if row.signature:
-                raise ValueError("only receipts are signed")
-            receipt, kind, what = None, CHANGED, "figures or maps saved; the same rows"
-        else:
-            raise ValueError("an unknown format")
-        return LedgerEntry(
-            number=_whole(values["number"]),
-            kind=kind,
-            created=_text(values["created"]),
-            what=what,
-            digest_before=_digest(values["digest_before"]),
-            digest_after=_digest(values["digest_after"]),
-            previous=_digest(values["previous"], empty=True),
-            hash=_digest(row.hash),
-            receipt=receipt,
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        values = {**json.loads(row.body), "hash": row.hash}
+        form = values.pop("format", None)
+        if form == RECEIPT_FORMAT:
+            return _erased(checked(Receipt, {**values, "signature": row.signature}, "receipt"))
+        if form != _CHANGE_FORMAT or row.signature:  # only receipts are signed
+            raise ValueError("of an unknown format, or signed")
+        words = {"kind": CHANGED, "what": "figures or maps saved; the same rows", "receipt": None}
+        return checked(LedgerEntry, {**values, **words}, "change", others=True)
+    except (ValueError, TypeError, RecursionError, BadInputError) as error:
         raise BundleError(
-            f"{LEDGER}: entry {row.number} is no entry of a ledger "
-            f"({type(error).__name__}: {str(error)[:200]})"
+            f"{LEDGER}: entry {row.number} is no entry of a ledger ({str(error)[:200]})"
         ) from error
 
 
-def _receipt(values: Mapping[str, Any]) -> Receipt:
-    """Raises ValueError, LookupError or TypeError for anything but a receipt's values."""
-    if values["format"] != RECEIPT_FORMAT:
-        raise ValueError(f"format must be {RECEIPT_FORMAT}")
-    unknown = set(values) - {"format", *Receipt.__dataclass_fields__}
-    if unknown:
-        raise ValueError(f"a receipt has no {min(unknown)!r}")
-    if not isinstance(values["original_kept"], bool):
-        raise ValueError("original_kept must be true or false")
-    return Receipt(
-        number=_whole(values["number"]),
-        created=_text(values["created"]),
-        tool=_text(values["tool"]),
-        bundle=_text(values["bundle"]),
-        modes=tuple(_text(mode) for mode in _list(values["modes"])),
-        count=_whole(values["count"]),
-        salt=_digest(values["salt"]),
-        ids=tuple(_digest(one) for one in _list(values["ids"])),
-        owner=_digest(values["owner"], empty=True),
-        rows={
-            _text(mode): tuple(_digest(one) for one in _list(rows))
-            for mode, rows in values["rows"].items()
-        },
-        digest_before=_digest(values["digest_before"]),
-        digest_after=_digest(values["digest_after"]),
-        original_kept=values["original_kept"],
-        purged=tuple(
-            Purged(_text(one["place"]), _text(one["what"]), _whole(one["count"]))
-            for one in _list(values["purged"])
-        ),
-        remains=tuple(
-            Remaining(_text(one["where"]), _text(one["why"])) for one in _list(values["remains"])
-        ),
-        previous=_digest(values["previous"], empty=True),
-        signer=_digest(values["signer"], empty=True),
-        hash=_digest(values["hash"]),
-        signature=_digest(values["signature"], empty=True, length=128),
+def _erased(receipt: Receipt) -> LedgerEntry:
+    return LedgerEntry(
+        number=receipt.number,
+        kind=ERASED,
+        created=receipt.created,
+        what=f"{receipt.count:,} image{'' if receipt.count == 1 else 's'} erased",
+        digest_before=receipt.digest_before,
+        digest_after=receipt.digest_after,
+        previous=receipt.previous,
+        hash=receipt.hash,
+        receipt=receipt,
     )
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"wanted a list, got {type(value).__name__}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 2000:
-        raise ValueError("wanted a text of at most 2,000 characters")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
-        raise ValueError("wanted a whole number, 0 or more")
-    return value
-
-
-def _digest(value: Any, empty: bool = False, length: int = 64) -> str:
-    text = _text(value)
-    if (text or not empty) and (len(text) != length or not _HEX.issuperset(text)):
-        raise ValueError(f"wanted {length} hexadecimal digits")
-    return text
 
 
 def canonical(values: Mapping[str, Any]) -> str:

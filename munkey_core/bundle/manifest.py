@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
@@ -17,11 +19,11 @@ from munkey_core.config import (
     ModelConfig,
     TrainConfig,
     WriteConfig,
-    from_dict,
 )
 from munkey_core.data.places import PictureSource
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.files.untrusted import is_name, parse_json, read_limited, shown
+from munkey_core.files.typed import Count, Name, checked
+from munkey_core.files.untrusted import parse_json, read_limited, shown
 
 FORMAT_VERSION = 1
 
@@ -92,13 +94,14 @@ ORACLES = "oracles"
 
 
 # A memory trained together with θ, and one written with θ frozen (METHOD.md §7).
-JOINT_MODE, EXACT_MODE = "joint", "exact"
+JOINT_MODE: Final = "joint"
+EXACT_MODE: Final = "exact"
 
 
 EXACT_SCORES = ("memorisation", "truth_with", "truth_without")
 
 
-_EXACT_TABLE = ("training", "write", "ensemble", "calibration", "provenance")
+_TABLES = ("dataset", "splits", "training", "provenance")
 
 
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
@@ -107,38 +110,87 @@ _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
 _MANIFEST_LIMIT = 8_000_000  # bytes
 
 
-_MAX_CLASSES = 10_000
+class Dataset(TypedDict):
+    """The images that a bundle was made of. name: short, of the source ("cifar10"). image_size:
+    side in pixels. skipped: files of the source that were no images, with the reason."""
+
+    name: NotRequired[str]
+    title: Name
+    licence: Name
+    attribution: NotRequired[str]
+    differs: NotRequired[str]
+    classes: Annotated[list[Name], Meta(min_length=2, max_length=10_000)]
+    image_size: Annotated[int, Meta(ge=1, le=4096)]
+    grey: bool
+    dark_background: NotRequired[bool]
+    skipped: NotRequired[list[list[str]]]
 
 
-_MAX_SIDE = 4096  # pixels of a bundle's images
+class Splits(TypedDict):
+    """config: of a `SplitConfig`. counts: images by part. owned_outside: of owners' images that
+    have no key."""
+
+    config: NotRequired[dict[str, int]]
+    counts: dict[str, Count]
+    owned_outside: NotRequired[dict[str, int] | None]
+
+
+class Training(TypedDict):
+    """A `TrainConfig`'s values, and the mode if that is the only one."""
+
+    seed: int
+    epochs: NotRequired[int]
+    mode: NotRequired[Literal["joint", "exact"]]
+
+
+class Provenance(TypedDict):
+    """Where and with what something was made. seconds: wall time by stage."""
+
+    device: str
+    processor: NotRequired[str]
+    seconds: dict[str, float]
+    threads: NotRequired[int]
+    versions: NotRequired[dict[str, str]]
+    source_revision: NotRequired[str]
+    created: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class ExactTable:
+    """How an exact mode was made. training: of θ, on public images. verified: by forget set, what
+    was found when it was written without."""
+
+    training: TrainConfig
+    write: WriteConfig
+    ensemble: EnsembleConfig
+    calibration: dict[str, Any]
+    provenance: Provenance
+    verified: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What manifest.json says.
 
-    dataset: name, title, licence, attribution, classes. owners_simulated: whether owner names are
-    made up. near_duplicate: key similarity from which two images count as near-duplicates.
-    splits, training, calibration, provenance: how the bundle was made, for people and for
-    `munkey train` to make it again. files: SHA-256 (hex) by file name.
-    exact: of a bundle that has an exact mode, how that one was made: `training` (of θ, on public
-    images), `write`, `ensemble`, `calibration`, `provenance`, and in `verified` what was found when
-    forget sets were written without. A bundle of which it is the only mode says so in
-    `training["mode"]`. erasures: how often images were erased from it: so many receipts its ledger
-    must hold.
+    owners_simulated: whether owner names are made up. near_duplicate: key similarity from which two
+    images count as near-duplicates. splits, training, calibration, provenance: how the bundle was
+    made, for people and for `munkey train` to make it again. files: SHA-256 (hex) by file name.
+    exact: an `ExactTable`'s values of a bundle that has an exact mode, else empty; one of which it
+    is the only mode says so in `training["mode"]`. erasures: how often images were erased from it:
+    so many receipts its ledger must hold.
     """
 
     name: str
-    dataset: dict[str, Any]
+    dataset: Dataset
     encoder: EncoderConfig
     model: ModelConfig
     ensemble: EnsembleConfig
     owners_simulated: bool
-    near_duplicate: float
-    splits: dict[str, Any]
-    training: dict[str, Any]
+    near_duplicate: Annotated[float, Meta(gt=0, le=1)]
+    splits: Splits
+    training: Training
     calibration: dict[str, Any]
-    provenance: dict[str, Any]
+    provenance: Provenance
     files: dict[str, str] = field(default_factory=dict)
     exact: dict[str, Any] = field(default_factory=dict)
     erasures: int = 0
@@ -146,12 +198,16 @@ class Manifest:
     @property
     def mode(self) -> str:
         """How the model and the memory were made: "joint" or "exact"."""
-        return str(self.training.get("mode", JOINT_MODE))
+        return self.training.get("mode", JOINT_MODE)
 
     def train_config(self) -> TrainConfig:
         """The settings of θ's training. Raises BadInputError for others than these."""
         settings = {name: value for name, value in self.training.items() if name != "mode"}
-        return from_dict(TrainConfig, settings, "training")
+        return checked(TrainConfig, settings, "training")
+
+    def exact_table(self) -> ExactTable:
+        """What `exact` says. Raises BadInputError for anything else, such as nothing."""
+        return checked(ExactTable, self.exact, "exact")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -165,80 +221,20 @@ class Manifest:
         """Raises BundleError for another format version or a missing, unknown or bad field."""
         try:
             values = parse_json(text.encode("utf-8", "surrogatepass"), MANIFEST)
+            version = values.pop("format_version", None) if isinstance(values, dict) else None
+            if version != FORMAT_VERSION:
+                raise BadInputError(
+                    f"{MANIFEST}: format_version must be {FORMAT_VERSION}, got {shown(version)}"
+                )
+            manifest = checked(Manifest, values, MANIFEST)
+            # The tables as they are, with what nobody reads: written again, it is the same text.
+            manifest = replace(manifest, **{name: values[name] for name in _TABLES})
+            manifest.train_config()
+            if manifest.exact or manifest.mode == EXACT_MODE:
+                manifest.exact_table()
         except BadInputError as error:
             raise BundleError(str(error)) from error
-        version = values.pop("format_version", None) if isinstance(values, dict) else None
-        if version != FORMAT_VERSION:
-            raise BundleError(
-                f"{MANIFEST}: format_version must be {FORMAT_VERSION}, got {version!r}"
-            )
-        try:
-            manifest = from_dict(Manifest, values, MANIFEST)
-            classes = manifest.dataset["classes"]
-            _check_dataset(manifest.dataset)
-            _ = manifest.files.items(), str(manifest.provenance["device"])
-            _ = [int(count) for count in manifest.splits["counts"].values()]
-            _ = sum(float(seconds) for seconds in manifest.provenance["seconds"].values())
-            _ = int(manifest.training["seed"]), manifest.train_config()
-            if not 0 < manifest.near_duplicate <= 1:
-                raise BadInputError(
-                    f"near_duplicate must be above 0, at most 1, got {manifest.near_duplicate}"
-                )
-            if manifest.mode not in (JOINT_MODE, EXACT_MODE):
-                raise BadInputError(f"training.mode must be joint or exact, got {manifest.mode!r}")
-            if manifest.exact or manifest.mode == EXACT_MODE:
-                _check_exact_table(manifest.exact)
-        except (
-            LookupError,
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            AttributeError,
-            BadInputError,
-        ) as error:
-            raise BundleError(f"{MANIFEST}: a field is missing or wrong ({error})") from error
-        if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
-            raise BundleError(f"{MANIFEST}: dataset.classes must be a list of names")
-        if not 2 <= len(classes) <= _MAX_CLASSES or not all(map(is_name, classes)):
-            raise BundleError(
-                f"{MANIFEST}: dataset.classes must be 2 to {_MAX_CLASSES:,} names of one line, at "
-                "most 200 characters each"
-            )
         return manifest
-
-
-def _check_dataset(table: dict[str, Any]) -> None:
-    """Raises BadInputError or LookupError unless it says what every page says of the images."""
-    for name in ("title", "licence"):
-        if not isinstance(table[name], str) or not is_name(table[name]):
-            raise BadInputError(
-                f"dataset.{name} must be a text of one line, got {shown(table[name])}"
-            )
-    side = table["image_size"]
-    if not isinstance(side, int) or not 1 <= side <= _MAX_SIDE:
-        raise BadInputError(f"dataset.image_size must be 1 to {_MAX_SIDE}, got {shown(side)}")
-    if not isinstance(table["grey"], bool):
-        raise BadInputError(f"dataset.grey must be true or false, got {shown(table['grey'])}")
-
-
-def _check_exact_table(table: dict[str, Any]) -> None:
-    """Raises BadInputError or LookupError unless it says how an exact mode was made."""
-    for name in _EXACT_TABLE:
-        if not isinstance(table[name], dict):
-            raise BadInputError(f"exact.{name} must be a table")
-    from_dict(TrainConfig, table["training"], "exact.training")
-    from_dict(WriteConfig, table["write"], "exact.write")
-    from_dict(EnsembleConfig, table["ensemble"], "exact.ensemble")
-    _ = sum(float(seconds) for seconds in table["provenance"]["seconds"].values())
-    for name, found in table.get("verified", {}).items():
-        if not isinstance(found, dict) or not all(isinstance(n, int) for n in found.values()):
-            raise BadInputError(f"exact.verified.{name} must be a table of counts")
-
-
-def with_files(manifest: Manifest, files: dict[str, str]) -> Manifest:
-    """The manifest with other files' checksums."""
-    values = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
-    return Manifest(**{**values, "files": files})
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, str]:
@@ -269,8 +265,8 @@ def picture_source(name: str, manifest: Manifest) -> PictureSource:
     dataset = manifest.dataset
     return PictureSource(
         name,
-        str(dataset.get("name", "")),
-        str(dataset["title"]),
-        int(dataset["image_size"]),
-        bool(dataset["grey"]),
+        dataset.get("name", ""),
+        dataset["title"],
+        dataset["image_size"],
+        dataset["grey"],
     )

@@ -36,17 +36,17 @@ from munkey_core.bundle.manifest import (
     picture_source,
     read_manifest,
 )
+from munkey_core.bundle.metrics import parse_metrics
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
 from munkey_core.bundle.versions import manifest_digest
-from munkey_core.config import EnsembleConfig, from_dict
 from munkey_core.data.pictures import SourcePictures
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.tensors import read_tensors as read_tensors
-from munkey_core.files.untrusted import is_name, is_plain, parse_json, read_limited, shown
+from munkey_core.files.untrusted import is_name, is_plain, read_limited, shown
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import FrozenEncoder, own_state
 from munkey_core.model.tokens import round_tokens, unpack_tokens
@@ -224,8 +224,7 @@ def _read_exact(folder: Path, manifest: Manifest, joint: ExemplarTransformer, n:
     unknown = sorted(stored.keys() - known - {f"scores.{name}" for name in scores})
     if unknown:
         raise BundleError(f"{EXACT} holds {unknown[0]!r}, which is no part of an exact mode")
-    ensemble = from_dict(EnsembleConfig, manifest.exact["ensemble"], "exact.ensemble")
-    return ExactMode(model, tokens, ensemble, scores)
+    return ExactMode(model, tokens, manifest.exact_table().ensemble, scores)
 
 
 def read_projections(path: Path, n: int) -> dict[str, FittedMap]:
@@ -254,7 +253,7 @@ def _build_model(
     if config.tokens == "features":
         n_tokens, embedding = encoder.n_tokens, encoder.channels
     else:
-        n_tokens = (int(manifest.dataset["image_size"]) // config.patch_size) ** 2
+        n_tokens = (manifest.dataset["image_size"] // config.patch_size) ** 2
         embedding = config.patch_size**2 * (config.dim // 2)
     if not 1 <= n_tokens <= _MAX_IMAGE_TOKENS:
         raise BundleError(
@@ -327,38 +326,11 @@ def _read_metrics(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
     if METRICS not in manifest.files:
         return None
     try:
-        metrics = parse_json(read_limited(folder / METRICS, _TEXT_LIMIT, METRICS), METRICS)
-    except (OSError, BadInputError) as error:
+        return parse_metrics(read_limited(folder / METRICS, _TEXT_LIMIT, METRICS), METRICS)
+    except OSError as error:
         raise BundleError(f"{METRICS} can't be read ({error})") from error
-    _check_metrics(metrics)
-    _check_metrics(metrics.get(EXACT_MODE) or {})
-    return dict(metrics)
-
-
-def _check_metrics(metrics: Any) -> None:
-    """Tables of tables, as far as anybody looks into them without checking further."""
-    if not isinstance(metrics, dict):
-        raise BundleError(f"{METRICS} must be a table, got {shown(metrics)}")
-    for name in ("reports", "attacks"):
-        found = metrics.get(name) or {}
-        if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
-            raise BundleError(f"{METRICS}: {name} must be a table of tables")
-    tuning = metrics.get("tuning") or {}
-    if not isinstance(tuning, dict):
-        raise BundleError(f"{METRICS}: tuning must be a table")
-    methods = tuning.get("methods", {})
-    if not isinstance(methods, dict) or not all(_is_tuned(one) for one in methods.values()):
-        raise BundleError(f"{METRICS}: tuning.methods must be tables with settings and search")
-    if methods and not isinstance(tuning.get("n_forget"), int):
-        raise BundleError(f"{METRICS}: tuning.n_forget must be a whole number")
-
-
-def _is_tuned(method: Any) -> bool:
-    """Whether this is what a tuning found for one method."""
-    if not isinstance(method, dict) or not isinstance(method.get("settings"), dict):
-        return False
-    trials = method.get("search", [])
-    return isinstance(trials, list) and all(isinstance(trial, dict) for trial in trials)
+    except BadInputError as error:
+        raise BundleError(str(error)) from error
 
 
 def _read_experiments(folder: Path, manifest: Manifest) -> Experiments | None:

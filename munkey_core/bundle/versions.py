@@ -13,35 +13,38 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files import durable
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.typed import Digest, DigestOrNone, checked
+from munkey_core.files.untrusted import parse_json
 
 MANIFEST = "manifest.json"
 LEFTOVERS = (".training", ".making", ".writing")  # of runs that made the bundle of this name
 
 _JOURNAL = "journal.json"
 _JOURNAL_LIMIT = 1_000_000
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-# What a journal may have removed from the cache; nothing else, whoever wrote it.
-_CACHED = re.compile(r"(runs|features|projections)/[0-9a-f]{24}")
+_Cached = Annotated[str, Meta(pattern=r"\A(runs|features|projections)/[0-9a-f]{24}\Z")]
 
 
 @dataclass(frozen=True)
 class Journal:
     """before, after: SHA-256 (hex) of the two versions' manifests. erased: whether rows went, and
-    with them what was made of them elsewhere. caches: folders of the cache that hold such."""
+    with them what was made of them elsewhere. caches: folders of the cache that hold such: what a
+    journal may have removed, and nothing else, whoever wrote it."""
 
-    before: str
-    after: str
+    before: DigestOrNone
+    after: Digest
     erased: bool = False
-    caches: tuple[str, ...] = ()
+    caches: tuple[_Cached, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -273,18 +276,6 @@ def _read(path: Path) -> Journal | None:
     try:
         if path.is_symlink() or path.stat().st_size > _JOURNAL_LIMIT:
             return None
-        values = json.loads(path.read_bytes())
-        journal = Journal(
-            str(values["before"]),
-            str(values["after"]),
-            bool(values["erased"]),
-            tuple(str(name) for name in values["caches"]),
-        )
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return checked(Journal, parse_json(path.read_bytes(), path.name), path.name)
+    except (OSError, BadInputError):
         return None
-    sound = (
-        all(not d or _DIGEST.fullmatch(d) for d in (journal.before, journal.after))
-        and journal.after
-        and all(_CACHED.fullmatch(name) for name in journal.caches)
-    )
-    return journal if sound else None

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,6 @@ from munkey_core.bundle.manifest import (
     SCORES,
     SEAL,
     Manifest,
-    with_files,
 )
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
@@ -94,7 +94,7 @@ def seal(folder: Path, manifest: Manifest) -> None:
     paths = [p for p in sorted(folder.iterdir()) if p.name in known]
     paths += sorted(folder.glob(f"{ORACLES}/*.safetensors"))
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
-    data = with_files(manifest, files).to_json().encode()
+    data = replace(manifest, files=files).to_json().encode()
     before, after = manifest_digest(folder), hashlib.sha256(data).hexdigest()
     _replace(folder / MANIFEST, data)
     book = Ledger.read(folder)

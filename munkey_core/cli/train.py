@@ -59,14 +59,13 @@ def add(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from munkey_core.config import load_recipe
     from munkey_core.data import load_dataset
     from munkey_core.explain.projection import umap_installed
     from munkey_core.jobs.estimate import make_offer, make_plan
     from munkey_core.jobs.making import make_bundle, may_carry
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
-    from munkey_core.training.recipes import default_recipe, with_seed
+    from munkey_core.training.recipes import default_recipe, load_recipe, with_seed
 
     device = resolve_device(arguments.device)
     _check(arguments)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from munkey_core.data import cifar10, fashion_mnist, image_folder, load_dataset
 from munkey_core.data.base import ImageDataset
-from munkey_core.errors import DataError
+from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.typed import checked
 
 VARIABLE = "MUNKEY_IMAGES"
 _REMEMBERED = "images.json"
@@ -116,15 +117,15 @@ def remember(source: PictureSource, path: Path) -> None:
 def remembered(source: PictureSource) -> Path | None:
     """What was remembered for this data set; None if nothing, or if it is gone."""
     named = _all_remembered().get(_key(source))
-    return Path(named) if isinstance(named, str) and Path(named).exists() else None
+    return Path(named) if named is not None and Path(named).exists() else None
 
 
-def _all_remembered() -> dict[str, object]:
+def _all_remembered() -> dict[str, str]:
     try:
         known = json.loads((cache_folder() / _REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return checked(dict[str, str], known, _REMEMBERED)
+    except (OSError, ValueError, BadInputError):
         return {}
-    return known if isinstance(known, dict) else {}
 
 
 def _key(source: PictureSource) -> str:

@@ -53,7 +53,6 @@ from munkey_core.bundle.manifest import (
     SCORES,
     SEAL,
     read_manifest,
-    with_files,
 )
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
@@ -223,7 +222,7 @@ def erase(
         )
         files = dict(_files(left, source))
         digests = {name: _sha256(files[name]) for name in sorted(files)}  # as `seal` sorts them
-        manifest = with_files(left.manifest, digests)
+        manifest = replace(left.manifest, files=digests)
         files[MANIFEST] = manifest.to_json().encode()
         caches = () if out is not None else cache_names(bundle)
         receipt = signed(

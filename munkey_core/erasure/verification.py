@@ -8,7 +8,6 @@ another machine wrote may end in other last bits here; then both memories are wr
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,8 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import parse_json
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, Steps, staged
@@ -87,10 +88,10 @@ def _seal_problems(folder: Path) -> dict[str, str]:
     if text == seal_text(digest, ledger).encode():
         return {}
     try:
-        said = dict(json.loads(text))
-        if text != seal_text(str(said[MANIFEST]), str(said[LEDGER])).encode():
+        said = checked(dict[str, str], parse_json(text, SEAL), SEAL)
+        if text != seal_text(said[MANIFEST], said[LEDGER]).encode():
             return {SEAL: "not what a seal says"}
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (BadInputError, LookupError):
         return {SEAL: "not what a seal says"}
     now = {MANIFEST: digest, LEDGER: ledger}
     return {name: "its SHA-256 is not the seal's" for name in now if said[name] != now[name]}
@@ -194,7 +195,7 @@ class ExactVerification:
 def written_elsewhere(bundle: Bundle) -> bool:
     """Whether an exact mode's rows come from another version of PyTorch or kind of processor than
     is here: its arithmetic may end in other last bits."""
-    made = bundle.in_mode(EXACT_MODE).manifest.exact["provenance"]
+    made = bundle.in_mode(EXACT_MODE).manifest.exact_table().provenance
     there = made.get("versions", {}).get("torch"), made.get("processor")
     return there != (torch.__version__, processor())
 

@@ -1,94 +1,145 @@
-"""Whether a frozen value holds what its annotations say: for values that come from files."""
+"""Plain values that came out of a file, made into what they are said to be.
+
+msgspec checks kinds, ranges and lengths. Here its errors become one line in this project's words,
+and what it passes over is refused: names that a dataclass doesn't have, and endless numbers.
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import math
-import types
-from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+import re
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar, cast, is_typeddict
+
+import msgspec
 
 from munkey_core.errors import BadInputError
-from munkey_core.files.untrusted import is_name, shown
+from munkey_core.files.untrusted import MAX_NAME, NAME, shown
 
+T = TypeVar("T")
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME, pattern=NAME)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+DigestOrNone = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
 
-def check_types(value: object, where: str) -> None:
-    """Check a dataclass and everything in it: kinds, lengths of tuples, finite numbers, and that
-    texts are names (one line, at most 200 characters).
-
-    Raises BadInputError naming the field, such as "report.models.MUNKEY.mia_auc".
-    """
-    kind: Any = type(value)
-    for name, hint in _hints(kind).items():
-        _check(getattr(value, name), hint, f"{where}.{name}")
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
-def _check(value: Any, hint: Any, where: str) -> None:
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return
-    if origin in (Union, types.UnionType):
-        _check_union(value, inner, where)
-    elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        _require(isinstance(value, hint), where, hint.__name__, value)
-        check_types(value, where)
-    elif origin is dict:
-        _require(isinstance(value, dict), where, "a table", value)
-        for name, item in value.items():
-            _check(name, inner[0], where)
-            _check(item, inner[1], f"{where}.{name}")
-    elif origin is tuple:
-        _check_tuple(value, inner, where)
-    else:
-        _require(_is(value, hint), where, _WORDS.get(hint, str(hint)), value)
-
-
-def _check_union(value: Any, kinds: tuple[Any, ...], where: str) -> None:
-    if value is None and type(None) in kinds:
-        return
-    others = [kind for kind in kinds if kind is not type(None)]
-    for kind in others[:-1]:
-        try:
-            return _check(value, kind, where)
-        except BadInputError:
-            continue
-    _check(value, others[-1], where)
-
-
-def _check_tuple(value: Any, inner: tuple[Any, ...], where: str) -> None:
-    _require(isinstance(value, tuple), where, "a list", value)
-    if inner[-1] is Ellipsis:
-        inner = (inner[0],) * len(value)
-    _require(len(value) == len(inner), where, f"{len(inner)} values", value)
-    for item, kind in zip(value, inner, strict=True):
-        _check(item, kind, where)
-
-
+_STEP = re.compile(r"\.(\w+)|\[([\d.]+)\]")
 _WORDS = {
-    str: "a text of one line",
-    int: "a whole number",
-    float: "a finite number",
-    bool: "true or false",
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
 }
 
 
-def _is(value: Any, kind: Any) -> bool:
-    if kind is str:
-        return isinstance(value, str) and is_name(value)
-    if kind is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and abs(value) < 1e15 and math.isfinite(value)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, kind)
+def checked(
+    kind: type[T],
+    values: object,
+    where: str,
+    others: bool = False,
+    most: float = sys.float_info.max,
+) -> T:
+    """`values` as a `kind`: a dataclass, or a TypedDict, which stays the table that it is with
+    whatever else it holds. where: the file or table, for messages. others: whether a dataclass's
+    table may hold names that it doesn't have; they are passed over. most: size of a number.
+
+    Raises BadInputError such as "manifest.json: dataset.grey must be true or false, got 'yes'".
+    """
+    try:
+        made = msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise BadInputError(_sentence(kind, values, where, str(error))) from error
+    except BadInputError as error:  # what a dataclass says of itself
+        raise BadInputError(f"{where}: {error}") from error
+    _check_rest(values, made, where, "", others, most)
+    return cast(T, values) if is_typeddict(kind) else made
 
 
-def _require(ok: bool, where: str, wanted: str, got: object) -> None:
-    if not ok:
-        raise BadInputError(f"{where} must be {wanted}, got {shown(got)}")
+def _check_rest(given: Any, made: Any, where: str, place: str, others: bool, most: float) -> None:
+    inner: Iterable[tuple[str, Any, Any]] = ()
+    if dataclasses.is_dataclass(made):
+        known = [field.name for field in dataclasses.fields(made)]
+        unknown = [name for name in given if name not in known]
+        if unknown and not others:
+            names = f"{shown(unknown[0])}; known: {', '.join(known)}"
+            raise BadInputError(f"{_at(where, place)} has no {names}")
+        inner = ((f".{name}", given[name], getattr(made, name)) for name in known if name in given)
+    elif isinstance(made, dict):
+        inner = ((f".{name}", given[name], value) for name, value in made.items())
+    elif isinstance(made, (list, tuple)):
+        inner = ((f"[{i}]", given[i], value) for i, value in enumerate(made))
+    elif isinstance(made, (int, float)) and not abs(made) <= most:
+        wanted = f"a finite number of at most {most:.0e}"
+        raise BadInputError(f"{_at(where, place)} must be {wanted}, got {shown(made)}")
+    for step, one, other in inner:
+        _check_rest(one, other, where, place + step, others, most)
+
+
+def _at(where: str, place: str) -> str:
+    """place: such as ".trials[2].seed"; empty for the whole."""
+    return f"{where}: {place.lstrip('.')}" if place else where
+
+
+# -- what msgspec says ---------------------------------------------------------------------------
+
+
+def _sentence(kind: Any, values: object, where: str, error: str) -> str:
+    """error: such as "Expected `int`, got `str` - at `$.a[0]`"; "[...]" is any entry of a table."""
+    said, found, path = error.rpartition(" - at `")
+    if not found:
+        said, path = error, ""
+    root: Any = copy.deepcopy(values)
+    at, place, wanted = root, "", msgspec.inspect.type_info(kind)
+
+    def fails() -> bool:
+        try:
+            msgspec.convert(root, kind)
+        except msgspec.ValidationError as again:
+            return str(again) == error
+        return False
+
+    for name, index in _STEP.findall(path):
+        step = name or (_culprit(at, fails) if index == "..." else int(index))
+        place += f"[{step}]" if isinstance(step, int) else f".{step}"
+        wanted, at = _inside(wanted, name), at[step]
+    subject = _at(where, f"a name in {place[1:] or 'it'}" if path.startswith("key") else place)
+    if "missing required field" in said:
+        return f"{subject} needs {said.split('`')[1]}"
+    if said.startswith("Invalid enum value"):
+        said = "Expected one of " + ", ".join(getattr(wanted, "values", ()))
+    elif said.endswith("out of range"):
+        said = "Expected a finite number"
+    if not said.startswith("Expected "):
+        return f"{subject}: {said}"
+    text = said.removeprefix("Expected ").split(", got ")[0]
+    text = text.replace(f"matching regex {NAME!r}", "of one line")
+    text = re.sub("`(.*?)`", lambda kinds: _in_words(kinds[1]), text)
+    return f"{subject} must be {text}, got {shown(at)}"
+
+
+def _in_words(kinds: str) -> str:
+    kinds = kinds.replace("int | float", "float")
+    return " or ".join(_WORDS.get(kind, kind) for kind in kinds.split(" | "))
+
+
+def _inside(info: Any, name: str) -> Any:
+    """What msgspec knows of a part of a type. name: of a field; empty for an entry."""
+    fields = {field.name: field.type for field in getattr(info, "fields", ())}
+    return fields.get(name, getattr(info, "value_type", getattr(info, "item_type", None)))
+
+
+def _culprit(table: dict[str, Any], fails: Callable[[], bool]) -> str:
+    """The entry that is wrong, the last that is left in the table while the halves are tried."""
+    while len(table) > 1:
+        entries = list(table.items())
+        middle = len(entries) // 2
+        for half in (entries[:middle], entries[middle:]):
+            table.clear()
+            table.update(half)
+            if fails():
+                break
+    return next(iter(table))

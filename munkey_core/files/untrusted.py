@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
@@ -22,14 +23,15 @@ from munkey_core.files.limits import at_most, limits
 MAX_NAME = 200
 # Control characters but tab, line feed and carriage return; lone surrogates; what overrides or
 # isolates the direction of writing. A pattern, because a CSV file has millions of characters.
-_NOT_PLAIN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
-)
-_NEW_LINE = re.compile("[\t\n\r\u2028\u2029]")
+_ODD = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069"
+_NOT_PLAIN = re.compile(f"[{_ODD}]")
+NAME = rf"\A[^{_ODD}\t\n\r\u2028\u2029]*\Z"
+_NAME = re.compile(NAME)
 _DELIMITERS = ",;\t"
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _DEEPEST = 100
+_MAX_TOML = 1_000_000
 
 
 # -- texts ---------------------------------------------------------------------------------------
@@ -37,7 +39,7 @@ _DEEPEST = 100
 
 def is_name(text: str, most: int = MAX_NAME) -> bool:
     """Whether a text can be a name: short, of one line, and it looks like what it is."""
-    return len(text) <= most and is_plain(text) and not _NEW_LINE.search(text)
+    return len(text) <= most and _NAME.match(text) is not None
 
 
 def is_plain(text: str) -> bool:
@@ -63,32 +65,34 @@ def read_limited(path: Path, most: int, name: str) -> bytes:
     return data
 
 
-# -- JSON ----------------------------------------------------------------------------------------
+# -- JSON and TOML -------------------------------------------------------------------------------
 
 
 def parse_json(data: bytes, name: str) -> Any:
     """The value of a JSON text. Raises BadInputError for anything that is no JSON in UTF-8, for
     numbers that are not finite, more than 100 levels, and texts that are not plain."""
     try:
-        value = json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite_number
-        )
-    except (ValueError, RecursionError) as error:
+        value = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         reason = "too deep" if isinstance(error, RecursionError) else str(error)
         raise BadInputError(f"{name} is not valid JSON ({reason})") from error
     _check_tree(value, name)
     return value
 
 
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _finite_number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return value
+def read_toml(path: Path, name: str) -> dict[str, Any]:
+    """The tables of a TOML file of at most a megabyte. name: for messages. Raises BadInputError for
+    anything else, for more than 100 levels, and for texts that are not plain."""
+    try:
+        if path.stat().st_size > _MAX_TOML:
+            raise BadInputError(f"{name}: larger than {_MAX_TOML:,} bytes")
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"{name} can't be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{name} is not valid TOML ({error})") from error
+    _check_tree(values, name)
+    return values
 
 
 def _check_tree(value: Any, name: str) -> None:
@@ -102,7 +106,7 @@ def _check_tree(value: Any, name: str) -> None:
         level = [inner for item in level for inner in _inside(item)]
         if not level:
             return
-    raise BadInputError(f"{name}: wanted at most {_DEEPEST} levels of JSON, got more")
+    raise BadInputError(f"{name}: wanted at most {_DEEPEST} levels, got more")
 
 
 def _texts(item: Any) -> Iterable[str]:

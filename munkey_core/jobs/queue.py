@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.manifest import SPACES
@@ -35,6 +35,8 @@ from munkey_core.explain.projection import SEED
 from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import limits, refuse_in_demo, variable
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import parse_json
 from munkey_core.progress import Progress
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import runs_folder
@@ -132,7 +134,7 @@ def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
         if ids:
             raise BadInputError(f"a map is fitted to the whole memory, got {len(ids):,} ids")
         return Job(kind, folder, maps_of(bundle.bank).folder(), (), SEED, mode=bundle.mode)
-    seed = int(bundle.manifest.training["seed"])
+    seed = bundle.manifest.training["seed"]
     left_out = _left_out(bundle, ids)
     return Job(kind, folder, runs_folder(bundle), left_out, seed, mode=bundle.mode)
 
@@ -172,9 +174,9 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
     """Stages of a job and how many seconds each takes here, as far as is known: from the last job
     of this kind, else from how long it took when the bundle was made. Empty if nobody knows."""
     results = maps_of(bundle.bank).folder() if kind == PROJECT else runs_folder(bundle)
-    with contextlib.suppress(OSError, ValueError, TypeError, MunkeyError):
-        stored = json.loads(_stages_file(results, kind).read_text("utf-8"))
-        return tuple((str(stage), float(seconds)) for stage, seconds in stored)
+    with contextlib.suppress(OSError, MunkeyError):
+        path = _stages_file(results, kind)
+        return checked(Stages, parse_json(path.read_bytes(), path.name), path.name)
     if kind == PROJECT:
         return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
     provenance = bundle.manifest.provenance
@@ -183,9 +185,9 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         return ()
     return (
         (STARTING, START_SECONDS),
-        ("encoding", float(seconds.get("encoding", 0.0))),
-        ("training", float(seconds["training"])),
-        ("predicting", float(seconds.get("encoding", 0.0))),
+        ("encoding", seconds.get("encoding", 0.0)),
+        ("training", seconds["training"]),
+        ("predicting", seconds.get("encoding", 0.0)),
     )
 
 
@@ -593,15 +595,9 @@ def _progress(line: str) -> Progress | None:
     if not line.startswith('{"progress"'):
         return None
     try:
-        step: dict[str, Any] = json.loads(line)["progress"]
-        return Progress(
-            str(step["stage"]),
-            int(step["done"]),
-            int(step["total"]),
-            0.0,
-            None if step["remaining_seconds"] is None else float(step["remaining_seconds"]),
-        )
-    except (ValueError, LookupError, TypeError):
+        values = parse_json(line.encode(), "progress")["progress"]
+        return checked(Progress, {"elapsed_seconds": 0.0, **values}, "progress")
+    except (TypeError, BadInputError):
         return None
 
 

@@ -48,7 +48,7 @@ class About:
         manifest = bundle.manifest
         return cls(
             name=bundle.folder.resolve().name if bundle.folder else manifest.name,
-            title=str(manifest.dataset["title"]),
+            title=manifest.dataset["title"],
             digest=bundle.digest,
             classes=manifest.classes,
             modes=bundle.modes,
@@ -59,6 +59,6 @@ class About:
             manifest=json.loads(manifest.to_json()),
             metrics=bundle.metrics,
             experiments=bundle.experiments,
-            exact_verified=manifest.exact.get("verified", {}),
+            exact_verified=manifest.exact_table().verified if manifest.exact else {},
             card=bundle.card,
         )

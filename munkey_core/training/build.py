@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from munkey_core.bundle.manifest import (
     NOTICE,
     RECIPE,
     Manifest,
+    Provenance,
+    Training,
     read_manifest,
 )
 from munkey_core.bundle.thumbnails import Thumbnails
@@ -48,6 +50,8 @@ from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.machine import processor
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import parse_json
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import (
     Encoded,
@@ -95,7 +99,10 @@ class _StageClock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self.seconds: dict[str, float] = {}
+        if path.exists():
+            values = parse_json(path.read_bytes(), path.name)
+            self.seconds = checked(dict[str, float], values, path.name)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -423,7 +430,7 @@ class Build:
                 "counts": {name: len(getattr(splits, name)) for name in names},
                 "owned_outside": None if outside is None else asdict(outside),
             },
-            training=asdict(self.recipe.train),
+            training=cast(Training, asdict(self.recipe.train)),
             calibration=chosen.calibration,
             provenance=provenance(self.device, seconds),
         )
@@ -448,7 +455,7 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     return round(float(nearest.quantile(_NEAR_QUANTILE)), 5)
 
 
-def provenance(device: torch.device, seconds: dict[str, float]) -> dict[str, Any]:
+def provenance(device: torch.device, seconds: dict[str, float]) -> Provenance:
     """Where and with what a bundle was made. seconds: wall time by stage."""
     import torchvision
 

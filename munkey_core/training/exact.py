@@ -23,7 +23,7 @@ from munkey_core.bundle.manifest import CARD, EXACT, EXACT_MODE, JOINT_MODE
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal, write_exact
-from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig, from_dict
+from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteConfig
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.model.bank import MemoryBank
@@ -205,7 +205,7 @@ def write_again(bundle: Bundle, private: Labelled) -> Steps[Tensor]:
     """Yield progress; return the tokens (n, dim) of `private`, written from scratch with the θ and
     the settings of the exact mode of this bundle."""
     exact = bundle.in_mode(EXACT_MODE)
-    config = from_dict(WriteConfig, exact.manifest.exact["write"], "exact.write")
+    config = exact.manifest.exact_table().write
     return write_rows(exact.model, private.images.features, private.labels, config)
 
 

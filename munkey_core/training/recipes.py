@@ -1,13 +1,16 @@
-"""Recipes that nobody has to write: for a person's own images, by their kind and number."""
+"""Recipes: read from files, and made for a person's own images by their kind and number."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from munkey_core.config import EncoderConfig, OwnersConfig, Recipe, SplitConfig, TrainConfig
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.splits import default_split
+from munkey_core.files.typed import checked
+from munkey_core.files.untrusted import read_toml
 
 # Fewer steps than this and the encoder's batch statistics, or the tokens, have hardly moved.
 _ENCODER_STEPS = 300
@@ -23,6 +26,11 @@ _COMPONENTS = 128
 _SAMPLES_A_COMPONENT = 8  # with fewer, a covariance's smaller components are chance
 _IMAGES_AN_OWNER = 25
 _MOST_OWNERS = 400
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe TOML file. Raises BadInputError naming the file and what is wrong in it."""
+    return checked(Recipe, read_toml(path, f"recipe {path}"), f"recipe {path.name}")
 
 
 def default_recipe(dataset: ImageDataset, name: str) -> Recipe:

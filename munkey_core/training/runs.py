@@ -82,7 +82,7 @@ class Runs:
         self.bundle = bundle
         self.shipped = Shipped(bundle) if use_shipped else None
         self.device = device
-        self.seed = int(bundle.manifest.training["seed"])
+        self.seed = bundle.manifest.training["seed"]
         self._folder = runs_folder(bundle)
 
     @cached_property
@@ -107,7 +107,7 @@ class Runs:
         """
         if self.by_construction(run):
             found = yield from self.after(self.original(MUNKEY), run.without)
-            written = float(self.bundle.manifest.provenance["seconds"].get("writing", 0.0))
+            written = self.bundle.manifest.provenance["seconds"].get("writing", 0.0)
             return replace(found, seconds=written)  # what writing all rows took
         stored = self.known_outputs(run)
         if stored is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from munkey_core.config import from_dict
 from munkey_core.errors import BadInputError
+from munkey_core.files.typed import checked
 from munkey_core.unlearning.bad_teacher import BadTeacher
 from munkey_core.unlearning.base import Method
 from munkey_core.unlearning.fine_tuning import FineTuning
@@ -42,4 +42,4 @@ def make(key: str, settings: Mapping[str, Any] | None = None) -> Method[Any]:
     if key not in METHODS:
         raise BadInputError(f"no unlearning method {key!r}; known: {', '.join(METHODS)}")
     method = METHODS[key]
-    return method(from_dict(method.Settings, dict(settings or {}), key))
+    return method(checked(method.Settings, dict(settings or {}), key))

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from munkey_core.config import from_dict
 from munkey_core.errors import TrainingError
+from munkey_core.files.typed import checked
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps, changed
 from munkey_core.unlearning.base import Method, Task
@@ -42,7 +42,7 @@ class Tuning:
 def combinations(method: type[Method[Any]]) -> list[dict[str, Any]]:
     """All settings of a method's grid, in full."""
     return [
-        asdict(from_dict(method.Settings, dict(zip(method.grid, values, strict=True)), method.key))
+        asdict(checked(method.Settings, dict(zip(method.grid, values, strict=True)), method.key))
         for values in itertools.product(*method.grid.values())
     ]
 
@@ -64,7 +64,7 @@ def tune(
         begin = time.perf_counter()
         model = None
         with suppress(TrainingError):
-            steps = method(from_dict(method.Settings, settings)).unlearn(task)
+            steps = method(checked(method.Settings, settings, method.key)).unlearn(task)
             model = yield from changed(steps, partial(_part, i, total, start))
         seconds = time.perf_counter() - begin
         value = math.inf if model is None else float(score(model))

@@ -18,8 +18,8 @@ from munkey_core.bundle.forget_sets import canonical_sets
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
-from munkey_core.config import load_recipe
 from munkey_core.studio import Studio
+from munkey_core.training.recipes import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -392,6 +392,7 @@ import sys
 
 ALLOWED = {{
     "munkey_core", "torch", "torchgen", "functorch", "torchvision", "numpy", "safetensors", "PIL",
+    "msgspec",
     # what PyTorch itself requires
     "sympy", "mpmath", "jinja2", "markupsafe", "networkx", "fsspec", "filelock",
     "typing_extensions", "packaging", "triton", "nvidia", "setuptools", "_distutils_hack",

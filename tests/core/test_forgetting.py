@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from munkey_core.config import TrainConfig, from_dict
+from munkey_core.config import TrainConfig
+from munkey_core.files.typed import checked
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
@@ -42,7 +43,9 @@ class Lab:
         )
         rows = torch.tensor([i for i in range(len(data.private)) if i not in set(without)])
         settings = {**manifest.training, "seed": seed}
-        run = JointTraining(manifest.model, from_dict(TrainConfig, settings), data.keep(rows), CPU)
+        run = JointTraining(
+            manifest.model, checked(TrainConfig, settings, "training"), data.keep(rows), CPU
+        )
         for _ in run.run():
             pass
         private = rows[rows < len(labels)]

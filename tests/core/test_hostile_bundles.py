@@ -108,15 +108,18 @@ def test_one_bundle_of_harm_does_not_hide_the_others(folder, monkeypatch):
     [
         (lambda v: v["model"].update(dim=4096, layers=64, heads=1), "describes has at least"),
         (lambda v: v["encoder"].update(width=1024), "describes has at least"),
-        (lambda v: v["dataset"].update(image_size=10**9), "image_size must be 1 to 4096"),
-        (lambda v: v["dataset"].update(classes=["a"] * 10**5), "2 to 10,000 names"),
-        (lambda v: v["dataset"].update(classes=["a\nb", "c"]), "names of one line"),
+        (
+            lambda v: v["dataset"].update(image_size=10**9),
+            "image_size must be a whole number <= 4096",
+        ),
+        (lambda v: v["dataset"].update(classes=["a"] * 10**5), "list of length <= 10000"),
+        (lambda v: v["dataset"].update(classes=["a\nb", "c"]), "a text of one line"),
         (lambda v: v["dataset"].update(classes=["a", "b\u202e"]), "no text needs"),
         (lambda v: v["dataset"].update(title="\x1b[2J"), "no text needs"),
         (lambda v: v["dataset"].update(title=["x"]), "title must be a text"),
-        (lambda v: v.update(near_duplicate=-1), "near_duplicate must be above 0"),
-        (lambda v: v["training"].pop("seed"), "field is missing"),
-        (lambda v: v["provenance"].pop("device"), "field is missing"),
+        (lambda v: v.update(near_duplicate=-1), "near_duplicate must be a number > 0"),
+        (lambda v: v["training"].pop("seed"), "training needs seed"),
+        (lambda v: v["provenance"].pop("device"), "provenance needs device"),
     ],
 )
 def test_settings_that_fill_the_memory_or_deceive_are_refused(folder, change, message):
@@ -224,10 +227,10 @@ def test_a_parquet_bomb_is_refused_within_its_memory(folder, codec):
     ("text", "message"),
     [
         ("[]", "must be a table"),
-        ('{"reports": [1]}', "reports must be a table of tables"),
+        ('{"reports": [1]}', "reports must be a table"),
         ('{"reports": {"random-10pct": {"models": 5}}}', "report 'random-10pct': this is no audit"),
-        ('{"tuning": {"methods": {"x": 1}}}', "tuning.methods must be"),
-        ('{"exact": {"attacks": 3}}', "attacks must be a table of tables"),
+        ('{"tuning": {"methods": {"x": 1}}}', "tuning.methods.x must be a table, got 1"),
+        ('{"exact": {"attacks": 3}}', "exact.attacks must be a table"),
         ("[" * 100_000, "too deep"),
     ],
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from munkey_core.config import Recipe, load_recipe
+from munkey_core.config import Recipe
 from munkey_core.data.base import ImageDataset
-from munkey_core.training.recipes import default_recipe, with_seed
+from munkey_core.training.recipes import default_recipe, load_recipe, with_seed
 
 
 def dataset_of(n, side=8, colour=False):

@@ -12,12 +12,13 @@ from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.read import read_bundle
 from munkey_core.cli import main
-from munkey_core.config import TrainConfig, load_recipe
+from munkey_core.config import TrainConfig
 from munkey_core.errors import BundleError
 from munkey_core.model.encoder import encode_inputs
 from munkey_core.progress import drive, finish
 from munkey_core.studio import Studio
 from munkey_core.training import recipes
+from munkey_core.training.recipes import load_recipe
 from munkey_core.training.retraining import MUNKEY, PLAIN
 from munkey_core.training.runs import Runs
 
