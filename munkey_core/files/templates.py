@@ -2,7 +2,7 @@
 
 A template lies in the folder `templates` of its room and ends in .j2. One of HTML escapes every
 value; one of Markdown doesn't, so a text of unknown origin passes through `cell` where it stands in
-a table.
+a table. A paragraph is one line, in the template as in the document.
 """
 
 from __future__ import annotations
@@ -12,14 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    Environment,
-    FileSystemLoader,
-    StrictUndefined,
-    UndefinedError,
-    select_autoescape,
-)
-from jinja2.ext import Extension
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError, select_autoescape
 
 
 def fill(template: str, **values: Any) -> str:
@@ -41,13 +34,15 @@ def figure(
     "0.13 ± 0.05 [0.08, 0.33]"; empty for None. signed: with + or - before it and its bounds."""
     if value is None:
         return ""
-    digits = "+.2f" if signed else ".2f"
-    parts = [format(value, digits)]
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
     if spread is not None:
-        parts.append(f"± {spread:.2f}")
-    if ci95 is not None:
-        parts.append(f"[{', '.join(format(bound, digits) for bound in ci95)}]")
-    return " ".join(parts)
+        text += f" ± {spread:.2f}"
+    return text if ci95 is None else f"{text} {interval(ci95, signed)}"
+
+
+def interval(ci95: Sequence[float], signed: bool = False) -> str:
+    """ "[0.08, 0.33]"."""
+    return f"[{', '.join(figure(bound, signed=signed) for bound in ci95)}]"
 
 
 def duration(seconds: float | None) -> str:
@@ -79,15 +74,6 @@ def cell(text: str) -> str:
     return text.replace("|", "/").replace("\n", " ")
 
 
-class _Continued(Extension):
-    """A backslash at the end of a line of a template: it goes on with the next one. A paragraph of
-    Markdown is then one line of the document, and as many of the template as are good to read."""
-
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        # As a comment, so that errors still name the right line.
-        return source.replace("\\\n", "{#\n-#}")
-
-
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).resolve().parents[1]),
     autoescape=select_autoescape(["html.j2"], default=False),
@@ -96,14 +82,8 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
     auto_reload=False,
-    extensions=[_Continued],
 )
 _ENVIRONMENT.filters |= {
-    "figure": figure,
-    "duration": duration,
-    "number": number,
-    "counted": counted,
-    "settings": settings,
-    "cell": cell,
-    "json": json.dumps,
+    made.__name__: made for made in (figure, interval, duration, number, counted, settings, cell)
 }
+_ENVIRONMENT.filters["json"] = json.dumps

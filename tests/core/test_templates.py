@@ -24,7 +24,7 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.erasure.request_page import request_report
 from munkey_core.files import templates
-from munkey_core.files.templates import cell, counted, duration, figure, fill, settings
+from munkey_core.files.templates import cell, counted, duration, figure, fill, interval, settings
 
 WRITTEN = Path(__file__).parent / "written"
 TUNING = {
@@ -140,6 +140,7 @@ def full():
         (figure(0.13, [0.08, 0.33], 0.05), "0.13 ± 0.05 [0.08, 0.33]"),
         (figure(0.0, (-1.5, 1.9), signed=True), "+0.00 [-1.50, +1.90]"),
         (figure(1, spread=0.0), "1.00 ± 0.00"),
+        (interval((-1.5, 1.9)), "[-1.50, 1.90]"),
         (figure(math.nan), "nan"),
         (duration(None), ""),
         (duration(0.00046), "0.46 ms"),
@@ -176,13 +177,6 @@ def test_html_is_escaped_and_markdown_is_not(template):
     template(a_html_j2="{{ text }}", a_md_j2="{{ text }}")
     assert fill("a.html.j2", text="<b>&'") == "&lt;b&gt;&amp;&#39;"
     assert fill("a.md.j2", text="<b>&'") == "<b>&'"
-
-
-def test_a_line_goes_on_after_a_backslash(template):
-    template(a_md_j2="- one \\\n  two\n\\ three\n{{ missing }}")
-    with pytest.raises(LookupError, match="missing"):
-        fill("a.md.j2")
-    assert fill("a.md.j2", missing="four") == "- one two\n\\ three\nfour"
 
 
 def test_what_is_not_given_is_an_error(template):
