@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
@@ -92,6 +92,12 @@ class RecipeTried:
         """None for the plain transformer."""
         found = [trial.after for trial in self.trials if trial.after is not None]
         return _mean_state(found) if found else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of `before.test_accuracy` over the trials; None for a single one."""
+        found = [trial.before.test_accuracy for trial in self.trials]
+        return stdev(found) if len(found) > 1 else None
 
     @property
     def image_test(self) -> float:

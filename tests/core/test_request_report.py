@@ -195,7 +195,7 @@ def test_a_strange_name_can_neither_leave_a_folder_nor_run_a_command():
     names = file_names(receipt(bundle="../../x; rm -rf ~ "))
     assert names == ("receipt-x-rm--rf-3.json", "report-x-rm--rf-3.html")
     html = request_report(receipt(bundle="x; rm -rf ~"))
-    assert "munkey verify &#x27;x; rm -rf ~&#x27; --receipt receipt-x-rm--rf-3.json" in html
+    assert "munkey verify &#39;x; rm -rf ~&#39; --receipt receipt-x-rm--rf-3.json" in html
     assert file_names(receipt(bundle="//"))[0] == "receipt-bundle-3.json"
 
 
