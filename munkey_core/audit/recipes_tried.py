@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import tomllib
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -47,6 +46,7 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, from_dict
 from munkey_core.errors import BadInputError, TrainingError
+from munkey_core.files.durable import write_whole
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
@@ -230,7 +230,7 @@ class Frontier:
         known = _read(path)
         if known is None:
             known = yield from self._train(config, recipe.model, path)
-            _write(path, known)
+            write_whole(path, json.dumps(asdict(known)).encode())
             self.bundle.settle(path)
         yield known
 
@@ -435,10 +435,3 @@ def _read(path: Path) -> Trial | None:
     except (OSError, LookupError, TypeError, ValueError, AttributeError):
         path.unlink(missing_ok=True)
         return None
-
-
-def _write(path: Path, trial: Trial) -> None:
-    # Two processes may train the same: each writes a file of its own, and the last one stays.
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    partial.write_text(json.dumps(asdict(trial)), encoding="utf-8")
-    partial.replace(path)

@@ -13,6 +13,7 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import forget_set_digest, random_forget_set
 from munkey_core.data.seeding import permutation
+from munkey_core.files.durable import write_whole
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress
 from munkey_core.training.answers import Outputs
@@ -86,8 +87,7 @@ def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
     merged = {**before, **tuning}
     merged["methods"] = {**before.get("methods", {}), **tuning["methods"]}
     path = runs_folder(bundle) / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(merged), encoding="utf-8")
+    write_whole(path, json.dumps(merged).encode())
     bundle.settle(path)
 
 

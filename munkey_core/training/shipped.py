@@ -17,13 +17,14 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, read_tensors
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import ORACLES
 from munkey_core.errors import BundleError
+from munkey_core.files.durable import write_whole
 from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
@@ -158,7 +159,7 @@ def write_answers(
     if ids:
         digest = bytes.fromhex(forget_set_digest(ids))
         tensors[_DIGEST] = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
-    _save(tensors, path)
+    write_whole(path, save(tensors))
 
 
 def write_references(path: Path, references: Mapping[Family, References]) -> None:
@@ -167,12 +168,4 @@ def write_references(path: Path, references: Mapping[Family, References]) -> Non
     for family, models in references.items():
         tensors[f"{family}.truth"] = pack_truth(models.truth)
         tensors[f"{family}.k"] = torch.tensor(len(models.truth))
-    _save(tensors, path)
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".writing")
-    save_file(tensors, partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    write_whole(path, save(tensors))
