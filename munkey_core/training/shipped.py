@@ -7,7 +7,6 @@ probabilities. See `packing` for what is kept of an answer.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 import torch
+from cachetools import LRUCache
 from safetensors.torch import save
 from torch import Tensor
 
@@ -54,7 +54,7 @@ class Shipped:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._kept: OrderedDict[tuple[Path, str], Outputs] = OrderedDict()
+        self._kept: LRUCache[tuple[Path, str], Outputs] = LRUCache(_KEPT)
         self._lock = Lock()
 
     def outputs(self, run: Run) -> Outputs | None:
@@ -122,9 +122,9 @@ class Shipped:
     def _read(self, path: Path, prefix: str) -> Outputs | None:
         key = (path, prefix)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            known = self._kept.get(key)
+        if known is not None:
+            return known
         tensors = self._tensors(path, prefix)
         if not tensors:
             return None
@@ -136,8 +136,6 @@ class Shipped:
         )
         with self._lock:
             self._kept[key] = outputs
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
         return outputs
 
 
