@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
+from cachetools import LRUCache
 
 MAX_QUERY = 1_500
 _MARK = "@"  # no id contains it
@@ -24,21 +25,16 @@ class TextStore:
     """Texts by their digest, shared by all sessions of this server; the oldest ones go first."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
+        self._texts: LRUCache[str, str] = LRUCache(_MAX_CHARACTERS, len)
         self._lock = threading.Lock()
 
     def put(self, text: str) -> str:
         """Keep a text and return its digest. The same text always gets the same digest."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:20]
-        with self._lock:
-            if digest not in self._texts:
-                self._texts[digest] = text
-                self._characters += len(text)
-            self._texts.move_to_end(digest)
-            while len(self._texts) > _MAX_TEXTS or self._characters > _MAX_CHARACTERS:
-                _, oldest = self._texts.popitem(last=False)
-                self._characters -= len(oldest)
+        with self._lock, contextlib.suppress(ValueError):  # one larger than all that is kept
+            self._texts[digest] = text
+            while len(self._texts) > _MAX_TEXTS:
+                self._texts.popitem()
         return digest
 
     def get(self, digest: str) -> str:
@@ -46,7 +42,6 @@ class TextStore:
         with self._lock:
             if digest not in self._texts:
                 raise UnknownDigestError(digest)
-            self._texts.move_to_end(digest)
             return self._texts[digest]
 
 

@@ -7,11 +7,11 @@ import gc
 import hashlib
 import os
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from cachetools import LRUCache
 
 from app.components.blank_picture import blank_picture
 from munkey_core.bundle.find import BundleInfo
@@ -28,15 +28,15 @@ class Pictures:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._uris: OrderedDict[str, str] = OrderedDict()
+        self._uris: LRUCache[str, str] = LRUCache(_MAX_PICTURES)
         self._lock = threading.Lock()
 
     def uri(self, id_: str) -> str:
         """Class and number stand for a picture that isn't here, or not yet."""
         with self._lock:
-            if id_ in self._uris:
-                self._uris.move_to_end(id_)
-                return self._uris[id_]
+            known = self._uris.get(id_)
+        if known is not None:
+            return known
         record = self._studio.memory.record(id_)
         blank = blank_picture(id_, record.label, self._studio.about.classes[record.label])
         if not self._studio.pictures.status.ready:
@@ -47,8 +47,6 @@ class Pictures:
             return blank
         with self._lock:
             self._uris[id_] = uri
-            while len(self._uris) > _MAX_PICTURES:
-                self._uris.popitem(last=False)
         return uri
 
 

@@ -6,12 +6,12 @@ deletion never shows in another's screen.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import streamlit as st
+from cachetools import LRUCache
 
 from app.components.gallery import GalleryEvent, Tile, take_event
 from app.session import erasing, models, state
@@ -42,7 +42,7 @@ class Session:
     pictures: Pictures
     consequences: Consequences | None = None
     restored: tuple[str, ...] = ()
-    _results: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    _results: LRUCache[Any, Any] = field(default_factory=lambda: LRUCache(_MAX_RESULTS))
 
     def remember(self, key: Any, compute: Callable[[], T]) -> T:
         """compute(), or what it gave before in this generation of the memory.
@@ -55,9 +55,6 @@ class Session:
             result = compute()
             check_generation(getattr(result, "generation", generation), generation)
             self._results[key] = result
-        self._results.move_to_end(key)
-        while len(self._results) > _MAX_RESULTS:
-            self._results.popitem(last=False)
         found: T = self._results[key]
         return found
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
+from cachetools import LRUCache
 
 from app.session import models, state
 from app.session.asker import me, present
@@ -31,15 +32,13 @@ class _Asked:
     """What was asked for, the newest last: whoever reloads, or comes later, sees the same facts."""
 
     def __init__(self) -> None:
-        self._offers: OrderedDict[str, TrainingOffer] = OrderedDict()
+        self._offers: LRUCache[str, TrainingOffer] = LRUCache(_REMEMBERED)
         self._lock = threading.Lock()
 
     def put(self, offer: TrainingOffer) -> None:
         with self._lock:
+            self._offers.pop(offer.name, None)
             self._offers[offer.name] = offer
-            self._offers.move_to_end(offer.name)
-            while len(self._offers) > _REMEMBERED:
-                self._offers.popitem(last=False)
 
     def get(self, name: str) -> TrainingOffer | None:
         with self._lock:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -46,6 +45,7 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.errors import BadInputError, TrainingError
+from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json, read_toml
 from munkey_core.model.bank import BankView, MemoryBank
@@ -212,7 +212,7 @@ class Frontier:
         known = _read(path)
         if known is None:
             known = yield from self._train(config, recipe.model, path)
-            _write(path, known)
+            write_whole(path, json.dumps(asdict(known)).encode())
             self.bundle.settle(path)
         return known
 
@@ -415,10 +415,3 @@ def _read(path: Path) -> Trial | None:
     except (OSError, BadInputError):
         path.unlink(missing_ok=True)
         return None
-
-
-def _write(path: Path, trial: Trial) -> None:
-    # Two processes may train the same: each writes a file of its own, and the last one stays.
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    partial.write_text(json.dumps(asdict(trial)), encoding="utf-8")
-    partial.replace(path)

@@ -19,6 +19,7 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json, shown
 from munkey_core.training.runs import runs_folder
@@ -79,10 +80,7 @@ def with_stored(report: AuditReport, stored: AuditReport | None) -> AuditReport:
 def keep_report(bundle: Bundle, report: AuditReport) -> None:
     """Remember a report in the cache."""
     path = _cached(bundle, report.set_digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".writing")
-    partial.write_text(json.dumps(report.to_dict()), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(report.to_dict()).encode())
     bundle.settle(path)
 
 

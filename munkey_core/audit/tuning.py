@@ -15,6 +15,7 @@ from munkey_core.bundle.forget_sets import forget_set_digest, random_forget_set
 from munkey_core.bundle.metrics import TunedMethods
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
+from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json
 from munkey_core.model.transformer import ExemplarTransformer
@@ -87,8 +88,7 @@ def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:
     merged = {**before, **tuning}
     merged["methods"] = {**before.get("methods", {}), **tuning["methods"]}
     path = runs_folder(bundle) / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(merged), encoding="utf-8")
+    write_whole(path, json.dumps(merged).encode())
     bundle.settle(path)
 
 

@@ -6,7 +6,6 @@ reads them all. Like the images themselves this is data of the people in them: `
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
+from munkey_core.files.durable import OWNER_ONLY, write_whole
 from munkey_core.files.limits import demo
 from munkey_core.model.encoder import Encoded, FrozenEncoder
 from munkey_core.progress import Progress, Steps
@@ -98,13 +98,10 @@ class KeptFeatures:
     def _keep(self, split: str, parts: Sequence[Encoded]) -> None:
         if demo():  # no visitor of a demonstration makes a file
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Two processes may encode the same: each writes a file of its own, and the last one stays.
-        partial = self.folder / f"{split}.{os.getpid()}.writing"
         keys = torch.cat([part.keys for part in parts])
         features = torch.cat([part.features for part in parts])
-        save_file({"keys": keys.contiguous(), "features": features.contiguous()}, partial)
-        partial.replace(self._path(split))
+        data = save({"keys": keys.contiguous(), "features": features.contiguous()})
+        write_whole(self._path(split), data, OWNER_ONLY)
 
     def _path(self, split: str) -> Path:
         return self.folder / f"{split}.safetensors"

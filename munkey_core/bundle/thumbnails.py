@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from cachetools import LRUCache
 from safetensors.torch import save
 
 from munkey_core.bundle.records import THUMBNAILS
@@ -58,7 +59,9 @@ class Thumbnails:
         self._offsets = offsets
         self._counts = counts
         self._starts = np.cumsum(counts) - counts
-        self._unpacked: dict[int, ImageArray] = {}  # the least recently used first
+        self._unpacked: LRUCache[int, ImageArray] = LRUCache(
+            _KEPT_BYTES, lambda block: block.nbytes
+        )
         self._lock = Lock()
 
     @classmethod
@@ -184,16 +187,12 @@ class Thumbnails:
     def _block(self, number: int) -> ImageArray:
         """One block's images, from memory if it was lately asked for. Raises BundleError."""
         with self._lock:
-            block = self._unpacked.pop(number, None)
-            if block is not None:
+            block = self._unpacked.get(number)
+        if block is None:
+            # Not under the lock: two sessions may unpack the same block, none waits for another's.
+            block = self._unpack(number)
+            with self._lock:
                 self._unpacked[number] = block
-                return block
-        # Not under the lock: two sessions may unpack the same block, none waits for another's.
-        block = self._unpack(number)
-        with self._lock:
-            self._unpacked[number] = block
-            while sum(kept.nbytes for kept in self._unpacked.values()) > _KEPT_BYTES:
-                del self._unpacked[next(iter(self._unpacked))]
         return block
 
     def _packed(self, number: int) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, ExactMode, FittedMap
@@ -37,7 +36,7 @@ from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
 from munkey_core.bundle.versions import manifest_digest
 from munkey_core.errors import BundleError
-from munkey_core.files.durable import sha256, write_file
+from munkey_core.files.durable import sha256, write_file, write_whole
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import own_state
 from munkey_core.model.tokens import pack_tokens, unpack_tokens
@@ -96,12 +95,12 @@ def seal(folder: Path, manifest: Manifest) -> None:
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
     data = replace(manifest, files=files).to_json().encode()
     before, after = manifest_digest(folder), hashlib.sha256(data).hexdigest()
-    _replace(folder / MANIFEST, data)
+    write_whole(folder / MANIFEST, data)
     book = Ledger.read(folder)
     if len(book) and before != after:
-        _replace(folder / LEDGER, book.with_change(before, after).to_bytes())
+        write_whole(folder / LEDGER, book.with_change(before, after).to_bytes())
     book_digest = sha256(folder / LEDGER) if len(book) else ""
-    _replace(folder / SEAL, seal_text(after, book_digest).encode())
+    write_whole(folder / SEAL, seal_text(after, book_digest).encode())
 
 
 def seal_text(manifest: str, ledger: str) -> str:
@@ -110,20 +109,9 @@ def seal_text(manifest: str, ledger: str) -> str:
     return json.dumps({MANIFEST: manifest, LEDGER: ledger}, indent=1) + "\n"
 
 
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".writing")
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
 def write_projections(path: Path, projections: Mapping[str, FittedMap]) -> None:
     """Write a file of maps by space. It appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may fit the same: each writes a file of its own, and the last one stays.
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    save_file(_projection_tensors(projections), partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    write_whole(path, save(_projection_tensors(projections)))
 
 
 def _projection_tensors(projections: Mapping[str, FittedMap]) -> dict[str, Tensor]:
@@ -143,11 +131,7 @@ def write_exact(path: Path, exact: ExactMode, bank: MemoryBank) -> None:
     θ in half precision, tokens in 4 bits and a scale a row: both are rounded so before the first
     row is written, so nothing is lost here. Raises BundleError for tokens or weights that are not.
     """
-    tensors = _exact_tensors(exact, bank)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    save_file(tensors, partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    write_whole(path, save(_exact_tensors(exact, bank)))
 
 
 def _exact_tensors(exact: ExactMode, bank: MemoryBank) -> dict[str, Tensor]:

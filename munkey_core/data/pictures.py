@@ -8,7 +8,6 @@ come out near their own stored keys. A lossy copy passes, another data set does 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from munkey_core.data.base import ImageDataset
@@ -107,8 +107,8 @@ class PictureFiles:
         self._files = files
         self._size = size
         self._grey = grey
-        self._kept: OrderedDict[str, ImageArray] = OrderedDict()
-        self._room = max(1, _KEPT_BYTES // (size * size * (1 if grey else 3)))
+        room = max(1, _KEPT_BYTES // (size * size * (1 if grey else 3)))
+        self._kept: LRUCache[str, ImageArray] = LRUCache(room)
         self._lock = Lock()
 
     def __contains__(self, id_: object) -> bool:
@@ -126,9 +126,9 @@ class PictureFiles:
 
     def _image(self, id_: str) -> ImageArray:
         with self._lock:
-            if id_ in self._kept:
-                self._kept.move_to_end(id_)
-                return self._kept[id_]
+            image = self._kept.get(id_)
+        if image is not None:
+            return image
         if id_ not in self._files:
             raise UnknownIdError(f"there is no picture of {id_!r} where this bundle's lie")
         # Not under the lock: two sessions may decode the same file, none waits for another's.
@@ -137,8 +137,6 @@ class PictureFiles:
         image.setflags(write=False)
         with self._lock:
             self._kept[id_] = image
-            while len(self._kept) > self._room:
-                self._kept.popitem(last=False)
         return image
 
 

@@ -18,6 +18,7 @@ from munkey_core.data import cifar10, fashion_mnist, image_folder, load_dataset
 from munkey_core.data.base import ImageDataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
 
 VARIABLE = "MUNKEY_IMAGES"
@@ -108,10 +109,8 @@ def download(source: PictureSource) -> Path:
 def remember(source: PictureSource, path: Path) -> None:
     """Look here, too, from now on. Kept in the cache, by the data set's name and title."""
     known = {**_all_remembered(), _key(source): str(path.resolve())}
-    file = cache_folder() / _REMEMBERED
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.writing")
-    partial.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(file)
+    text = json.dumps(known, indent=1, sort_keys=True) + "\n"
+    write_whole(cache_folder() / _REMEMBERED, text.encode())
 
 
 def remembered(source: PictureSource) -> Path | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, read_tensors
@@ -23,6 +23,7 @@ from munkey_core.bundle.versions import rewriting
 from munkey_core.bundle.write import seal
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
+from munkey_core.files.durable import write_whole
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
@@ -210,7 +211,5 @@ def save_influence(folder: Path, found: Influence) -> None:
             raise BundleChangedError(folder.name)
         path = draft / SCORES
         stored = read_tensors(path)
-        path.unlink()
-        save_file({**stored, **influence_scores(found)}, path)
-        path.chmod(0o644)  # safetensors writes files that only their owner can read
+        write_whole(path, save({**stored, **influence_scores(found)}))
         seal(draft, bundle.manifest)

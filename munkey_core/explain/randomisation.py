@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -101,16 +100,11 @@ def likeness(trained: FloatArray, random: FloatArray) -> float:
     Pixels where both are 0 are left out: where the image has the colour of the baseline some
     methods give 0 whatever the model (ours). 0 if a map is constant over the rest.
     """
+    from scipy.stats import rankdata  # slow to import, and nothing else of a session needs it
+
     first, second = np.abs(trained).ravel(), np.abs(random).ravel()
     there = (first > 0) | (second > 0)
-    ranks = _ranks(first[there]), _ranks(second[there])
+    ranks = rankdata(first[there]), rankdata(second[there])
     if not there.any() or any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0
     return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _ranks(values: FloatArray) -> npt.NDArray[np.float64]:
-    """Ranks from 1, the smallest first; equal values share the mean of theirs."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[which]
-    return ranks

@@ -2,6 +2,9 @@
 
 Every step that changes the disk is one method of `Disk`, and goes through `DISK`: whoever wants to
 see what is left when the machine stops at one of them puts another one in its place.
+
+Where the system can lock a folder itself, it does: the library for locks, filelock, would leave a
+file beside people's bundles for ever, as removing it lets two in at once. It serves on Windows.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ import ctypes
 import errno
 import hashlib
 import os
+import secrets
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 from munkey_core.errors import BundleError
 
@@ -27,12 +34,17 @@ def sha256(path: Path) -> str:
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system: nothing to lock with
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 BLOCK = 1 << 20
+OWNER_ONLY = 0o600  # permissions of a file of the cache that holds what was learned of people
 PATIENCE = 60.0  # seconds to wait for whoever holds a lock
 _PAUSE = 0.02
+_LOCK_FILE = ".munkey.lock"
+# Windows has none of the first and the last, and no system but Windows the other.
+_TO_WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -42,13 +54,13 @@ class Disk:
 
     def create(self, path: Path, mode: int) -> int:
         """Make a file that isn't there yet; returns its descriptor."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.fchmod(descriptor, mode)
+        descriptor = os.open(path, _TO_WRITE | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        path.chmod(mode)
         return descriptor
 
     def open(self, path: Path) -> int:
         """Open a file to overwrite it; never what a link points to."""
-        return os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(path, _TO_WRITE | _NO_LINK)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         """Returns how many bytes were written."""
@@ -62,12 +74,12 @@ class Disk:
         path.chmod(mode)
 
     def rename(self, path: Path, target: Path) -> None:
-        path.rename(target)
+        path.replace(target)
 
     def exchange(self, one: Path, other: Path) -> None:
         """Two paths change places in one step; nobody ever sees one of them missing."""
-        library = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(library, "renameat2"):
+        library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+        if library is None or not hasattr(library, "renameat2"):
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
         if library.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
             number = ctypes.get_errno()
@@ -83,7 +95,7 @@ class Disk:
 DISK = Disk()
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_file(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:
     """Write a new file; its bytes are on the disk when this returns."""
     descriptor = DISK.create(path, mode)
     try:
@@ -93,13 +105,34 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.close(descriptor)
 
 
+def write_whole(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:
+    """Write a file in the place of the one of this name, if there is one: whoever opens it, even
+    after a kill or a power cut, finds all of the old or all of the new. Its folder is made.
+
+    Any number may write the same at once: each writes a file of its own, `*.PID.writing`, and the
+    last one stays. Raises OSError; nothing has changed then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.writing")
+    try:
+        write_file(partial, data, mode)
+        DISK.rename(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
 def make_folder(path: Path, mode: int = 0o755) -> None:
     """Make a new folder."""
     DISK.mkdir(path, mode)
 
 
 def sync_folder(path: Path) -> None:
-    """What was made, renamed or removed in a folder is on the disk when this returns."""
+    """What was made, renamed or removed in a folder is on the disk when this returns (on Windows,
+    where a folder can't be opened, somewhat later)."""
+    if sys.platform == "win32":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         DISK.sync(descriptor)
@@ -167,7 +200,7 @@ def _overwrite(path: Path, kind: os.stat_result) -> None:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     for first in range(0, len(view), BLOCK):
         part = view[first : first + BLOCK]
@@ -180,26 +213,31 @@ def locked(folder: Path) -> Iterator[None]:
     """Alone among all who lock this folder, in any process or thread, until the block ends or the
     process does. Nothing is left on the disk. Raises BundleError if somebody else takes too long,
     or the folder isn't there."""
-    if fcntl is None:
+    with contextlib.ExitStack() as held:
+        try:
+            if fcntl is None:
+                folder.stat()  # else filelock would make it
+                held.enter_context(FileLock(folder / _LOCK_FILE, timeout=PATIENCE))
+            else:
+                descriptor = os.open(folder, os.O_RDONLY)
+                held.callback(os.close, descriptor)
+                _wait_for(descriptor)
+        except TimeoutError:
+            raise BundleError(
+                f"somebody else has been changing a bundle in {folder} for more than "
+                f"{PATIENCE:.0f} s; try again later"
+            ) from None
+        except OSError as error:
+            raise BundleError(f"{folder} can't be locked ({error.strerror})") from error
         yield
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise BundleError(f"{folder} can't be locked ({error.strerror})") from error
-    try:
-        start = time.monotonic()
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() - start > PATIENCE:
-                    raise BundleError(
-                        f"somebody else has been changing a bundle in {folder} for more than "
-                        f"{PATIENCE:.0f} s; try again later"
-                    ) from None
-                time.sleep(_PAUSE)
-        yield
-    finally:
-        os.close(descriptor)
+
+
+def _wait_for(descriptor: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError from None
+            time.sleep(_PAUSE)

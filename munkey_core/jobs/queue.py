@@ -34,6 +34,7 @@ from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import SEED
 from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.durable import write_whole
 from munkey_core.files.limits import limits, refuse_in_demo, variable
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json
@@ -208,9 +209,7 @@ def _keep_stages(job: Job, stages: Stages) -> None:
     if job.kind == TRAIN:  # the next one is of other images, and is timed before it starts
         return
     with contextlib.suppress(OSError, MunkeyError):  # an estimate is not worth an error
-        path = _stages_file(job.results, job.kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(stages), encoding="utf-8")
+        write_whole(_stages_file(job.results, job.kind), json.dumps(stages).encode())
 
 
 class Clock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import platform
 import shutil
@@ -49,6 +50,7 @@ from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
+from munkey_core.files.durable import write_whole
 from munkey_core.files.machine import processor
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json
@@ -246,9 +248,9 @@ class Build:
         public = splits.anchor if len(splits.anchor) else splits.encoder
         spread = -(-len(public) // _STATISTICS_IMAGES)  # images may lie sorted by class
         encoder.fit_statistics(data.images[public[::spread]])
-        partial = kept.with_suffix(".partial")
-        torch.save(encoder.state_dict(), partial)
-        partial.replace(kept)  # a run killed while saving trains the encoder again
+        state = io.BytesIO()
+        torch.save(encoder.state_dict(), state)
+        write_whole(kept, state.getbuffer())
         return encoder
 
     def _encode_parts(self, encoder: FrozenEncoder, splits: Splits) -> Steps[dict[str, Encoded]]:

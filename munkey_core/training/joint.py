@@ -8,6 +8,7 @@ where no deletion reaches it: those steps are taken on public images (the anchor
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
+from munkey_core.files.durable import write_whole
 from munkey_core.model.encoder import Encoded, augment
 from munkey_core.model.search import nearest_rows, other_neighbours
 from munkey_core.model.transformer import ExemplarTransformer
@@ -282,9 +284,9 @@ class JointTraining:
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)  # a run killed while saving keeps the last whole one
+        data = io.BytesIO()
+        torch.save(state, data)
+        write_whole(self._checkpoint, data.getbuffer())
 
     def _resume(self) -> int:
         if self._checkpoint is None or not self._checkpoint.exists():

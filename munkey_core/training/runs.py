@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle
@@ -27,6 +26,7 @@ from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.errors import BadInputError
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.durable import OWNER_ONLY, write_whole
 from munkey_core.files.limits import demo
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
@@ -295,13 +295,9 @@ def _read_outputs(path: Path) -> Outputs | None:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    if demo():  # no visitor of a demonstration makes a file
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may train the same: each writes a file of its own, and the last one stays.
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.writing")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    partial.replace(path)
+    if not demo():  # no visitor of a demonstration makes a file
+        data = save({name: value.contiguous() for name, value in tensors.items()})
+        write_whole(path, data, OWNER_ONLY)
 
 
 def _short_digest(what: Sequence[object]) -> str:

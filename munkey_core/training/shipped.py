@@ -7,7 +7,6 @@ probabilities. See `packing` for what is kept of an answer.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +16,15 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
+from cachetools import LRUCache
+from safetensors.torch import save
 from torch import Tensor
 
 from munkey_core.bundle.bundle import Bundle, read_tensors
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import ORACLES
 from munkey_core.errors import BundleError
+from munkey_core.files.durable import write_whole
 from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
@@ -53,7 +54,7 @@ class Shipped:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._kept: OrderedDict[tuple[Path, str], Outputs] = OrderedDict()
+        self._kept: LRUCache[tuple[Path, str], Outputs] = LRUCache(_KEPT)
         self._lock = Lock()
 
     def outputs(self, run: Run) -> Outputs | None:
@@ -121,9 +122,9 @@ class Shipped:
     def _read(self, path: Path, prefix: str) -> Outputs | None:
         key = (path, prefix)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            known = self._kept.get(key)
+        if known is not None:
+            return known
         tensors = self._tensors(path, prefix)
         if not tensors:
             return None
@@ -135,8 +136,6 @@ class Shipped:
         )
         with self._lock:
             self._kept[key] = outputs
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
         return outputs
 
 
@@ -158,7 +157,7 @@ def write_answers(
     if ids:
         digest = bytes.fromhex(forget_set_digest(ids))
         tensors[_DIGEST] = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
-    _save(tensors, path)
+    write_whole(path, save(tensors))
 
 
 def write_references(path: Path, references: Mapping[Family, References]) -> None:
@@ -167,12 +166,4 @@ def write_references(path: Path, references: Mapping[Family, References]) -> Non
     for family, models in references.items():
         tensors[f"{family}.truth"] = pack_truth(models.truth)
         tensors[f"{family}.k"] = torch.tensor(len(models.truth))
-    _save(tensors, path)
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".writing")
-    save_file(tensors, partial)
-    partial.chmod(0o644)  # safetensors writes files that only their owner can read
-    partial.replace(path)
+    write_whole(path, save(tensors))

@@ -110,6 +110,18 @@ def test_the_store_is_bounded_and_names_what_it_lost(monkeypatch):
         store.get(first)
 
 
+def test_the_store_is_bounded_by_all_its_characters_too(monkeypatch):
+    monkeypatch.setattr(links, "_MAX_CHARACTERS", 10)
+    store = TextStore()
+    first, second = store.put("a" * 6), store.put("b" * 4)
+    assert store.get(first) == "a" * 6  # the last one used
+    third, far_too_long = store.put("c" * 4), store.put("d" * 11)
+    assert store.get(third) == "c" * 4
+    for gone in (second, far_too_long):
+        with pytest.raises(UnknownDigestError):
+            store.get(gone)
+
+
 @pytest.mark.parametrize("text", ["![x](http://evil)", "<b>", "a*b_c`d", "[l](javascript:x)"])
 def test_foreign_text_is_shown_as_it_is(text):
     shown = state.plain(text)

@@ -396,6 +396,7 @@ ALLOWED = {{
     # what PyTorch itself requires
     "sympy", "mpmath", "jinja2", "markupsafe", "networkx", "fsspec", "filelock",
     "typing_extensions", "packaging", "triton", "nvidia", "setuptools", "_distutils_hack",
+    "cachetools",  # small, of pure Python, and of our own choice
 }}
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.forgetting_quality import (
     CONFIDENCE_THRESHOLDS,
     ENTROPY_THRESHOLDS,
@@ -17,7 +18,6 @@ from munkey_core.audit.membership.forgetting_quality import (
 )
 from munkey_core.audit.membership.metrics import (
     auroc,
-    auroc_interval,
     balanced_accuracy,
     best_threshold,
     tpr_at_fpr,
@@ -83,8 +83,8 @@ def test_identical_distributions_cover_one_half_at_the_nominal_rate():
     rng = np.random.default_rng(3)
     inside = 0
     for draw in range(200):
-        low, high = auroc_interval(
-            rng.normal(size=80), rng.normal(size=120), resamples=200, seed=draw
+        low, high = Bootstrap(80, 120, resamples=200, seed=draw).auroc(
+            rng.normal(size=80), rng.normal(size=120)
         )
         inside += low <= 0.5 <= high
     # 95% of 200, give or take three standard errors and the percentile bootstrap's small bias.
@@ -94,7 +94,7 @@ def test_identical_distributions_cover_one_half_at_the_nominal_rate():
 @pytest.mark.parametrize("bad", [np.array([]), np.array([1.0, np.nan]), np.array([np.inf])])
 def test_scores_that_cannot_be_judged_raise_and_never_give_one_half(bad):
     good = np.array([0.0, 1.0])
-    for measure in (auroc, auroc_interval, best_threshold):
+    for measure in (auroc, lambda a, b: Bootstrap(2, 2).auroc(a, b), best_threshold):
         with pytest.raises(BadInputError):
             measure(bad, good)
         with pytest.raises(BadInputError):

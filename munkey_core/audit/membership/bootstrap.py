@@ -2,7 +2,8 @@
 
 Members and non-members are resampled apart, each with its own size. Nothing is resampled image by
 image where a figure needs less: the rank of a resampled threshold and the number of images above
-it have known distributions, and these are drawn instead.
+it have known distributions, and these are drawn instead. SciPy's `bootstrap` gives intervals that
+differ by its draws, and took 30 times as long for 1,000 members among 10,000 (BCa 350 times).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.audit.membership.metrics import Scores, check_scores
+from munkey_core.audit.membership.resampling import interval
 from munkey_core.errors import BadInputError
 
 Interval = tuple[float, float]
@@ -52,7 +54,7 @@ class Bootstrap:
         beaten = np.clip(left - other_starts, 0, sizes) + np.clip(right - other_starts, 0, sizes)
         member_sizes = np.diff([*starts, self.n])[:, None]
         share = np.add.reduceat(beaten / (2 * sizes), starts, axis=0) / member_sizes
-        return _interval(((counts @ share) * other_counts).sum(axis=1) / (self.n * self.m))
+        return interval(((counts @ share) * other_counts).sum(axis=1) / (self.n * self.m))
 
     def tpr_at_fpr(self, members: Scores, non_members: Scores, fpr: float) -> Interval | None:
         """95% percentile interval of `metrics.tpr_at_fpr`; exact."""
@@ -64,7 +66,7 @@ class Bootstrap:
         ranks = self._rng.beta(self.m - allowed, allowed + 1, self._resamples) * self.m
         thresholds = np.sort(non_members)[np.minimum(ranks.astype(np.int64), self.m - 1)]
         above = 1 - np.searchsorted(np.sort(members), thresholds, side="right") / self.n
-        return _interval(self._rng.binomial(self.n, above) / self.n)
+        return interval(self._rng.binomial(self.n, above) / self.n)
 
     def balanced_accuracy(
         self, members: Scores, non_members: Scores, threshold: float
@@ -76,7 +78,7 @@ class Bootstrap:
             return None
         true = self._rng.binomial(self.n, float((members > threshold).mean()), self._resamples)
         kept = self._rng.binomial(self.m, float((non_members <= threshold).mean()), self._resamples)
-        return _interval((true / self.n + kept / self.m) / 2)
+        return interval((true / self.n + kept / self.m) / 2)
 
     def _blocks(self, n: int) -> tuple[npt.NDArray[np.int64], Values]:
         """(B,) first rank of each block, (R, B) how often its images are drawn."""
@@ -92,8 +94,3 @@ class Bootstrap:
                 f"these resamples are of {self.n} members and {self.m} non-members, "
                 f"got {len(members)} and {len(non_members)}"
             )
-
-
-def _interval(values: Values) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
