@@ -1,16 +1,13 @@
 // A grid of images one selects by mouse or keyboard; Python holds the truth about the selection.
 // Clicks go through an ActionLog (action_log.js): shown at once, sent a moment later, lost never.
 
+import { ActionLog } from "./action_log.js";
+import { element } from "./dom.js";
+
 const mounts = new WeakMap(); // root element -> the Gallery in it
 
 const KEYS =
   "Arrow keys move, Space picks, Shift + arrow picks on, Ctrl + A picks the page, Esc none of it";
-
-function element(tag, className) {
-  const node = document.createElement(tag);
-  node.className = className;
-  return node;
-}
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

@@ -22,7 +22,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.components.action_log import ActionLog, kept, script
+from app.components.action_log import ActionLog, kept
+from app.components.script import script
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_gallery:"
@@ -35,7 +36,7 @@ _component = st.components.v2.component(
     "munkey_gallery",
     html=_HTML,
     css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
-    js=script("gallery.js"),
+    js=script(_HERE / "gallery.js"),
 )
 
 
