@@ -1,3 +1,7 @@
+// Long fingerprints, each with a button that copies all of it.
+
+import { toClipboard } from "./clipboard.js";
+
 export default function (component) {
   const { data, parentElement } = component;
   const list = parentElement.querySelector("dl");

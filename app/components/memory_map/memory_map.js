@@ -1,7 +1,7 @@
 // The memory map in the browser: Plotly draws the points, everything a person does is handled
 // here. What it is goes to Python through an ActionLog, as [kind, values].
 
-import { ActionLog } from "../action_log.js";
+import { ActionLog } from "../action_log/action_log.js";
 import { Camera } from "./camera.js";
 import { coloursOf, hasWebGL, layout, traces } from "./drawing.js";
 import { ARRIVED, ASK_AGAIN_MS, cloudOf, receive, tabOf, wishes } from "./hub.js";

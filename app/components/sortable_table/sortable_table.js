@@ -1,11 +1,6 @@
 // A table drawn from data; a click on a header asks Python for another order.
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
+import { element } from "../dom.js";
 
 function headerCell(header, data, ask) {
   const cell = element("th");

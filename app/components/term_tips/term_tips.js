@@ -1,16 +1,12 @@
 // One tooltip for all terms of a page, and for whatever carries its explanation in data-help.
 
+import { element } from "../dom.js";
+
 const TERM = 'a[href^="#term-"]';
 const EXPLAINED = `${TERM}, [data-help]`;
 const SHOW_AFTER_MS = 120; // A pointer that passes by asks for nothing.
 const HIDE_AFTER_MS = 180; // Long enough to move onto the tooltip, to read or to select.
 const GAP = 6;
-
-function element(tag, text) {
-  const node = document.createElement(tag);
-  node.textContent = text;
-  return node;
-}
 
 class TermTips {
   constructor() {
@@ -113,9 +109,9 @@ class TermTips {
     const found = this.terms[owner.getAttribute("href").slice(6)];
     if (!found) return [];
     const [name, field, plain] = found;
-    const head = [element("b", name)];
-    if (field) head.push(element("i", ` (${field})`));
-    return [...head, element("br", ""), plain];
+    const head = [element("b", "", name)];
+    if (field) head.push(element("i", "", ` (${field})`));
+    return [...head, element("br"), plain];
   }
 
   hideSoon() {

@@ -1,4 +1,4 @@
-// What a person did that Python has not acknowledged yet. The other half is action_log.py.
+// What a person did that Python has not acknowledged yet. The other half is __init__.py.
 //
 // An action shows at once and is sent a moment later. Each gets a number (seq) and stays in
 // `pending` until Python's answer acknowledges it; what is drawn is always Python's state with the
