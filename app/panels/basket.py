@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from app import models, services, state
-from app.components.copy_link import copy_link
+from app.components.clipboard.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.glossary import plain, term
 from app.lessons import course

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from app import erasing, state
-from app.components.digests import Digest, digests
+from app.components.clipboard.digests import Digest, digests
 from app.panels.desk_plan import purged_table, remains_list
 from app.panels.words import count
 from app.services import Session

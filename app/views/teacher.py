@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import models, pages, services, state
-from app.components.copy_link import copy_link
+from app.components.clipboard.copy_link import copy_link
 from app.components.qr_code import qr_code
 from app.lessons import course
 from app.lessons.lesson import PAGES

@@ -107,18 +107,13 @@ class Gallery {
   }
 
   createTile(id) {
-    const node = element("div", "tile");
-    node.dataset.id = id;
+    const node = element("div", "tile", "", { "data-id": id });
     const frame = element("div", "frame");
-    const image = element("img", "image");
-    image.draggable = false;
-    image.decoding = "sync"; // Tiny images: decoding later would flash on every page turn.
-    const mark = element("span", "mark");
-    mark.setAttribute("aria-hidden", "true");
-    const gone = element("span", "gone");
-    gone.textContent = "gone";
-    frame.append(image, mark, gone);
-    node.append(frame, element("div", "label"), element("div", "caption"), element("div", "badges"));
+    // Tiny images: decoding later would flash on every page turn.
+    const image = element("img", "image", "", { draggable: "false", decoding: "sync" });
+    const mark = element("span", "mark", "", { "aria-hidden": "true" });
+    frame.append(image, mark, element("span", "gone", "gone"));
+    node.append(frame, ...["label", "caption", "badges"].map((name) => element("div", name)));
     return node;
   }
 
@@ -134,13 +129,7 @@ class Gallery {
     const badges = node.querySelector(".badges");
     if (badges.dataset.words !== JSON.stringify(tile.badges)) {
       badges.dataset.words = JSON.stringify(tile.badges);
-      badges.replaceChildren(
-        ...tile.badges.map((word) => {
-          const badge = element("span", "badge");
-          badge.textContent = word;
-          return badge;
-        }),
-      );
+      badges.replaceChildren(...tile.badges.map((word) => element("span", "badge", word)));
     }
     badges.hidden = tile.badges.length === 0;
     node.classList.toggle("deleted", tile.state === "deleted");

@@ -10,7 +10,7 @@ import { paintLegend } from "./legend.js";
 import { paintOver } from "./overlay.js";
 import { onMove, onPress, onWheel } from "./pointer.js";
 import { ALIVE, boundsOf, classify, decode, indexOf, nearby, placeOf, sorted } from "./points.js";
-import { boxOf, enclosed, standing } from "./selection.js";
+import { enclosed, standing } from "./selection.js";
 import { onButton, paintBar } from "./toolbar.js";
 import { paintTip } from "./tooltip.js";
 import { count, summary } from "./words.js";
@@ -239,10 +239,6 @@ class MemoryMap {
     const ids = enclosed(this.cloud, this.shown, corners).filter((id) => !this.gone.has(id));
     if (ids.length) this.change(ids, add);
     else this.say("No point in there that can be picked");
-  }
-
-  pickShown() {
-    this.pick(boxOf([0, 0], this.camera.size), !this.tab.takeOut);
   }
 
   toggle(i) {

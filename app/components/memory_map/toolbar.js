@@ -1,7 +1,9 @@
 // The buttons over the map.
 
+import { boxOf } from "./selection.js";
+
 const ACTS = {
-  pickShown: (map) => map.pickShown(),
+  pickShown: (map) => map.pick(boxOf([0, 0], map.camera.size), !map.tab.takeOut),
   showQuery: (map) => map.setView(map.camera.onto(map.data.query)),
   nearer: (map) => map.zoom(0.6),
   farther: (map) => map.zoom(1 / 0.6),

@@ -13,9 +13,7 @@ class TermTips {
     this.terms = {};
     this.owner = null; // the element that is explained now
     this.timer = null;
-    this.tip = document.createElement("div");
-    this.tip.className = "mk-tip";
-    this.tip.setAttribute("role", "tooltip");
+    this.tip = element("div", "mk-tip", "", { role: "tooltip" });
     // Above popovers and dialogs, wherever they stand; without it the z-index has to do.
     if ("popover" in this.tip) this.tip.popover = "manual";
     else this.tip.hidden = true;
