@@ -2,8 +2,8 @@
 
 The browser numbers its actions and repeats them in every message until Python acknowledges them,
 and draws Python's state with the unacknowledged ones on top. So no click is lost or flips back,
-however slow a run is and wherever the next click interrupts it. ``action_log.js``, which goes
-before the component's own script, is the other half of this file.
+however slow a run is and wherever the next click interrupts it. ``action_log.js``, which the
+component's own script imports, is the other half of this file.
 """
 
 from __future__ import annotations
@@ -11,18 +11,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
 
 T = TypeVar("T")
-
-
-def script(path: Path) -> str:
-    """The text of a component's script, with the log's before it."""
-    files = (Path(__file__).with_name("action_log.js"), path)
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def kept(name: str, make: type[T]) -> T:

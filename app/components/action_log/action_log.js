@@ -11,7 +11,7 @@ const SEND_AFTER_MS = 150; // One message for a burst of clicks...
 const SEND_AT_LATEST_MS = 600; // ...but someone who never pauses gets answers too.
 const SEND_AGAIN_MS = 3_000; // Twice as long after each try.
 
-class ActionLog {
+export class ActionLog {
   // Logs live in the tab, not in the DOM: Streamlit may mount a component anew (another place in
   // the page, back from another page) before its actions were acknowledged.
   static of(scope) {

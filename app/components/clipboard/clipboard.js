@@ -10,7 +10,7 @@ function oldWay(text) {
   return done;
 }
 
-async function toClipboard(text, question) {
+export async function toClipboard(text, question) {
   let done = false;
   try {
     await navigator.clipboard.writeText(text);

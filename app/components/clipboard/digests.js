@@ -1,24 +1,18 @@
-export default function (component) {
-  const { data, parentElement } = component;
+import { element } from "../dom.js";
+import { toClipboard } from "./clipboard.js";
+
+export default function ({ data, parentElement }) {
   const list = parentElement.querySelector("dl");
   list.replaceChildren();
-  for (const row of data.rows) {
-    const name = document.createElement("dt");
-    name.textContent = row.name;
-    const value = document.createElement("dd");
-    const short = document.createElement("code");
-    short.textContent = row.value.slice(0, data.letters) + "…";
-    short.title = row.value;
-    const copy = document.createElement("button");
-    copy.type = "button";
-    copy.textContent = "Copy";
-    copy.setAttribute("aria-label", `Copy: ${row.name}`);
+  for (const { name, value } of data.rows) {
+    const short = element("code", "", `${value.slice(0, data.letters)}…`, { title: value });
+    const copy = element("button", "", "Copy", { type: "button", "aria-label": `Copy: ${name}` });
     copy.onclick = async () => {
-      const done = await toClipboard(row.value, row.name);
-      copy.textContent = done ? "Copied" : "Copy";
+      copy.textContent = (await toClipboard(value, name)) ? "Copied" : "Copy";
       setTimeout(() => (copy.textContent = "Copy"), 2500);
     };
-    value.append(short, copy);
-    list.append(name, value);
+    const digest = element("dd");
+    digest.append(short, copy);
+    list.append(element("dt", "", name), digest);
   }
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.script import script
+
 _HERE = Path(__file__).parent
 _LETTERS = 12
 
@@ -15,9 +17,7 @@ _component = st.components.v2.component(
     "munkey_digests",
     html="<dl></dl>",
     css=(_HERE / "digests.css").read_text(encoding="utf-8"),
-    js="\n".join(
-        (_HERE / file).read_text(encoding="utf-8") for file in ("clipboard.js", "digests.js")
-    ),
+    js=script(_HERE / "digests.js"),
 )
 
 

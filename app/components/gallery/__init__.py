@@ -22,7 +22,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.components.action_log import ActionLog, kept, script
+from app.components.action_log import ActionLog, kept
+from app.components.script import script
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_gallery:"

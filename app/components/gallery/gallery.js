@@ -1,16 +1,14 @@
 // A grid of images one selects by mouse or keyboard; Python holds the truth about the selection.
 // Clicks go through an ActionLog (action_log.js): shown at once, sent a moment later, lost never.
 
+import { ActionLog } from "../action_log/action_log.js";
+import { element } from "../dom.js";
+import { between, changeOf, placeAfter, selectionOf } from "./selection.js";
+
 const mounts = new WeakMap(); // root element -> the Gallery in it
 
 const KEYS =
   "Arrow keys move, Space picks, Shift + arrow picks on, Ctrl + A picks the page, Esc none of it";
-
-function element(tag, className) {
-  const node = document.createElement(tag);
-  node.className = className;
-  return node;
-}
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -109,18 +107,13 @@ class Gallery {
   }
 
   createTile(id) {
-    const node = element("div", "tile");
-    node.dataset.id = id;
+    const node = element("div", "tile", "", { "data-id": id });
     const frame = element("div", "frame");
-    const image = element("img", "image");
-    image.draggable = false;
-    image.decoding = "sync"; // Tiny images: decoding later would flash on every page turn.
-    const mark = element("span", "mark");
-    mark.setAttribute("aria-hidden", "true");
-    const gone = element("span", "gone");
-    gone.textContent = "gone";
-    frame.append(image, mark, gone);
-    node.append(frame, element("div", "label"), element("div", "caption"), element("div", "badges"));
+    // Tiny images: decoding later would flash on every page turn.
+    const image = element("img", "image", "", { draggable: "false", decoding: "sync" });
+    const mark = element("span", "mark", "", { "aria-hidden": "true" });
+    frame.append(image, mark, element("span", "gone", "gone"));
+    node.append(frame, ...["label", "caption", "badges"].map((name) => element("div", name)));
     return node;
   }
 
@@ -136,13 +129,7 @@ class Gallery {
     const badges = node.querySelector(".badges");
     if (badges.dataset.words !== JSON.stringify(tile.badges)) {
       badges.dataset.words = JSON.stringify(tile.badges);
-      badges.replaceChildren(
-        ...tile.badges.map((word) => {
-          const badge = element("span", "badge");
-          badge.textContent = word;
-          return badge;
-        }),
-      );
+      badges.replaceChildren(...tile.badges.map((word) => element("span", "badge", word)));
     }
     badges.hidden = tile.badges.length === 0;
     node.classList.toggle("deleted", tile.state === "deleted");
@@ -151,12 +138,7 @@ class Gallery {
   // ---- What is selected -------------------------------------------------------------------
 
   selection() {
-    const selected = new Set(this.data.selected);
-    for (const [, added, removed] of this.log.pending) {
-      for (const id of added) selected.add(id);
-      for (const id of removed) selected.delete(id);
-    }
-    return selected;
+    return selectionOf(this.data, this.log.pending);
   }
 
   paint() {
@@ -180,17 +162,10 @@ class Gallery {
 
   // Turn these tiles on or off: draw at once, tell Python soon.
   change(ids, on) {
-    if (!this.data.selectable) return;
-    const selected = this.selection();
-    const changed = ids.filter((id) => selected.has(id) !== on && (!on || this.canAdd(id)));
-    if (!changed.length) return;
-    let added = on ? changed : [];
-    let removed = on ? [] : changed;
-    if (this.data.single && on) {
-      added = changed.slice(-1);
-      removed = [...selected].filter((id) => id !== added[0]);
-    }
-    this.log.add(added, removed);
+    const { selectable, single } = this.data;
+    const change = changeOf(ids, on, this.selection(), (id) => this.canAdd(id), single);
+    if (!selectable || !change) return;
+    this.log.add(...change);
     this.paint();
   }
 
@@ -206,8 +181,7 @@ class Gallery {
       this.toggle(id);
       return;
     }
-    const [from, to] = [this.order.indexOf(this.anchor), this.order.indexOf(id)].sort((a, b) => a - b);
-    this.change(this.order.slice(from, to + 1), this.selection().has(this.anchor));
+    this.change(between(this.order, this.anchor, id), this.selection().has(this.anchor));
   }
 
   // ---- Mouse and keyboard -----------------------------------------------------------------
@@ -237,12 +211,11 @@ class Gallery {
     const command = event.ctrlKey || event.metaKey;
     const at = this.order.indexOf(id);
     const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    const to = placeAfter(event.key, at, columns, this.order.length);
     let handled = true;
-    if (step !== undefined && !command) this.move(at, at + step, event.shiftKey);
-    else if (event.key === "Home") this.move(at, 0, event.shiftKey);
-    else if (event.key === "End") this.move(at, this.order.length - 1, event.shiftKey);
-    else if ((event.key === " " || event.key === "Enter") && !command) {
+    if (to !== undefined && !(command && event.key.startsWith("Arrow"))) {
+      this.move(at, to, event.shiftKey);
+    } else if ((event.key === " " || event.key === "Enter") && !command) {
       if (event.shiftKey) this.range(id);
       else if (!event.repeat) this.toggle(id); // A key held down is one decision, not thirty.
     } else if (event.key.toLowerCase() === "a" && command && !event.shiftKey && !this.data.single) {

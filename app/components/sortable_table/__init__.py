@@ -12,6 +12,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.script import script
+
 _HERE = Path(__file__).parent
 
 _component = st.components.v2.component(
@@ -19,7 +21,7 @@ _component = st.components.v2.component(
     html='<div class="scroll"><table><caption></caption><thead></thead><tbody></tbody></table>'
     "</div>",
     css=(_HERE / "sortable_table.css").read_text(encoding="utf-8"),
-    js=(_HERE / "sortable_table.js").read_text(encoding="utf-8"),
+    js=script(_HERE / "sortable_table.js"),
 )
 
 

@@ -1,20 +1,13 @@
 // A table drawn from data; a click on a header asks Python for another order.
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
+import { element } from "../dom.js";
 
 function headerCell(header, data, ask) {
-  const cell = element("th");
-  cell.scope = "col";
+  const cell = element("th", "", "", { scope: "col" });
   const sorted = header.key === data.sort;
   if (sorted) cell.setAttribute("aria-sort", data.descending ? "descending" : "ascending");
-  const button = element("button", sorted ? "sorted" : "");
-  button.type = "button";
-  button.dataset.key = header.key;
+  const attributes = { type: "button", "data-key": header.key };
+  const button = element("button", sorted ? "sorted" : "", "", attributes);
   if (header.help) {
     button.dataset.help = header.help; // term_tips.js shows it, to the keyboard too.
     button.setAttribute("aria-description", header.help);
@@ -40,9 +33,7 @@ function bodyRow(row) {
     const node = element(i ? "td" : "th");
     if (!i) {
       node.scope = "row";
-      const mark = element("span", "mark", row.mark);
-      mark.setAttribute("aria-hidden", "true");
-      node.append(mark);
+      node.append(element("span", "mark", row.mark, { "aria-hidden": "true" }));
     }
     fill(node, cell);
     line.append(node);

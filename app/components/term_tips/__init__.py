@@ -11,13 +11,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.script import script
 from app.words.glossary import TERMS
 
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "munkey_term_tips",
     css=(_HERE / "term_tips.css").read_text(encoding="utf-8"),
-    js=(_HERE / "term_tips.js").read_text(encoding="utf-8"),
+    js=script(_HERE / "term_tips.js"),
     isolate_styles=False,  # It serves the page around it.
 )
 

@@ -1,25 +1,19 @@
 // One tooltip for all terms of a page, and for whatever carries its explanation in data-help.
 
+import { element } from "../dom.js";
+
 const TERM = 'a[href^="#term-"]';
 const EXPLAINED = `${TERM}, [data-help]`;
 const SHOW_AFTER_MS = 120; // A pointer that passes by asks for nothing.
 const HIDE_AFTER_MS = 180; // Long enough to move onto the tooltip, to read or to select.
 const GAP = 6;
 
-function element(tag, text) {
-  const node = document.createElement(tag);
-  node.textContent = text;
-  return node;
-}
-
 class TermTips {
   constructor() {
     this.terms = {};
     this.owner = null; // the element that is explained now
     this.timer = null;
-    this.tip = document.createElement("div");
-    this.tip.className = "mk-tip";
-    this.tip.setAttribute("role", "tooltip");
+    this.tip = element("div", "mk-tip", "", { role: "tooltip" });
     // Above popovers and dialogs, wherever they stand; without it the z-index has to do.
     if ("popover" in this.tip) this.tip.popover = "manual";
     else this.tip.hidden = true;
@@ -113,9 +107,9 @@ class TermTips {
     const found = this.terms[owner.getAttribute("href").slice(6)];
     if (!found) return [];
     const [name, field, plain] = found;
-    const head = [element("b", name)];
-    if (field) head.push(element("i", ` (${field})`));
-    return [...head, element("br", ""), plain];
+    const head = [element("b", "", name)];
+    if (field) head.push(element("i", "", ` (${field})`));
+    return [...head, element("br"), plain];
   }
 
   hideSoon() {

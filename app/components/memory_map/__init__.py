@@ -26,8 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from app.components.action_log import ActionLog, kept, script
+from app.components.action_log import ActionLog, kept
 from app.components.plotly_library import plotly_library
+from app.components.script import script
 
 _HERE = Path(__file__).parent
 _STATE_PREFIX = "_memory_map:"
@@ -40,7 +41,7 @@ _MOST_GROUPS = 10_000
 # one module to know each other.
 _map = st.components.v2.component(
     "munkey_memory_map",
-    html='<div class="mkmap"></div>',
+    html=(_HERE / "memory_map.html").read_text(encoding="utf-8"),
     css=(_HERE / "memory_map.css").read_text(encoding="utf-8"),
     js=_JS,
     isolate_styles=False,  # Plotly writes its own rules into the page.
