@@ -20,7 +20,7 @@ from munkey_core.config import WriteConfig
 from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.explain.map import maps_of
-from munkey_core.jobs.queue import make_job
+from munkey_core.jobs.job import make_job
 from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.build import provenance

@@ -15,7 +15,8 @@ from munkey_core.data.images import decode_image
 from munkey_core.errors import BadInputError, DataError, MunkeyError, ReadOnlyError
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
-from munkey_core.jobs.queue import Job, JobQueue
+from munkey_core.jobs.job import Job
+from munkey_core.jobs.queue import JobQueue
 from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.answers import Outputs
