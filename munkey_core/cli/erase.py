@@ -8,7 +8,7 @@ from typing import Any
 
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
-from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BadInputError
 
 _SHOWN = 20

@@ -15,7 +15,8 @@ from munkey_core.bundle.ledger import (
     read_receipt,
     receipt_text,
 )
-from munkey_core.erasure.erasure import ErasurePlan, erase, make_plan
+from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.plan import ErasurePlan, make_plan
 from munkey_core.erasure.receipts import ReceiptCheck, check_receipt, read_public_key
 from munkey_core.erasure.request_page import file_names, request_report
 from munkey_core.errors import BadInputError, BundleError

@@ -9,7 +9,7 @@ from app.session import erasing, services, state
 from app.session.services import Session
 from app.shared.changed import polled
 from app.words.phrases import count
-from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.plan import ErasurePlan
 
 _STAGES = {
     "reading": "Reading the model",

@@ -17,7 +17,7 @@ from app.screens.desk.verify import verify
 from app.session import services, state
 from app.session.services import Session
 from app.shared.changed import failure
-from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BundleError
 
 _STYLE = Path(__file__).with_name("desk.css")

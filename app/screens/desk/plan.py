@@ -18,7 +18,7 @@ from app.words.glossary import plain
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.erasure import words as plain_words
-from munkey_core.erasure.erasure import ErasurePlan
+from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BundleError
 
 _MOST_OWNERS = 6
