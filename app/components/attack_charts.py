@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.words.theme import Palette, plotly_layout
-from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
+from munkey_core.audit.privacy import AttackFigures, ScoreHistogram
 from munkey_core.erasure.words import FEW
 
 _PANEL_HEIGHT = 132

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from app.components.prediction import percent
 from app.words.figures import number, took
 from munkey_core.audit import verdict
-from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.leak import BackboneLeak
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.audit.verdict import INSIDE, OUTSIDE
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.model.predictor import Prediction

@@ -8,8 +8,8 @@ from html import escape
 from app.session import state
 from app.words.glossary import TERMS, html, plain, term
 from app.words.phrases import count
-from munkey_core.audit.attacks import AttackFigures, PrivacyReport, ScoreHistogram
 from munkey_core.audit.leak import LeakSplit
+from munkey_core.audit.privacy import AttackFigures, PrivacyReport, ScoreHistogram
 from munkey_core.erasure import words as plain_words
 from munkey_core.erasure.words import FEW, in_hundred, interval
 

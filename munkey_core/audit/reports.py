@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.leak import LeakSplit
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.forget_sets import forget_set_digest

@@ -511,9 +511,9 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit.attacks import attack_lines, privacy
     from munkey_core.audit.audit import ForgettingAudit
     from munkey_core.audit.image_table import image_table
+    from munkey_core.audit.privacy import attack_lines, privacy
     from munkey_core.audit.reports import find_report, report_lines, with_stored
     from munkey_core.bundle.find import find_bundle
     from munkey_core.bundle.read import read_bundle

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from munkey_core.audit.attacks import PrivacyReport, privacy
 from munkey_core.audit.audit import AuditReport, ForgettingAudit
 from munkey_core.audit.comparison import Comparison
 from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.privacy import PrivacyReport, privacy
 from munkey_core.audit.reports import keep_report
 from munkey_core.audit.tuning import keep_tuning, tune_methods, tuned_settings
 from munkey_core.bundle.forget_sets import canonical_sets, forget_set

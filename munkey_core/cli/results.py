@@ -96,7 +96,7 @@ def _results(arguments: argparse.Namespace) -> int:
 
 
 def _attacks(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit.attacks import attack_lines
+    from munkey_core.audit.privacy import attack_lines
     from munkey_core.audit.reports import save_reports
     from munkey_core.bundle.find import find_bundle
     from munkey_core.cli.canonical import attack_sets

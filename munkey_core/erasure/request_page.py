@@ -13,7 +13,7 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure import words
 from munkey_core.files.templates import fill

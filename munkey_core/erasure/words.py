@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.leak import BackboneLeak
+from munkey_core.audit.privacy import PrivacyReport
 
 FEW = 30  # images below which an interval says more about them than about deletion
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from munkey_core.audit.attacks import ATTACKS, Exposure, PrivacyReport, privacy
+from munkey_core.audit.attacks import ATTACKS
 from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.exposure import Exposure
+from munkey_core.audit.privacy import PrivacyReport, privacy
 from munkey_core.audit.trace import trace
 from munkey_core.progress import Steps
 from munkey_core.studio.shared import SharedModel

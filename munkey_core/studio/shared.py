@@ -9,8 +9,8 @@ from operator import itemgetter
 
 import torch
 
-from munkey_core.audit.attacks import Exposure, exposure
 from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.exposure import Exposure, exposure
 from munkey_core.audit.reports import check_reports
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import canonical_sets

@@ -11,7 +11,7 @@ from app.components.prediction import Series
 from app.components.shapley_chart import Answer, Player
 from app.screens.compare.charts import gaps_in_words, times_in_words
 from app.shared.attacks import histograms_in_words, roc_in_words
-from munkey_core.audit.attacks import AttackFigures, ScoreHistogram
+from munkey_core.audit.privacy import AttackFigures, ScoreHistogram
 
 
 def test_bars_of_a_prediction_with_the_true_class_first_and_each_model() -> None:

@@ -16,24 +16,18 @@ from munkey_core.audit.attacks import (
     AFTER,
     ATTACKS,
     BEFORE,
-    FAMILY,
     LIRA_ONLINE,
-    LOG_ODDS,
     PLAIN_ORIGINAL,
     RETRAINED,
-    Judge,
-    PrivacyReport,
     Target,
-    attack_check,
     attack_scores,
-    exposure,
-    privacy,
-    roc_points,
 )
 from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.exposure import attack_check, exposure
 from munkey_core.audit.membership.bootstrap import Bootstrap
 from munkey_core.audit.membership.metrics import auroc, tpr_at_fpr
 from munkey_core.audit.membership.scores import rmia
+from munkey_core.audit.privacy import FAMILY, LOG_ODDS, Judge, PrivacyReport, privacy, roc_points
 from munkey_core.bundle.forget_sets import CANONICAL_TITLES
 from munkey_core.errors import AttackError, BadInputError, UnknownIdError
 from munkey_core.progress import Progress, drive, finish

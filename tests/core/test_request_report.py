@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from munkey_core.audit.attacks import AttackFigures, PrivacyReport
 from munkey_core.audit.leak import BackboneLeak, LeakSplit
+from munkey_core.audit.privacy import AttackFigures, PrivacyReport
 from munkey_core.bundle.ledger import Purged, Receipt, Remaining
 from munkey_core.erasure.request_page import (
     AnswersEvidence,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from painted import break_files, paint_folder
 
-from munkey_core.audit.attacks import PrivacyReport
 from munkey_core.audit.evidence import Evidence
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.bundle.read import read_bundle
 from munkey_core.cli import main
 from munkey_core.config import TrainConfig

@@ -24,7 +24,7 @@ from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.without_pictures import has_pictures
 from app.shared.work import begin, result, start, work
-from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
 from munkey_core.model.side_effects import Change

@@ -19,7 +19,7 @@ from app.shared.without_pictures import cannot_be_known
 from app.shared.work import result, start, work
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
-from munkey_core.audit.attacks import PrivacyReport
+from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.words import FEW
 from munkey_core.progress import Steps
 from munkey_core.results import Browse
