@@ -94,9 +94,9 @@ def _add_exact(folder: Path, device_name: str) -> dict[str, Any]:
     from munkey_core.bundle.manifest import RECIPE
     from munkey_core.bundle.read import read_bundle
     from munkey_core.config import WriteConfig
-    from munkey_core.training.build import provenance
     from munkey_core.training.exact import Made, encode_splits, make_exact, save_exact
     from munkey_core.training.joint import resolve_device
+    from munkey_core.training.provenance import provenance
     from munkey_core.training.recipes import load_recipe
 
     bundle = read_bundle(folder)

@@ -11,14 +11,11 @@ import copy
 import hashlib
 import io
 import json
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +24,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import munkey_core
 from munkey_core.bundle.bundle import Bundle, FittedMap
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.manifest import (
@@ -37,7 +33,6 @@ from munkey_core.bundle.manifest import (
     NOTICE,
     RECIPE,
     Manifest,
-    Provenance,
     Training,
     read_manifest,
 )
@@ -51,7 +46,6 @@ from munkey_core.errors import BadInputError, BundleError, TrainingError
 from munkey_core.explain.influence import influence, influence_scores, leave_one_out
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.durable import write_whole
-from munkey_core.files.machine import processor
 from munkey_core.files.typed import checked
 from munkey_core.files.untrusted import parse_json
 from munkey_core.model.bank import MemoryBank
@@ -69,6 +63,7 @@ from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
+from munkey_core.training.provenance import provenance
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
@@ -457,44 +452,8 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     return round(float(nearest.quantile(_NEAR_QUANTILE)), 5)
 
 
-def provenance(device: torch.device, seconds: dict[str, float]) -> Provenance:
-    """Where and with what a bundle was made. seconds: wall time by stage."""
-    import torchvision
-
-    on_gpu = device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "versions": {
-            "munkey": munkey_core.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "numpy": np.__version__,
-        },
-        "source_revision": _source_revision(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def _dark_background(images: Any) -> bool:
     border = np.concatenate(
         [images[:, 0].ravel(), images[:, -1].ravel(), images[:, :, 0].ravel()], axis=None
     )
     return bool(len(border)) and float(border.mean()) / 255 < _DARK_BORDER
-
-
-def _source_revision() -> str:
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()

@@ -23,8 +23,8 @@ from munkey_core.explain.map import maps_of
 from munkey_core.jobs.job import make_job
 from munkey_core.progress import finish
 from munkey_core.studio import SharedModel, Studio
-from munkey_core.training.build import provenance
 from munkey_core.training.exact import SPLITS, labelled, make_exact, save_exact
+from munkey_core.training.provenance import provenance
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, reference_run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 
