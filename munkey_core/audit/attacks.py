@@ -111,10 +111,10 @@ def attack_scores(name: str, target: Target) -> Signal:
     return scores
 
 
-def _target(outputs: Outputs, labels: Labels, references: References | None) -> Target:
+def target_of(outputs: Outputs, labels: Labels, references: References | None) -> Target:
     both = np.concatenate([outputs.private, outputs.test])
     return Target(both, labels, len(outputs.private), references)
 
 
-def _count(references: References | None) -> int:
+def count_references(references: References | None) -> int:
     return 0 if references is None else len(references.truth)

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from munkey_core.audit.attacks import ATTACKS, LIRA_ONLINE, _count, _target, attack_scores
+from munkey_core.audit.attacks import (
+    ATTACKS,
+    LIRA_ONLINE,
+    attack_scores,
+    count_references,
+    target_of,
+)
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.membership.signals import logit
-from munkey_core.audit.privacy import LOG_ODDS, AttackFigures, Judge
+from munkey_core.audit.privacy import HALF_SEED, LOG_ODDS, AttackFigures, Judge
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import AttackError
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family
@@ -44,9 +50,6 @@ class Exposure:
     scores: dict[str, float]
 
 
-_HALF_SEED = 54_000
-
-
 def attack_check(evidence: Evidence, family: Family = PLAIN) -> AttackCheck:
     """Every attack on a family's original, all private images as members.
 
@@ -58,10 +61,10 @@ def attack_check(evidence: Evidence, family: Family = PLAIN) -> AttackCheck:
     references = evidence.references(family)
     n = len(evidence.private_labels)
     labels = evidence.labels
-    target = _target(outputs, labels, references)
+    target = target_of(outputs, labels, references)
     everybody = np.ones(n, dtype=np.bool_)
     chosen_on = np.zeros(n, dtype=np.bool_)
-    chosen_on[permutation(n, _HALF_SEED)[: n // 2]] = True
+    chosen_on[permutation(n, HALF_SEED)[: n // 2]] = True
     # Rates over all images; the balanced accuracy on the half that its threshold never saw.
     whole = Judge(everybody, ~everybody, len(evidence.test_labels))
     half = Judge(~chosen_on, chosen_on, len(evidence.test_labels))
@@ -79,7 +82,7 @@ def attack_check(evidence: Evidence, family: Family = PLAIN) -> AttackCheck:
             )
         except AttackError as error:
             errors[name] = str(error)
-    return AttackCheck(family, _count(references), figures, errors)
+    return AttackCheck(family, count_references(references), figures, errors)
 
 
 def exposure(evidence: Evidence) -> Exposure | None:
@@ -93,8 +96,8 @@ def exposure(evidence: Evidence) -> Exposure | None:
         return None
     labels = evidence.labels
     references = evidence.references(MUNKEY)
-    target = _target(outputs, labels, references)
-    name, k = LIRA_ONLINE, _count(references)
+    target = target_of(outputs, labels, references)
+    name, k = LIRA_ONLINE, count_references(references)
     try:
         scores = attack_scores(name, target)
     except AttackError:

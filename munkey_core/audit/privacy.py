@@ -16,12 +16,11 @@ from munkey_core.audit.attacks import (
     PLAIN_ORIGINAL,
     PLAIN_RETRAINED,
     RETRAINED,
-    _count,
-    _target,
     attack_scores,
+    count_references,
+    target_of,
 )
 from munkey_core.audit.evidence import Evidence
-from munkey_core.audit.exposure import _HALF_SEED
 from munkey_core.audit.figures import Table
 from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.audit.membership.bootstrap import Bootstrap
@@ -41,6 +40,8 @@ from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Family
 from munkey_core.training.shipped import References
+
+HALF_SEED = 54_000
 
 
 @dataclass(frozen=True)
@@ -137,23 +138,11 @@ FAMILY: dict[str, Family] = {
 
 
 LOG_ODDS = "log-odds of the true class"
-
-
 _ORACLE_SEEDS = 10
-
-
 _BINS = 60
-
-
 _TAIL = 0.5  # percent of scores beyond either end of a histogram
-
-
 _ROC_POINTS = 80
-
-
 _RARE_FPR = 0.001
-
-
 # A probability piles up at 0 and 1; on this scale one sees its distribution.
 _SHOWN_AS: dict[str, Callable[[Signal], Signal]] = {"true-class probability": logit}
 
@@ -169,7 +158,7 @@ class Judge:
     def __init__(self, members: BoolArray, other_members: BoolArray, n_test: int) -> None:
         self._members, self._other_members = members, other_members
         self._choose = np.zeros(n_test, dtype=np.bool_)
-        self._choose[permutation(n_test, _HALF_SEED)[: n_test // 2]] = True
+        self._choose[permutation(n_test, HALF_SEED)[: n_test // 2]] = True
         n = int(members.sum())
         if not n or not n_test:
             raise AttackError(f"needs members and non-members, got {n} and {n_test}")
@@ -281,7 +270,7 @@ def privacy(evidence: Evidence, ids: Sequence[str]) -> Steps[PrivacyReport]:
         yield Progress("attacks", done, len(ATTACKS), elapsed)
         shown: dict[str, tuple[Signal, Signal]] = {}
         for state, outputs in models.items():
-            target = _target(outputs, labels, references[FAMILY[state]])
+            target = target_of(outputs, labels, references[FAMILY[state]])
             try:
                 scores = attack_scores(name, target)
                 figures[name][state] = judge.figures(scores)
@@ -303,7 +292,7 @@ def privacy(evidence: Evidence, ids: Sequence[str]) -> Steps[PrivacyReport]:
         n_retain=len(table.private_labels) - len(ids),
         n_test=len(table.test_labels),
         seed=evidence.runs.seed,
-        references={family: _count(known) for family, known in references.items()},
+        references={family: count_references(known) for family, known in references.items()},
         figures=figures,
         errors=errors,
         histograms=histograms,
@@ -335,7 +324,7 @@ def _band(
         return None
     try:
         areas = [
-            100 * auroc(*judge.split(attack_scores(name, _target(outputs, labels, references))))
+            100 * auroc(*judge.split(attack_scores(name, target_of(outputs, labels, references))))
             for outputs in oracles.values()
         ]
     except AttackError:

@@ -16,17 +16,9 @@ from munkey_core.files.untrusted import parse_csv, read_csv, shown
 from munkey_core.results import PRIVATE, Record
 
 _HARD_SHARE = 0.01
-
-
 MAIN_SET = "random-10pct"  # on which seeds are compared
-
-
 _SHARES = {"random-1pct": 0.01, "random-5pct": 0.05, "hard-1pct": _HARD_SHARE}
-
-
 _BLOCK = 1024
-
-
 _MOST_PAIRS = 2_000_000  # a memory of copies has half the square of its size
 
 

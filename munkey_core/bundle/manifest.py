@@ -26,56 +26,22 @@ from munkey_core.files.typed import Count, Name, checked
 from munkey_core.files.untrusted import parse_json, read_limited, shown
 
 FORMAT_VERSION = 1
-
-
 SEAL = "seal.json"
-
-
 MODEL = "model.safetensors"
-
-
 ENCODER = "encoder.safetensors"
-
-
 BANK = "bank.safetensors"
-
-
 QUERIES = "queries.safetensors"
-
-
 SCORES = "scores.safetensors"
-
-
 METRICS = "metrics.json"
-
-
 EXPERIMENTS = "experiments.json"
-
-
 RECIPES_TRIED = "experiments.toml"  # what experiments.json was measured of
-
-
 CARD = "CARD.md"
-
-
 RECIPE = "recipe.toml"
-
-
 NOTICE = "NOTICE"
-
-
 PROJECTIONS = "projections.safetensors"
-
-
 EXACT = "exact.safetensors"
-
-
 SPACES = ("keys", "tokens")  # what there are maps of
-
-
 REQUIRED = (MODEL, ENCODER, BANK, QUERIES, SCORES)
-
-
 OPTIONAL = (
     THUMBNAILS,
     METRICS,
@@ -91,22 +57,12 @@ OPTIONAL = (
 
 # Answers of retrained models, one file a canonical forget set.
 ORACLES = "oracles"
-
-
 # A memory trained together with θ, and one written with θ frozen (METHOD.md §7).
 JOINT_MODE: Final = "joint"
 EXACT_MODE: Final = "exact"
-
-
 EXACT_SCORES = ("memorisation", "truth_with", "truth_without")
-
-
 _TABLES = ("dataset", "splits", "training", "provenance")
-
-
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
-
-
 _MANIFEST_LIMIT = 8_000_000  # bytes
 
 

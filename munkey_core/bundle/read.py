@@ -54,17 +54,9 @@ from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.results import PRIVATE, TEST
 
 _TEXT_LIMIT = 64_000_000
-
-
 _MAX_IMAGE_TOKENS = 65_536
-
-
 _MAX_SCORES = 64
-
-
 _UNIT_TOLERANCE = 1e-3
-
-
 _ATTEMPTS = 5
 
 

@@ -54,14 +54,14 @@ from munkey_core.bundle.versions import (
 from munkey_core.bundle.write import pack_bundle, seal_text
 from munkey_core.erasure.plan import (
     ErasurePlan,
-    _linked,
     cache_names,
     count_files,
+    linked,
     make_plan,
     name_of,
 )
 from munkey_core.erasure.receipts import read_key, row_digests_of, signed
-from munkey_core.erasure.without import measured_anew, without_rows
+from munkey_core.erasure.without import READING, measured_anew, without_rows
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,
@@ -72,7 +72,6 @@ from munkey_core.errors import (
 from munkey_core.files import durable
 from munkey_core.progress import Progress, Steps, changed
 
-READING, MEASURING = "reading", "measuring the others anew"
 WRITING, PLACING = "writing the new version", "putting it in place"
 _UNTOUCHED = (MODEL, ENCODER, QUERIES, RECIPE, NOTICE)  # these bytes know no private image by name
 
@@ -215,7 +214,7 @@ def _receipt(
     remains = list(plan.remains)
     if out is None and folder is not None:
         purged += _purged_elsewhere(folder, caches)
-        remains += _linked(folder)
+        remains += linked(folder)
     else:
         remains.append(
             Remaining(

@@ -25,7 +25,7 @@ from munkey_core.bundle.manifest import (
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST
 from munkey_core.erasure.receipts import keeps_shared_weights
-from munkey_core.erasure.without import _can_measure
+from munkey_core.erasure.without import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
 from munkey_core.results import NearDuplicate
@@ -182,7 +182,7 @@ def _remains(bundle: Bundle) -> Iterator[Remaining]:
             "nothing, by construction: the weights of the exact mode saw public images only, and "
             "each row was written alone",
         )
-    if not _can_measure(bundle):
+    if not can_measure(bundle):
         yield Remaining(
             SCORES,
             "memorisation scores of other images that had one of these among their neighbours were "
@@ -233,7 +233,7 @@ def _interval(ci95: Sequence[float] | None) -> str:
     return "" if ci95 is None else f" (95% interval {ci95[0]:+.2f} to {ci95[1]:+.2f})"
 
 
-def _linked(folder: Path) -> Iterator[Remaining]:
+def linked(folder: Path) -> Iterator[Remaining]:
     linked = sum(1 for p in folder.rglob("*") if p.is_file() and p.lstat().st_nlink > 1)
     if linked:
         yield Remaining(

@@ -13,7 +13,6 @@ from munkey_core.bundle.bundle import Bundle, FittedMap
 from munkey_core.bundle.card import BEFORE, write_card
 from munkey_core.bundle.forget_sets import CANONICAL
 from munkey_core.bundle.manifest import EXACT_MODE, JOINT_MODE
-from munkey_core.erasure.erasure import MEASURING
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.explain.projection import fit_digest
 from munkey_core.model.bank import BankView, MemoryBank
@@ -21,9 +20,10 @@ from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE
 
+READING, MEASURING = "reading", "measuring the others anew"
+
+
 _SCORES = ("memorisation", "truth_with", "truth_without")
-
-
 _BLOCK = 1024
 
 
@@ -70,7 +70,7 @@ def _kept(tensors: Mapping[str, Tensor], keep: Tensor) -> dict[str, Tensor]:
     return {name: tensor[keep].clone() for name, tensor in tensors.items()}
 
 
-def _can_measure(bundle: Bundle) -> bool:
+def can_measure(bundle: Bundle) -> bool:
     """Whether the pictures of a bundle are here, and encoding some of them is quick."""
     kept = bundle.kept_features
     if kept is not None:
@@ -82,7 +82,7 @@ def measured_anew(bundle: Bundle, left: Bundle) -> Steps[tuple[Bundle, int]]:
     """Yield progress; return the bundle that is left with the memorisation scores of those images
     anew for which an erased one answered, and how many these are, over all modes."""
     count = 0
-    if _can_measure(bundle):
+    if can_measure(bundle):
         for done, mode in enumerate(bundle.modes):
             yield Progress(MEASURING, done, len(bundle.modes), 0.0)
             old, new = bundle.in_mode(mode), left.in_mode(mode)

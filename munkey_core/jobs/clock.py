@@ -20,19 +20,11 @@ from munkey_core.progress import Progress
 from munkey_core.training.runs import runs_folder
 
 STARTING = "starting"
-
-
 START_SECONDS = 8.0
-
-
 # What a map takes on two cores, until this machine has fitted one: to compare a pair of entries, to
 # import UMAP, to lay out an entry.
 _PAIR_SECONDS = 1e-8
-
-
 _IMPORT_SECONDS = 10.0
-
-
 _ENTRY_SECONDS = 1e-3
 
 

@@ -19,17 +19,9 @@ Kind = Literal["retrain", "compare", "project", "train"]
 
 
 RETRAIN: Kind = "retrain"
-
-
 COMPARE: Kind = "compare"
-
-
 PROJECT: Kind = "project"
-
-
 TRAIN: Kind = "train"
-
-
 KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT)  # those about a bundle that is there
 
 

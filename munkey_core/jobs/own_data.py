@@ -32,9 +32,9 @@ from munkey_core.explain.projection import umap_installed
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
-from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.estimate import TrainingOffer, make_offer, make_plan
-from munkey_core.jobs.queue import JobStatus
+from munkey_core.jobs.job import training_job
+from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.progress import Progress, Steps
 from munkey_core.training.recipes import default_recipe
 
@@ -158,12 +158,12 @@ def start_training(offer: TrainingOffer, asker: str) -> None:
     if offer.problem:
         raise BadInputError(offer.problem)
     _check_allowed(offer.source)
-    job = jobs.training_job(offer.source, _place(offer.name))
+    job = training_job(offer.source, _place(offer.name))
     with _starting:
-        asked = jobs.machine_queue().asked(job)
+        asked = machine_queue().asked(job)
         if asked is None or asked.source != offer.source:
             _check_free(offer.name)
-        jobs.machine_queue().submit(
+        machine_queue().submit(
             job, asker, found=lambda: bundle_ready(offer.name), expected=offer.stages
         )
 
@@ -173,8 +173,8 @@ def training_status(
 ) -> JobStatus | None:
     """Where the training of bundle `name` stands; None if nobody has asked for it lately. One that
     nobody who is `present` wants any more becomes this asker's, who has come back."""
-    job = jobs.training_job("", _place(name))
-    queue = jobs.machine_queue()
+    job = training_job("", _place(name))
+    queue = machine_queue()
     if asker:
         queue.adopt(job, asker, present)
     return queue.status(job, asker, present)
@@ -185,7 +185,7 @@ def cancel_training(
 ) -> None:
     """Take back one's wish for a training; when nobody else wants it, it is stopped and what it
     had begun is removed."""
-    jobs.machine_queue().cancel(jobs.training_job("", _place(name)), asker, present)
+    machine_queue().cancel(training_job("", _place(name)), asker, present)
 
 
 def bundle_ready(name: str) -> bool:
@@ -211,7 +211,7 @@ def _check_free(name: str) -> None:
     place = _place(name)
     if place.exists() or name in {path.name for path in find_bundles()}:
         raise BadInputError(f"there is a bundle {name!r} already: choose another name")
-    if jobs.machine_queue().asked(jobs.training_job("", place)) is not None:
+    if machine_queue().asked(training_job("", place)) is not None:
         raise BadInputError(f"a bundle {name!r} is being trained already: choose another name")
 
 

@@ -7,14 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LEVELS = 7  # a token's numbers are whole multiples, −7 to 7, of its row's scale
-
-
 _SCALE_BITS = 8  # significant bits of a scale: 7 · scale is then exact in half precision
-
-
 _SMALLEST = 2.0**-10
-
-
 _LARGEST = 2.0**10
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from munkey_core.bundle.manifest import SPACES
 from munkey_core.explain.map import Maps
-from munkey_core.jobs import queue as jobs
-from munkey_core.jobs.queue import JobStatus
+from munkey_core.jobs.clock import expected_stages
+from munkey_core.jobs.job import PROJECT, RETRAIN, make_job
+from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.studio.audit import Audit
 from munkey_core.studio.shared import SharedModel
 
@@ -27,18 +28,18 @@ class Jobs:
 
     def done(self, kind: str, ids: Sequence[str]) -> bool:
         """Whether what a job of this kind would find out about `ids` is known already."""
-        if kind == jobs.PROJECT:
+        if kind == PROJECT:
             return all(self._maps.ready(space) for space in SPACES)
-        if kind == jobs.RETRAIN and self._shared.evidence.exact:
+        if kind == RETRAIN and self._shared.evidence.exact:
             return True  # deletion is retraining, by construction
-        if kind == jobs.RETRAIN:
+        if kind == RETRAIN:
             return self._shared.evidence.retrained(ids) is not None
         report = self._audit.report(ids)
         return report is not None and any(f.family == "post-hoc" for f in report.models.values())
 
     def seconds(self, kind: str) -> float | None:
         """How long a job of this kind is expected to take here; None if nobody knows."""
-        stages = jobs.expected_stages(self._shared.bundle, kind)
+        stages = expected_stages(self._shared.bundle, kind)
         return sum(seconds for _, seconds in stages) if stages else None
 
     def start(self, kind: str, ids: Sequence[str], asker: str) -> None:
@@ -48,20 +49,20 @@ class Jobs:
         to train on or when this person has too many jobs waiting, UnknownIdError, ReadOnlyError in
         a demonstration.
         """
-        job = jobs.make_job(kind, self._shared.bundle, ids)
-        jobs.machine_queue().submit(
+        job = make_job(kind, self._shared.bundle, ids)
+        machine_queue().submit(
             job,
             asker,
             found=lambda: self.done(kind, job.ids),
-            expected=jobs.expected_stages(self._shared.bundle, job.kind),
+            expected=expected_stages(self._shared.bundle, job.kind),
         )
 
     def cancel(
         self, kind: str, ids: Sequence[str], asker: str, present: Callable[[str], bool]
     ) -> None:
         """Take back the wish for a job; it stops if no other asker who is `present` wants it."""
-        job = jobs.make_job(kind, self._shared.bundle, ids)
-        jobs.machine_queue().cancel(job, asker, present)
+        job = make_job(kind, self._shared.bundle, ids)
+        machine_queue().cancel(job, asker, present)
 
     def status(
         self, kind: str, ids: Sequence[str], asker: str, present: Callable[[str], bool]
@@ -71,7 +72,7 @@ class Jobs:
         A job that nobody who is present wants any more becomes this asker's, who has come back or
         followed a link. Raises what `start` raises.
         """
-        job = jobs.make_job(kind, self._shared.bundle, ids)
-        queue = jobs.machine_queue()
+        job = make_job(kind, self._shared.bundle, ids)
+        queue = machine_queue()
         queue.adopt(job, asker, present)
         return queue.status(job, asker, present)

@@ -313,12 +313,13 @@ def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
     """Neither when the interpreter exits, nor when it is killed and can do nothing about it."""
     server = f"""
         import os, signal, sys, time
-        from munkey_core.jobs import queue as jobs
+        from munkey_core.jobs import job as jobs
+        from munkey_core.jobs.queue import machine_queue
         from munkey_core.bundle.read import read_bundle
         from pathlib import Path
         bundle = read_bundle(Path({str(digits_folder)!r}))
         job = jobs.make_job("retrain", bundle, bundle.bank.ids[:3])
-        queue = jobs.machine_queue()
+        queue = machine_queue()
         # Endless: it asks for more seeds than it can train before the server ends.
         queue._command = lambda job, ids: [*jobs.job_command(job, ids), "--seeds", "20"]
         queue.submit(job, "me")

@@ -18,8 +18,9 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.data import image_folder, load_dataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
-from munkey_core.jobs import queue as jobs
 from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.job import training_job
+from munkey_core.jobs.queue import JobQueue
 from munkey_core.progress import Progress, drive
 
 UNTIL = 60.0
@@ -43,9 +44,9 @@ def queue(home, monkeypatch):
     made = []
 
     def use(script):
-        one = jobs.JobQueue(command=lambda job, ids: ["sh", "-c", script, "sh", str(job.folder)])
+        one = JobQueue(command=lambda job, ids: ["sh", "-c", script, "sh", str(job.folder)])
         made.append(one)
-        monkeypatch.setattr(jobs, "machine_queue", lambda: one)
+        monkeypatch.setattr(own_data, "machine_queue", lambda: one)
         return one
 
     yield use
@@ -264,7 +265,7 @@ def test_a_training_is_found_by_its_name_until_its_bundle_is_there(home, queue):
     assert own_data.bundle_ready("mine")
     with pytest.raises(BadInputError, match="already"):
         own_data.start_training(made_up(source), "you")
-    assert one.status(jobs.training_job(source, own_data.own_folder() / "mine")) is not None
+    assert one.status(training_job(source, own_data.own_folder() / "mine")) is not None
 
 
 def test_cancelling_removes_what_was_half_done(home, queue):
