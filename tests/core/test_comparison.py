@@ -95,7 +95,7 @@ def test_a_session_audits_from_what_is_known_whatever_it_has_forgotten(report, d
     studio = Studio(SharedModel(digits_bundle))
     ids = studio.memory.select(SET)
     studio.forget(ids[:3])
-    found = finish(studio.audit(ids, ["fine-tuning"]))
+    found = finish(studio.audit.run(ids, ["fine-tuning"]))
     assert (found.forget, found.seeds) == (SET, report.seeds)
     assert list(found.models) == [*list(report.models)[:5], "Fine-tuning"]
     for name, figures in found.models.items():

@@ -200,8 +200,8 @@ def test_the_app_goes_on_with_what_is_left(folder):
         assert studio.audit.main_report() is None
         assert studio.maps.projection("keys").method == "umap"
         with pytest.raises(UnknownIdError):
-            studio.record(TWO[0])
-        report = finish(studio.privacy(studio.private_ids()[:3]))
+            studio.memory.record(TWO[0])
+        report = finish(studio.privacy.run(studio.memory.private_ids()[:3]))
         assert report.n_forget == 3
     assert Studio.open(str(folder)).explain.influence() is None
 
@@ -306,7 +306,7 @@ def test_a_second_run_gives_the_receipt_of_the_first(folder):
 def test_saving_figures_afterwards_keeps_receipts_good_and_is_in_the_ledger(folder):
     receipt = erased(folder, TWO)
     save_projections(folder, dict(read_bundle(folder).projections))
-    assert len(Studio.open(str(folder)).ledger()) == 1  # the same bytes are the same version
+    assert len(Studio.open(str(folder)).erasure.ledger()) == 1  # the same bytes are the same version
     found = finish(Studio.open(str(folder)).explain.compute_influence())
     save_influence(folder, found)
     studio = Studio.open(str(folder))
@@ -435,8 +435,8 @@ def test_a_plan_tells_found_unknown_gone_public_and_near_ones(folder, bundle):
 
 
 def test_a_session_erases_the_whole_bundle_in_whatever_mode_it_is(folder):
-    studio = Studio.open(str(folder)).in_mode("exact")
-    assert studio.plan_erasure(TWO).modes == ("joint", "exact")
+    studio = Studio.open(str(folder)).session("exact")
+    assert studio.erasure.plan(TWO).modes == ("joint", "exact")
     receipt = finish(studio.erase(TWO))
     assert set(receipt.rows) == {"joint", "exact"}
     assert studio.erasure.stale

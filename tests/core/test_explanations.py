@@ -92,14 +92,14 @@ def test_ids_and_classes_that_do_not_exist_are_refused(studio):
 def test_influence_is_what_the_bundle_stores_or_what_is_computed(studio, digits):
     assert studio.explain.influence() is None
     found = finish(studio.explain.compute_influence())
-    assert found.ids == studio.private_ids()
-    assert found.n_test == len(studio.test_ids())
+    assert found.ids == studio.memory.private_ids()
+    assert found.n_test == len(studio.memory.test_ids())
     assert digits.explain.influence().ids == digits.private_ids()
 
 
 def test_influence_is_that_of_the_undiminished_memory(studio):
     before = finish(studio.explain.compute_influence())
-    studio.forget(studio.private_ids()[:6])
+    studio.forget(studio.memory.private_ids()[:6])
     after = finish(studio.explain.compute_influence())
     assert np.array_equal(before.total, after.total)
     assert np.array_equal(before.touched, after.touched)
@@ -160,17 +160,17 @@ def test_pixels_are_asked_with_the_memory_of_this_session(studio):
 
 
 def test_a_sanity_check_is_of_the_memory_when_it_was_asked(studio):
-    steps = studio.explain.sanity_check(studio.test_ids()[0], "saliency", target=1)
-    studio.forget(studio.private_ids()[:3])
+    steps = studio.explain.sanity_check(studio.memory.test_ids()[0], "saliency", target=1)
+    studio.forget(studio.memory.private_ids()[:3])
     check = finish(steps)
     assert isinstance(check, SanityCheck)
     assert (check.target, check.generation) == (1, 0)
 
 
 def test_pathways_are_those_before_and_after_from_the_undiminished_memory(studio):
-    ids = studio.private_ids()[:4]
+    ids = studio.memory.private_ids()[:4]
     before = finish(studio.explain.pathways(ids))
-    studio.forget(studio.private_ids()[2:8])
+    studio.forget(studio.memory.private_ids()[2:8])
     after = finish(studio.explain.pathways(ids))
     assert before.figures == after.figures
     assert (before.generation, after.generation, after.n_forget) == (0, 1, 4)
@@ -194,7 +194,7 @@ def test_without_images_only_ones_own_can_be_explained(tmp_path):
 
 def test_explaining_disturbs_no_shared_state(studio, shared):
     before = {name: value.clone() for name, value in shared.bundle.model.state_dict().items()}
-    studio.explain.exemplars(studio.test_ids()[0])
+    studio.explain.exemplars(studio.memory.test_ids()[0])
     finish(studio.explain.compute_influence())
     after = shared.bundle.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

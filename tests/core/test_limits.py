@@ -131,7 +131,7 @@ def test_a_demonstration_takes_nothing_in_and_trains_nothing(demo, folder, tmp_p
         "picture": lambda: studio.pictures.read(png(9, 9)),
         "upload": lambda: own_data.keep_upload("a.zip", io.BytesIO(b"x")),
         "offer": lambda: finish(own_data.offer(str(tmp_path / "data.zip"), "x")),
-        "job": lambda: studio.start_job("retrain", ["img-00"], "me"),
+        "job": lambda: studio.jobs.start("retrain", ["img-00"], "me"),
         "queue": lambda: queue.submit(Job("retrain", folder, tmp_path, ("img-00",), 0), "me"),
     }
     for name, act in acts.items():

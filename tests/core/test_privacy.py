@@ -450,7 +450,7 @@ def test_a_session_asks_about_any_private_images_and_no_others(bundle):
     shared = SharedModel(bundle)
     shared.evidence = Known(bundle)
     studio = Studio(shared)
-    found = finish(studio.privacy(bundle.bank.ids[:5]))
+    found = finish(studio.privacy.run(bundle.bank.ids[:5]))
     assert found.n_forget == 5
     assert tuple(found.figures) == studio.privacy.attacks
     assert set(studio.memory.canonical_sets()) <= set(CANONICAL_TITLES)

@@ -74,7 +74,7 @@ def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(m
     for family in (MUNKEY, PLAIN):
         assert len(evidence.references(family).truth) == document["references"]
     studio.undo()
-    report = finish(studio.privacy(studio.canonical_sets()["random-10pct"]))
+    report = finish(studio.privacy.run(studio.memory.canonical_sets()["random-10pct"]))
     assert isinstance(report, PrivacyReport)
     assert report.references == {"munkey": document["references"], "plain": document["references"]}
     assert "before" in report.figures["RMIA"] or "before" in report.errors["RMIA"]
