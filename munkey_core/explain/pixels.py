@@ -56,7 +56,7 @@ class PixelAttribution:
     """How much each pixel speaks for one class, through the encoder and the image pathway, with
     the retrieval (which exemplars answer, and their shares) held fixed.
 
-    method: a name of `Studio.pixel_methods`. target: class index. values: (H, W) float32, summed
+    method: a name of METHODS. target: class index. values: (H, W) float32, summed
     over colour channels, in units of `output`; positive = speaks for `target`. signed: False for
     methods that know no sign (all values ≥ 0). output, baseline_output: what is explained, of the
     image and of the method's baseline; None without a baseline. output_unit: what it is in words.

@@ -14,7 +14,6 @@ from app.shared.without_pictures import blind_cards, has_pictures
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection
 from munkey_core.model.predictor import Prediction
-from munkey_core.studio import Studio
 
 BEFORE = "before"
 
@@ -73,29 +72,17 @@ def _now(session: Session, id_: str) -> Prediction:
     return found.require(session.studio.memory.generation)
 
 
-def _undiminished(session: Session) -> Studio:
-    """A session of its own on the same weights, in which nothing is deleted."""
-    return session.remember("map-undiminished", lambda: _Holder(session.studio.session())).studio
-
-
-class _Holder:
-    """Keeps another session among the results of this one, whose generation it doesn't share."""
-
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
-
-
 def _before(session: Session, id_: str) -> Prediction:
     """The answer of the whole memory; it belongs to a generation of another session."""
     if not session.studio.memory.forgotten:
         return _now(session, id_)
-    studio = _undiminished(session)
-    [found] = session.remember(("map-before", id_), lambda: [studio.predict((id_,))])
+    whole = session.studio.session()  # a view of its own, in which nothing is deleted
+    [found] = session.remember(("map-before", id_), lambda: [whole.predict((id_,))])
     return found
 
 
 def _placement_before(session: Session, id_: str, space: str, method: str) -> Placement:
-    studio = _undiminished(session) if session.studio.memory.forgotten else session.studio
+    studio = session.studio.session() if session.studio.memory.forgotten else session.studio
     [found] = session.remember(
         ("map-place-before", id_, space, method),
         lambda: [
