@@ -108,7 +108,10 @@ def test_one_bundle_of_harm_does_not_hide_the_others(folder, monkeypatch):
     [
         (lambda v: v["model"].update(dim=4096, layers=64, heads=1), "describes has at least"),
         (lambda v: v["encoder"].update(width=1024), "describes has at least"),
-        (lambda v: v["dataset"].update(image_size=10**9), "image_size must be a whole number <= 4096"),
+        (
+            lambda v: v["dataset"].update(image_size=10**9),
+            "image_size must be a whole number <= 4096",
+        ),
         (lambda v: v["dataset"].update(classes=["a"] * 10**5), "list of length <= 10000"),
         (lambda v: v["dataset"].update(classes=["a\nb", "c"]), "a text of one line"),
         (lambda v: v["dataset"].update(classes=["a", "b\u202e"]), "no text needs"),
@@ -226,7 +229,7 @@ def test_a_parquet_bomb_is_refused_within_its_memory(folder, codec):
         ("[]", "must be a table"),
         ('{"reports": [1]}', "reports must be a table"),
         ('{"reports": {"random-10pct": {"models": 5}}}', "report 'random-10pct': this is no audit"),
-        ('{"tuning": {"methods": {"x": 1}}}', "tuning.methods.x must be a table, got 1"),
+        ('{"tuning": {"methods": {"x": 1}}}', "methods.x must be a table, got 1"),
         ('{"exact": {"attacks": 3}}', "exact.attacks must be a table"),
         ("[" * 100_000, "too deep"),
     ],
