@@ -405,7 +405,10 @@ def test_another_format_version_is_refused(folder, version):
         (lambda v: v["model"].update(dim=200_000), "dim must be at most 4,096"),
         (lambda v: v["model"].update(layers=10**9), "layers must be at most 64"),
         (lambda v: v["ensemble"].update(tau=1e-320), "tau must be between"),
-        (lambda v: v["splits"].update(counts={"private": "many"}), "private must be a whole"),
+        (
+            lambda v: v["splits"].update(counts={"private": "many"}),
+            "counts.private must be a whole",
+        ),
         (lambda v: v["provenance"].pop("seconds"), "provenance needs seconds"),
         (lambda v: v["ensemble"].update(k=True), "ensemble.k must be a whole number, got True"),
         (lambda v: v["model"].update(mlp_ratio=math.inf), "manifest.json is not valid JSON"),
