@@ -2,6 +2,9 @@
 
 PyYAML's safe loader composes the nodes (as its safe_load does), and nothing is made of them but
 text: no tag can make anything else. Every wrong thing is a LessonError with its line.
+
+Not checked by `munkey_core.files.typed`: an author needs the line, not the place in a tree, and
+most rules hold between parts, so a tree of types beside them would be longer.
 """
 
 from __future__ import annotations

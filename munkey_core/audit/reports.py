@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.audit.audit import AuditReport
+from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.leak import LeakSplit
 from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.bundle.bundle import Bundle
@@ -26,9 +27,11 @@ from munkey_core.training.runs import runs_folder
 
 
 def report_from_dict(values: dict[str, Any]) -> AuditReport:
-    """What `AuditReport.to_dict` gave, as a report again; other names are passed over. Raises
-    BadInputError for anything else."""
-    return checked(AuditReport, values, "this is no audit report", others=True, most=1e15)
+    """What `AuditReport.to_dict` gave, as a report again; a model's other figures are passed over.
+    Raises BadInputError for anything else."""
+    return checked(
+        AuditReport, values, "this is no audit report", others=(ModelFigures,), most=1e15
+    )
 
 
 def check_reports(bundle: Bundle) -> None:

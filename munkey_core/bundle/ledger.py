@@ -329,7 +329,7 @@ def _entry(row: _Row) -> LedgerEntry:
         if form != _CHANGE_FORMAT or row.signature:  # only receipts are signed
             raise ValueError("of an unknown format, or signed")
         words = {"kind": CHANGED, "what": "figures or maps saved; the same rows", "receipt": None}
-        return checked(LedgerEntry, {**values, **words}, "change", others=True)
+        return checked(LedgerEntry, {**values, **words}, "change", others=(LedgerEntry,))
     except (ValueError, TypeError, RecursionError, BadInputError) as error:
         raise BundleError(
             f"{LEDGER}: entry {row.number} is no entry of a ledger ({str(error)[:200]})"

@@ -159,11 +159,11 @@ class Manifest:
     def train_config(self) -> TrainConfig:
         """The settings of θ's training. Raises BadInputError for others than these."""
         settings = {name: value for name, value in self.training.items() if name != "mode"}
-        return checked(TrainConfig, settings, "training")
+        return checked(TrainConfig, settings, f"{MANIFEST}, training")
 
     def exact_table(self) -> ExactTable:
         """What `exact` says. Raises BadInputError for anything else, such as nothing."""
-        return checked(ExactTable, self.exact, "exact")
+        return checked(ExactTable, self.exact, f"{MANIFEST}, exact")
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -40,12 +40,12 @@ def checked(
     kind: type[T],
     values: object,
     where: str,
-    others: bool = False,
+    others: tuple[type, ...] = (),
     most: float = sys.float_info.max,
 ) -> T:
     """`values` as a `kind`: a dataclass, or a TypedDict, which stays the table that it is with
-    whatever else it holds. where: the file or table, for messages. others: whether a dataclass's
-    table may hold names that it doesn't have; they are passed over. most: size of a number.
+    whatever else it holds. where: the file or table, for messages. others: dataclasses whose tables
+    may hold names that they don't have; they are passed over. most: size of a number.
 
     Raises BadInputError such as "manifest.json: dataset.grey must be true or false, got 'yes'".
     """
@@ -55,16 +55,20 @@ def checked(
         raise BadInputError(_sentence(kind, values, where, str(error))) from error
     except BadInputError as error:  # what a dataclass says of itself
         raise BadInputError(f"{where}: {error}") from error
+    except UnicodeEncodeError as error:
+        raise BadInputError(f"{where} holds {shown(error.object)}, which is no text") from error
     _check_rest(values, made, where, "", others, most)
     return cast(T, values) if is_typeddict(kind) else made
 
 
-def _check_rest(given: Any, made: Any, where: str, place: str, others: bool, most: float) -> None:
+def _check_rest(
+    given: Any, made: Any, where: str, place: str, others: tuple[type, ...], most: float
+) -> None:
     inner: Iterable[tuple[str, Any, Any]] = ()
     if dataclasses.is_dataclass(made):
         known = [field.name for field in dataclasses.fields(made)]
         unknown = [name for name in given if name not in known]
-        if unknown and not others:
+        if unknown and not isinstance(made, others):
             names = f"{shown(unknown[0])}; known: {', '.join(known)}"
             raise BadInputError(f"{_at(where, place)} has no {names}")
         inner = ((f".{name}", given[name], getattr(made, name)) for name in known if name in given)
@@ -73,7 +77,7 @@ def _check_rest(given: Any, made: Any, where: str, place: str, others: bool, mos
     elif isinstance(made, (list, tuple)):
         inner = ((f"[{i}]", given[i], value) for i, value in enumerate(made))
     elif isinstance(made, (int, float)) and not abs(made) <= most:
-        wanted = f"a finite number of at most {most:.0e}"
+        wanted = f"a finite number of at most {most:.3g}"
         raise BadInputError(f"{_at(where, place)} must be {wanted}, got {shown(made)}")
     for step, one, other in inner:
         _check_rest(one, other, where, place + step, others, most)
@@ -98,7 +102,7 @@ def _sentence(kind: Any, values: object, where: str, error: str) -> str:
     def fails() -> bool:
         try:
             msgspec.convert(root, kind)
-        except msgspec.ValidationError as again:
+        except (msgspec.ValidationError, BadInputError, UnicodeEncodeError) as again:
             return str(again) == error
         return False
 

@@ -229,7 +229,7 @@ def test_a_parquet_bomb_is_refused_within_its_memory(folder, codec):
         ("[]", "must be a table"),
         ('{"reports": [1]}', "reports must be a table"),
         ('{"reports": {"random-10pct": {"models": 5}}}', "report 'random-10pct': this is no audit"),
-        ('{"tuning": {"methods": {"x": 1}}}', "tuning.methods.x must be a table, got 1"),
+        ('{"tuning": {"methods": {"x": 1}}}', "methods.x must be a table, got 1"),
         ('{"exact": {"attacks": 3}}', "exact.attacks must be a table"),
         ("[" * 100_000, "too deep"),
     ],

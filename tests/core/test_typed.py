@@ -98,6 +98,9 @@ def test_a_table_that_stays_one_keeps_what_nobody_reads():
         ({"settings": {"a": 10**400}}, "t.json: settings.a must be a finite number of at most"),
         ({"named": {"a\tb": LEAF}}, "t.json: a name in named must be a text of one line, got"),
         ({"named": {"a": {"n": 1, "m": 1}}}, "t.json: named.a has no 'm'"),
+        ({"leaf": {"n": 1, "\ud800": 2}}, "t.json holds '\\ud800', which is no text"),
+        ({"named": {"a": {"\ud800": 1}, "b": {"n": "x"}}}, "t.json holds '\\ud800'"),
+        ({"named": {"b": {"n": "x"}, "c": {"n": 13}, "a": {"\ud800": 1}}}, "t.json: named.b.n"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(values, message):
@@ -117,6 +120,8 @@ def test_the_entry_that_is_wrong_is_found(bad):
 
 def test_other_names_and_large_numbers_are_let_pass_where_that_is_wished():
     values = {"leaf": {"n": 1, "m": 2, "share": 1e20}, "more": 1}
-    assert checked(Tree, values, "t.json", others=True) == Tree(Leaf(1, 1e20))
+    assert checked(Tree, values, "t.json", others=(Tree, Leaf)) == Tree(Leaf(1, 1e20))
     with pytest.raises(BadInputError, match=r"leaf.share must be .* at most 1e\+15, got 1e\+20"):
-        checked(Tree, values, "t.json", others=True, most=1e15)
+        checked(Tree, values, "t.json", others=(Tree, Leaf), most=1e15)
+    with pytest.raises(BadInputError, match=r"t\.json has no 'more'"):
+        checked(Tree, values, "t.json", others=(Leaf,))

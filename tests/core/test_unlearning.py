@@ -185,9 +185,9 @@ def test_an_empty_set_and_a_missing_label_are_refused():
     ("key", "settings", "message"),
     [
         ("forgetting", {}, "no unlearning method 'forgetting'; known: fine-tuning, "),
-        ("ssd", {"epochs": 2}, "ssd: no setting 'epochs'; known: alpha, dampening, sample"),
+        ("ssd", {"epochs": 2}, "ssd has no 'epochs'; known: alpha, dampening, sample"),
         ("fine-tuning", {"epochs": 0}, "epochs must be between 1 and 1000, got 0"),
-        ("fine-tuning", {"epochs": 1.5}, "fine-tuning.epochs must be a int"),
+        ("fine-tuning", {"epochs": 1.5}, "fine-tuning: epochs must be a whole number, got 1.5"),
         ("salun", {"learning_rate": 0}, "learning_rate must be between 1e-08 and 1"),
         ("salun", {"saliency": 1.5}, "saliency must be between 0.0001 and 1"),
         ("neg-grad-plus", {"alpha": -0.1}, "alpha must be between 0 and 1"),
