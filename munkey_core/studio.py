@@ -65,6 +65,7 @@ from munkey_core.model import side_effects as effects
 from munkey_core.model.bank import BankView, Deletion
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Prediction, Predictor
+from munkey_core.model.search import near_pairs
 from munkey_core.model.side_effects import Change, SideEffects
 from munkey_core.progress import Progress
 from munkey_core.results import (
@@ -82,7 +83,6 @@ from munkey_core.training.runs import Runs
 
 # A border brighter than this, on a data set photographed on black, means "drawn on white".
 _BRIGHT_BORDER = 0.5
-_NEAR_BLOCK = 1024
 _ORDERS = ("memorised", "exposed", "influential", "id", "random")
 
 
@@ -110,13 +110,10 @@ class SharedModel:
     def near_duplicates(self, ids: Sequence[str]) -> Iterator[NearDuplicate]:
         """Pairs (id, other) of near-copies in the undiminished bank, in no order."""
         bank = self.bundle.bank
-        rows = bank.rows(ids)
-        for first in range(0, len(ids), _NEAR_BLOCK):
-            block = rows[first : first + _NEAR_BLOCK]
-            similarity = bank.keys[block] @ bank.keys.T
-            similarity[torch.arange(len(block)), block] = -1
-            for i, j in (similarity >= self.bundle.manifest.near_duplicate).nonzero().tolist():
-                yield NearDuplicate(ids[first + i], bank.ids[j], min(1.0, float(similarity[i, j])))
+        for i, j, cosine in near_pairs(
+            bank.keys, self.bundle.manifest.near_duplicate, bank.rows(ids)
+        ):
+            yield NearDuplicate(bank.ids[i], bank.ids[j], min(1.0, cosine))
 
     @cached_property
     def copies(self) -> dict[str, list[str]]:

@@ -121,7 +121,6 @@ class ErasurePlan:
 READING, MEASURING = "reading", "measuring the others anew"
 WRITING, PLACING = "writing the new version", "putting it in place"
 _SCORES = ("memorisation", "truth_with", "truth_without")
-_BLOCK = 1024
 _UNTOUCHED = (MODEL, ENCODER, QUERIES, RECIPE, NOTICE)  # these bytes know no private image by name
 
 
@@ -368,9 +367,8 @@ def _touched(old: Bundle, new: Bundle) -> Tensor:
     kept = old.bank.rows(new.bank.ids)
     gone = torch.ones(len(old.bank), dtype=torch.bool)
     gone[kept] = False
-    view, k = BankView(old.bank), old.manifest.ensemble.k + 1
-    found = [gone[view.search(old.bank.keys[rows], k)[0]].any(dim=1) for rows in kept.split(_BLOCK)]
-    return torch.cat(found).nonzero()[:, 0]
+    rows, _ = BankView(old.bank).search(old.bank.keys[kept], old.manifest.ensemble.k + 1)
+    return gone[rows].any(dim=1).nonzero()[:, 0]
 
 
 def _maps_without(bundle: Bundle, bank: MemoryBank, keep: Tensor) -> dict[str, FittedMap]:
@@ -452,7 +450,7 @@ def _receipt(
     anew: int,
 ) -> Receipt:
     folder = bundle.folder
-    salt = ledger.salt
+    salt = ledger.next_salt()
     owners = {record.owner for record in bundle.records if record.id in set(plan.ids)}
     owner = next(iter(owners)) if len(owners) == 1 else ""
     purged = list(plan.purged)

@@ -277,6 +277,14 @@ def test_an_owner_is_hashed_only_if_all_images_are_one_owners(folder):
     assert erased(folder, ("img-03", "img-04")).owner == ""
 
 
+def test_no_property_of_a_ledger_is_another_at_the_second_look():
+    ledger = Ledger()
+    names = [name for name, value in vars(Ledger).items() if isinstance(value, property)]
+    assert {"receipts", "last"} <= set(names)
+    assert all(getattr(ledger, name) == getattr(ledger, name) for name in names)
+    assert ledger.next_salt() != ledger.next_salt()  # who asks for a new one gets a new one
+
+
 def test_receipts_are_chained_and_share_a_salt(folder):
     first, second = erased(folder, TWO), erased(folder, ["img-05"])
     assert second.previous == first.hash
