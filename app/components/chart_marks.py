@@ -116,17 +116,15 @@ def place_labels(
     boxes, found = list(taken), {}
     for name, (x, y) in at.items():
         half = (len(name) * _CHARACTER + 8) / 2
-        best: tuple[float, Offset, Box] | None = None
+        options = []
         for dx, dy in _places(half):
             box = Box(x + dx - half, y + dy - _LINE / 2, x + dx + half, y + dy + _LINE / 2)
             covered = sum(box.overlap(other) for other in boxes)
             outside = (box.right - box.left) * _LINE - box.overlap(page)
             cost = covered + 2 * outside + 0.4 * (abs(dy) + max(0.0, abs(dx) - half))
-            if best is None or cost < best[0]:
-                best = cost, Offset(dx, dy, half), box
-        assert best is not None
-        boxes.append(best[2])
-        found[name] = best[1]
+            options.append((cost, Offset(dx, dy, half), box))
+        _, found[name], box = min(options, key=lambda option: option[0])
+        boxes.append(box)
     return found
 
 

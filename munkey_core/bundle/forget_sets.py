@@ -13,12 +13,12 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.untrusted import parse_csv, read_csv, shown
+from munkey_core.model.search import near_pairs
 from munkey_core.results import PRIVATE, Record
 
 _HARD_SHARE = 0.01
 MAIN_SET = "random-10pct"  # on which seeds are compared
 _SHARES = {"random-1pct": 0.01, "random-5pct": 0.05, "hard-1pct": _HARD_SHARE}
-_BLOCK = 1024
 _MOST_PAIRS = 2_000_000  # a memory of copies has half the square of its size
 
 
@@ -56,11 +56,9 @@ def _near_duplicates(bundle: Bundle) -> tuple[str, ...]:
     one pair, and the one whose id sorts later is forgotten."""
     keys, ids = bundle.bank.keys, bundle.bank.ids
     pairs: list[tuple[float, int, int]] = []
-    for first in range(0, len(keys), _BLOCK):
-        similarity = keys[first : first + _BLOCK] @ keys.T
-        for i, j in (similarity >= bundle.manifest.near_duplicate).nonzero().tolist():
-            if first + i < j:
-                pairs.append((-float(similarity[i, j]), first + i, j))
+    for i, j, similarity in near_pairs(keys, bundle.manifest.near_duplicate):
+        if i < j:
+            pairs.append((-similarity, i, j))
         if len(pairs) > _MOST_PAIRS:
             raise BadInputError("near-duplicates: nearly all images are near-copies of each other")
     used: set[int] = set()

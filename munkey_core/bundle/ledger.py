@@ -195,9 +195,9 @@ class Ledger:
         """Of all erasures, oldest first."""
         return tuple(entry.receipt for entry in self.entries if entry.receipt is not None)
 
-    @property
-    def salt(self) -> str:
-        """The key of this ledger's keyed hashes (hex); a new random one while it has no receipt."""
+    def next_salt(self) -> str:
+        """The key of the next receipt's keyed hashes (hex): that of all receipts so far, or a new
+        random one for the first."""
         receipts = self.receipts
         return receipts[-1].salt if receipts else secrets.token_hex(32)
 

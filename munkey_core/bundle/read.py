@@ -278,6 +278,7 @@ def _expect(
 
 
 def _load_into(module: nn.Module, path: Path, wanted: Mapping[str, Tensor]) -> None:
+    """Give a module these weights; from then on it only answers."""
     stored = read_tensors(path)
     for name in stored:
         if name not in wanted:
@@ -287,6 +288,7 @@ def _load_into(module: nn.Module, path: Path, wanted: Mapping[str, Tensor]) -> N
         for name, value in wanted.items()
     }
     module.load_state_dict(checked, strict=False)
+    module.eval().requires_grad_(False)
 
 
 def _read_ids(raw: Mapping[str, Tensor]) -> tuple[str, ...]:

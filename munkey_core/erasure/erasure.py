@@ -204,7 +204,7 @@ def _receipt(
     anew: int,
 ) -> Receipt:
     folder = bundle.folder
-    salt = ledger.salt
+    salt = ledger.next_salt()
     owners = {record.owner for record in bundle.records if record.id in set(plan.ids)}
     owner = next(iter(owners)) if len(owners) == 1 else ""
     purged = list(plan.purged)

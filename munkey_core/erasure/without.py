@@ -24,7 +24,6 @@ READING, MEASURING = "reading", "measuring the others anew"
 
 
 _SCORES = ("memorisation", "truth_with", "truth_without")
-_BLOCK = 1024
 
 
 def without_rows(bundle: Bundle, ids: Sequence[str], when: str) -> Bundle:
@@ -113,9 +112,8 @@ def _touched(old: Bundle, new: Bundle) -> Tensor:
     kept = old.bank.rows(new.bank.ids)
     gone = torch.ones(len(old.bank), dtype=torch.bool)
     gone[kept] = False
-    view, k = BankView(old.bank), old.manifest.ensemble.k + 1
-    found = [gone[view.search(old.bank.keys[rows], k)[0]].any(dim=1) for rows in kept.split(_BLOCK)]
-    return torch.cat(found).nonzero()[:, 0]
+    rows, _ = BankView(old.bank).search(old.bank.keys[kept], old.manifest.ensemble.k + 1)
+    return gone[rows].any(dim=1).nonzero()[:, 0]
 
 
 def _maps_without(bundle: Bundle, bank: MemoryBank, keep: Tensor) -> dict[str, FittedMap]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.config import EnsembleConfig
-from munkey_core.errors import BundleError
+from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.search import Retrieval
@@ -91,14 +91,19 @@ def exemplar_weights(similarity: Tensor, config: EnsembleConfig) -> Tensor:
 class Predictor:
     """One image's way: image → key → retrieval → exemplar tokens → prediction.
 
-    Encoder and model are shared and read-only; the bank view is the session's own.
+    Encoder and model are shared and only read; the bank view is the session's own. Raises
+    BadInputError for one that is still in training mode: it would answer with dropout.
     """
 
     def __init__(
         self, encoder: FrozenEncoder, model: ExemplarTransformer, config: EnsembleConfig
     ) -> None:
-        self.encoder = encoder.eval().requires_grad_(False)
-        self.model = model.eval().requires_grad_(False)
+        if encoder.training or model.training:
+            raise BadInputError(
+                "a predictor's encoder and model must be in evaluation mode: eval()"
+            )
+        self.encoder = encoder
+        self.model = model
         self.config = config
 
     def encode(self, images: ImageArray) -> Encoded:

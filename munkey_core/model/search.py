@@ -6,6 +6,7 @@ nothing is rebuilt, and a deleted row can't be returned whatever its similarity.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +29,50 @@ class Retrieval:
     generation: int
 
 
-# One block of similarities stays below about 64 MB (float32), whatever the bank's size.
+# One block of a search stays below about 64 MB (float32), whatever the bank's size.
 _BLOCK_CELLS = 16_000_000
+_BLOCK = 1024  # queries compared at once by all others; its size decides the last bits of cosines
+
+
+def cosines(
+    queries: Tensor, keys: Tensor, own: Tensor | None = None, block: int = _BLOCK
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield one block of queries after another: the first one's row, and (B, N) float32 cosines.
+
+    queries: (Q, d), keys: (N, d), of unit length. own: (Q,) int64 row of each query among the keys
+    themselves: there the cosine is −∞, so that nobody is near to themselves.
+    """
+    for first in range(0, max(1, len(queries)), block):
+        part = queries[first : first + block]
+        similarity = part @ keys.T
+        if own is not None:
+            similarity[torch.arange(len(part)), own[first : first + block]] = -torch.inf
+        yield first, similarity
+
+
+def nearest(
+    queries: Tensor, keys: Tensor, k: int = 4, others: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Rows and cosines, each (Q, k), of the keys nearest to each query, the nearest first; equals
+    come in any order. k is smaller where there are fewer keys.
+
+    others: the queries are the keys, and nobody is among their own neighbours.
+    """
+    own = torch.arange(len(keys)) if others else None
+    k = min(k, len(keys) - others)
+    found = [part.topk(k, dim=1) for _, part in cosines(queries, keys, own)]
+    return torch.cat([rows for _, rows in found]), torch.cat([values for values, _ in found])
+
+
+def near_pairs(
+    keys: Tensor, threshold: float, among: Tensor | None = None
+) -> Iterator[tuple[int, int, float]]:
+    """Yield (i, j, cosine) of each two keys at least so near: i of these rows (default: all), j
+    any other."""
+    rows = torch.arange(len(keys)) if among is None else among
+    for first, part in cosines(keys[rows], keys, rows):
+        for i, j in (part >= threshold).nonzero().tolist():
+            yield int(rows[first + i]), j, float(part[i, j])
 
 
 class Retriever(Protocol):
@@ -57,11 +100,11 @@ class ExactRetriever:
             rows = torch.empty((queries.shape[0], 0), dtype=torch.int64)
             return rows, torch.empty((queries.shape[0], 0))
         block = max(1, _BLOCK_CELLS // total)
-        found = [self._search_block(part, k, deleted) for part in queries.split(block)]
+        parts = cosines(queries, self._keys, block=block)
+        found = [self._pick(part, k, deleted) for _, part in parts]
         return torch.cat([rows for rows, _ in found]), torch.cat([s for _, s in found])
 
-    def _search_block(self, queries: Tensor, k: int, deleted: Tensor) -> tuple[Tensor, Tensor]:
-        similarity = queries @ self._keys.T
+    def _pick(self, similarity: Tensor, k: int, deleted: Tensor) -> tuple[Tensor, Tensor]:
         similarity[:, deleted] = -torch.inf
         # One more than asked for shows whether a tie straddles the cut; topk's own order among
         # equals is unspecified, and identical images in a bank make such ties real.
@@ -72,24 +115,3 @@ class ExactRetriever:
             rows[query] = order[: rows.shape[1]]
             values[query] = similarity[query, rows[query]]
         return rows[:, :k], values[:, :k].clamp(-1.0, 1.0)
-
-
-def other_neighbours(keys: Tensor, k: int = 4) -> Tensor:
-    """(n, k) int64 rows of each key's nearest other keys."""
-    return nearest_rows(keys, keys, k, others=True)
-
-
-def nearest_rows(queries: Tensor, keys: Tensor, k: int = 4, others: bool = False) -> Tensor:
-    """(n, k) int64 rows of the keys nearest to each query.
-
-    queries: (n, d), keys: (N, d), both of unit length. others: the queries are the keys, and
-    nobody is among its own neighbours.
-    """
-    found = []
-    for first, block in zip(range(0, len(queries), 1024), queries.split(1024), strict=True):
-        similarity = block @ keys.T
-        if others:
-            own = torch.arange(len(block))
-            similarity[own, first + own] = -torch.inf
-        found.append(similarity.topk(min(k, len(keys) - others), dim=1).indices)
-    return torch.cat(found)

@@ -17,12 +17,11 @@ from munkey_core.bundle.forget_sets import canonical_sets
 from munkey_core.errors import UnknownIdError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
+from munkey_core.model.search import near_pairs
 from munkey_core.results import PRIVATE, TEST, NearDuplicate, Record
 from munkey_core.studio.about import About
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import Runs
-
-_NEAR_BLOCK = 1024
 
 
 class SharedModel:
@@ -76,18 +75,10 @@ class SharedModel:
     def near_duplicates(self, ids: Sequence[str]) -> Iterator[NearDuplicate]:
         """Pairs (id, other) of near-copies in the undiminished bank, nearest first for each id."""
         bank = self.bundle.bank
-        rows = bank.rows(ids)
-        for first in range(0, len(ids), _NEAR_BLOCK):
-            block = rows[first : first + _NEAR_BLOCK]
-            similarity = bank.keys[block] @ bank.keys.T
-            similarity[torch.arange(len(block)), block] = -1
-            near = (similarity >= self.bundle.manifest.near_duplicate).nonzero().tolist()
-            for i, found in groupby(near, key=itemgetter(0)):
-                pairs = [
-                    NearDuplicate(ids[first + i], bank.ids[j], min(1.0, float(similarity[i, j])))
-                    for _, j in found
-                ]
-                yield from sorted(pairs, key=lambda pair: -pair.similarity)
+        pairs = near_pairs(bank.keys, self.bundle.manifest.near_duplicate, bank.rows(ids))
+        for i, near in groupby(pairs, key=itemgetter(0)):
+            for _, j, cosine in sorted(near, key=lambda pair: -pair[2]):
+                yield NearDuplicate(bank.ids[i], bank.ids[j], min(1.0, cosine))
 
     @cached_property
     def copies(self) -> dict[str, list[str]]:

@@ -57,6 +57,7 @@ from munkey_core.model.encoder import (
     encode_inputs,
 )
 from munkey_core.model.predictor import Predictor
+from munkey_core.model.search import cosines
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
@@ -225,7 +226,7 @@ class Build:
             encoder = FrozenEncoder(config).to(self.device)
             state = torch.load(kept, map_location=self.device, weights_only=True)
             encoder.load_state_dict(state)
-            return encoder.eval()
+            return encoder.eval().requires_grad_(False)
         if config.name == "conv":
             training = EncoderTraining(
                 config,
@@ -246,7 +247,7 @@ class Build:
         state = io.BytesIO()
         torch.save(encoder.state_dict(), state)
         write_whole(kept, state.getbuffer())
-        return encoder
+        return encoder.eval().requires_grad_(False)
 
     def _encode_parts(self, encoder: FrozenEncoder, splits: Splits) -> Steps[dict[str, Encoded]]:
         """Encode every part that is read after the encoder's training; the generator returns
@@ -448,8 +449,8 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     """
     if not len(queries) or not len(others):
         return 1.0
-    nearest = torch.cat([(block @ others.T).max(dim=1).values for block in queries.split(1024)])
-    return round(float(nearest.quantile(_NEAR_QUANTILE)), 5)
+    most = torch.cat([part.max(dim=1).values for _, part in cosines(queries, others)])
+    return round(float(most.quantile(_NEAR_QUANTILE)), 5)
 
 
 def _dark_background(images: Any) -> bool:

@@ -25,7 +25,7 @@ from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
 from munkey_core.files.durable import write_whole
 from munkey_core.model.encoder import Encoded, augment
-from munkey_core.model.search import nearest_rows, other_neighbours
+from munkey_core.model.search import nearest
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 
@@ -77,10 +77,11 @@ def joint_data(
     entries: every image that gets a token, private and calibration. anchors: public images, or the
     very entries. Neighbours are found only if `config` asks for them.
     """
-    neighbours = other_neighbours(entries.keys) if config.neighbour_rate else None
+    keys = entries.keys
+    neighbours = nearest(keys, keys, others=True)[0] if config.neighbour_rate else None
     near_anchors = None
     if config.anchor_neighbour_rate:
-        near_anchors = nearest_rows(anchors.keys, entries.keys, others=anchors is entries)
+        near_anchors, _ = nearest(anchors.keys, keys, others=anchors is entries)
     return TrainingData(
         entries.features,
         labels,
@@ -104,7 +105,8 @@ def resolve_device(name: str) -> torch.device:
 
 
 class JointTraining:
-    """One training run. `run` yields progress; afterwards `model` and `tokens` hold the result.
+    """One training run. `run` yields progress; afterwards `model`, which from then on only answers,
+    and `tokens` hold the result.
 
     With p_mem = 1 it trains the plain transformer: the memory slot is always empty and the
     tokens stay as they were drawn.
@@ -171,7 +173,7 @@ class JointTraining:
                 left = elapsed / this_run * (total - done)
                 yield Progress("training", done, total, elapsed, left, {"loss": loss})
             self._save(epoch + 1)
-        self.model.eval()
+        self.model.eval().requires_grad_(False)
         return elapsed
 
     def _epoch(self, epoch: int) -> Iterator[float]:

@@ -33,15 +33,14 @@ def write_rows(
 ) -> Steps[Tensor]:
     """Yield progress; return the exemplar tokens, (n, dim) float32, each a value of half precision.
 
-    model: θ; its weights stay as they are, and take no more gradients. features: (n, ...) float32,
-    what its image pathway reads; labels: (n,) int64. Token i is found by Adam on the cross-entropy
+    model: θ, in evaluation mode; it stays as it is. features: (n, ...) float32, what its image
+    pathway reads; labels: (n,) int64. Token i is found by Adam on the cross-entropy
     of image i alone; a share p_img of the steps, evenly spread, goes without the image, so that the
     token answers by itself. It starts at θ's own null token, which knows nothing of any private
     image.
     Raises TrainingError if a loss is not finite.
     """
     start = time.perf_counter()
-    model.eval().requires_grad_(False)
     written: list[Tensor] = []
     for first in range(0, len(features), BATCH):
         rows = slice(first, first + BATCH)

@@ -230,6 +230,7 @@ class Runs:
         model.load_state_dict(
             {name.removeprefix(_MODEL): v for name, v in stored.items() if name.startswith(_MODEL)}
         )
+        model.eval().requires_grad_(False)
         gone = set(run.without)
         keep = [
             row

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from munkey_core.audit.reports import find_report, save_reports
 from munkey_core.audit.shipping import ship_oracles
 from munkey_core.bundle.find import find_bundles
-from munkey_core.bundle.ledger import Receipt, keyed_hash, owner_hash
+from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, owner_hash
 from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE, MODEL, QUERIES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import work_folder
@@ -284,6 +284,14 @@ def test_an_owner_is_hashed_only_if_all_images_are_one_owners(folder):
     assert erased(folder, ("img-03", "img-04")).owner == ""
 
 
+def test_no_property_of_a_ledger_is_another_at_the_second_look():
+    ledger = Ledger()
+    names = [name for name, value in vars(Ledger).items() if isinstance(value, property)]
+    assert {"receipts", "last"} <= set(names)
+    assert all(getattr(ledger, name) == getattr(ledger, name) for name in names)
+    assert ledger.next_salt() != ledger.next_salt()  # who asks for a new one gets a new one
+
+
 def test_receipts_are_chained_and_share_a_salt(folder):
     first, second = erased(folder, TWO), erased(folder, ["img-05"])
     assert second.previous == first.hash
@@ -306,7 +314,9 @@ def test_a_second_run_gives_the_receipt_of_the_first(folder):
 def test_saving_figures_afterwards_keeps_receipts_good_and_is_in_the_ledger(folder):
     receipt = erased(folder, TWO)
     save_projections(folder, dict(read_bundle(folder).projections))
-    assert len(Studio.open(str(folder)).erasure.ledger()) == 1  # the same bytes are the same version
+    assert (
+        len(Studio.open(str(folder)).erasure.ledger()) == 1
+    )  # the same bytes are the same version
     found = finish(Studio.open(str(folder)).explain.compute_influence())
     save_influence(folder, found)
     studio = Studio.open(str(folder))

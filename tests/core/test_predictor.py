@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from munkey_core.config import EnsembleConfig
-from munkey_core.errors import StaleGenerationError
+from munkey_core.errors import BadInputError, StaleGenerationError
 from munkey_core.model import predictor as predictor_module
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import to_float
-from munkey_core.model.predictor import candidate_similarity, exemplar_weights
+from munkey_core.model.predictor import Predictor, candidate_similarity, exemplar_weights
 
 AGGREGATIONS = ["mean", "similarity", "rank", "single_pass"]
 ANCHORS = [None, 0.2]
@@ -315,3 +315,28 @@ def test_a_result_of_an_older_generation_is_refused(bank):
     view.forget(["img-00"])
     with pytest.raises(StaleGenerationError, match=r"generation 0 .* now at generation 1"):
         prediction.require(view.generation)
+
+
+# -- what it is given ----------------------------------------------------------------------------
+
+
+def test_a_predictor_leaves_what_it_is_given_as_it_is():
+    encoder, model = tiny.random_encoder(), tiny.random_model().requires_grad_(True)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    predictor = Predictor(encoder, model, EnsembleConfig(k=3))
+    answer = predictor.predict(tiny.random_queries(2), BankView(tiny.random_bank(5)))
+    assert predictor.model is model
+    assert all(weight.requires_grad and weight.grad is None for weight in model.parameters())
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    again = Predictor(encoder, model.requires_grad_(False), EnsembleConfig(k=3))
+    same = again.predict(tiny.random_queries(2), BankView(tiny.random_bank(5)))
+    assert answer.probabilities.tobytes() == same.probabilities.tobytes()
+
+
+@pytest.mark.parametrize("which", ["encoder", "model"])
+def test_what_is_still_in_training_can_not_answer(which):
+    parts = {"encoder": tiny.random_encoder(), "model": tiny.random_model()}
+    parts[which].train()
+    with pytest.raises(BadInputError, match="evaluation mode"):
+        Predictor(**parts, config=EnsembleConfig())
+    assert parts[which].training

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from munkey_core.model import search as retrieval
-from munkey_core.model.search import ExactRetriever
+from munkey_core.model.search import ExactRetriever, cosines, near_pairs, nearest
 
 NOTHING = torch.empty(0, dtype=torch.int64)
 
@@ -102,3 +102,59 @@ def test_a_cosine_never_leaves_its_range():
     _, similarity = ExactRetriever(keys).search(keys, 4, NOTHING)
     assert float(similarity.max()) <= 1
     assert float((keys @ keys.T).max()) > 1  # what rounding gives without care
+
+
+# -- everybody else's search ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 100])
+def test_cosines_come_in_blocks_that_make_the_whole(block):
+    keys, queries = tiny.random_bank(20).keys, tiny.random_queries(7).keys
+    found = list(cosines(queries, keys, block=block))
+    assert [first for first, _ in found] == list(range(0, 7, block))
+    assert torch.allclose(torch.cat([part for _, part in found]), queries @ keys.T, atol=1e-6)
+
+
+def test_nobody_is_near_to_themselves():
+    keys = tiny.random_bank(9).keys
+    rows = torch.tensor([4, 0, 8])
+    ((_, part),) = cosines(keys[rows], keys, rows)
+    assert (part == -torch.inf).nonzero().tolist() == [[0, 4], [1, 0], [2, 8]]
+
+
+@pytest.mark.parametrize(("k", "others"), [(3, False), (3, True), (9, False), (9, True)])
+def test_nearest_finds_what_a_slow_loop_finds(k, others):
+    keys = tiny.random_bank(9).keys
+    rows, similarity = nearest(keys, keys, k, others)
+    assert rows.shape == similarity.shape == (9, k - (others and k == 9))
+    for row in range(9):
+        ((*wanted,),) = slow_search(keys, keys[row : row + 1], k, {row} if others else set())
+        assert rows[row].tolist() == [other for other, _ in wanted]
+        assert similarity[row].tolist() == pytest.approx([s for _, s in wanted], abs=1e-6)
+
+
+def test_nobody_asks_and_nobody_is_found():
+    keys = tiny.random_bank(9).keys
+    rows, similarity = nearest(keys[:0], keys, 3)
+    assert rows.shape == similarity.shape == (0, 3)
+    assert list(near_pairs(keys, 0.1, NOTHING)) == []
+    assert list(near_pairs(keys[:0], 0.1)) == []
+    assert nearest(keys[:1], keys[:1], others=True)[0].shape == (1, 0)
+
+
+def test_near_pairs_are_all_that_are_near_enough_whoever_is_asked_for():
+    keys = tiny.random_bank(12).keys
+    keys[7] = keys[2]
+    close = {
+        (i, j): float(keys[i] @ keys[j])
+        for i in range(12)
+        for j in range(12)
+        if i != j and float(keys[i] @ keys[j]) >= 0.3
+    }
+    found = {(i, j): cosine for i, j, cosine in near_pairs(keys, 0.3)}
+    assert found == pytest.approx(close)
+    assert (2, 7) in found
+    assert found[2, 7] == pytest.approx(1)
+    some = [7, 0, 3]
+    asked = {(i, j) for i, j, _ in near_pairs(keys, 0.3, torch.tensor(some))}
+    assert asked == {(i, j) for i, j in close if i in some}

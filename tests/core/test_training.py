@@ -9,7 +9,7 @@ import torch
 
 from munkey_core.config import ModelConfig, TrainConfig
 from munkey_core.errors import TrainingError
-from munkey_core.model.search import other_neighbours
+from munkey_core.model.search import nearest
 from munkey_core.training.joint import JointTraining, TrainingData, joint_data, resolve_device
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def random_data(n=20, anchors=10, seed=0, neighbours=False):
         anchor=anchor,
         anchor_labels=torch.arange(anchors) % 3,
         n_classes=3,
-        neighbours=other_neighbours(keys) if neighbours else None,
+        neighbours=nearest(keys, keys, others=True)[0] if neighbours else None,
     )
 
 
@@ -198,7 +198,7 @@ def test_the_neighbours_of_anchors_are_entries_and_never_the_anchor_itself():
         order = sorted(range(9), key=lambda i: -float(entries.keys[i] @ key))
         assert row == order[:4]
     same = joint_data(entries, labels, entries, labels, 3, config).anchor_neighbours
-    assert torch.equal(same, other_neighbours(entries.keys))
+    assert torch.equal(same, nearest(entries.keys, entries.keys, others=True)[0])
     assert (
         joint_data(entries, labels, anchors, labels[:5], 3, TrainConfig()).anchor_neighbours is None
     )
@@ -307,7 +307,7 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
 
 def test_other_neighbours_are_the_nearest_others_of_a_slow_loop():
     keys = tiny.random_bank(9).keys
-    got = other_neighbours(keys, k=3)
+    got, _ = nearest(keys, keys, 3, others=True)
     for row in range(9):
         others = [j for j in range(9) if j != row]
         others.sort(key=lambda j: -float(keys[row] @ keys[j]))

@@ -45,7 +45,7 @@ def random_encoder():
     torch.manual_seed(0)
     encoder = FrozenEncoder(ENCODER)
     encoder.fit_statistics(random_images(40, seed=99))
-    return encoder
+    return encoder.requires_grad_(False)
 
 
 def random_model():
@@ -54,7 +54,7 @@ def random_model():
     with torch.no_grad():
         model.head.weight.mul_(4)  # so that predictions differ from each other
         model.null_memory.normal_()
-    return model
+    return model.eval().requires_grad_(False)
 
 
 def random_predictor(**ensemble):

@@ -156,10 +156,9 @@ def not_ahead(report: AuditReport) -> list[str]:
 
 def _told_apart(report: AuditReport, own: ModelFigures) -> list[str]:
     """Whether the forgetting-quality score tells MUNKEY from its oracle, and how many others."""
-    if not _below_null(own):
-        return []
     quality = own.forgetting_quality
-    assert quality is not None
+    if quality is None or not _below_null(own):
+        return []
     others = contenders(report, "post-hoc")
     alike = sum(_below_null(figures) for figures in others.values())
     too = f", as it does {alike} of {count(len(others), 'repair method')}" if others else ""

@@ -16,16 +16,15 @@ from app.lessons.values import Unknown
 from app.session import state
 
 
-def question(place: Place, missing: bool) -> None:
-    """Draw it as it stands. missing: whether the truth is still being worked out."""
-    asked = place.step.question
-    assert asked is not None
+def question(place: Place, asked: Question, missing: bool) -> None:
+    """Draw it as it stands. asked: of the step. missing: whether the truth is still being worked
+    out."""
     with st.container(key="lesson-question"):
         st.markdown(f"**{fill(asked.ask, place.values.words())}**")
-        if place.open:
+        if place.guess is None:
             _ask(place, asked)
         else:
-            _told(place, asked, missing)
+            _told(place, asked, place.guess, missing)
 
 
 # -- before ----------------------------------------------------------------------------------------
@@ -91,13 +90,12 @@ def _control(place: Place, asked: Question, key: str) -> None:
 # -- after -----------------------------------------------------------------------------------------
 
 
-def _told(place: Place, asked: Question, missing: bool) -> None:
+def _told(place: Place, asked: Question, guess: Guess, missing: bool) -> None:
     """The guess and the truth side by side."""
-    assert place.guess is not None
-    yours = _words(place, asked, place.guess)
+    yours = _words(place, asked, guess)
     truth = place.values.known.get(asked.truth)
     if isinstance(truth, Known):
-        theirs, verdict = _truth(asked, place.guess, truth)
+        theirs, verdict = _truth(asked, guess, truth)
     elif missing:
         theirs, verdict = "…", "The model is being asked."
     else:

@@ -109,7 +109,7 @@ def _step(place: Place, shown: str, wanted: tuple[str, ...], waiting: bool) -> N
     with left:
         _text(place, shown, bool(missing))
     with right:
-        question(place, bool(missing))
+        question(place, place.step.question, bool(missing))
 
 
 def _text(place: Place, shown: str, missing: bool) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from munkey_core.model.encoder import Encoded
-from munkey_core.model.search import ExactRetriever
+from munkey_core.model.search import ExactRetriever, nearest
 from munkey_core.progress import Progress, Steps
 from munkey_core.unlearning.systems.base import System, SystemData, label_votes
 
@@ -60,16 +60,8 @@ def vote(similarity: Tensor, labels: Tensor, temperature: float, n_classes: int)
 
 def _choose(keys: Tensor, labels: Tensor, n_classes: int) -> tuple[int, float]:
     """K and τ with the least mean −ln p of the true class, each image answered by the others."""
-    most = min(max(_NEIGHBOURS), len(keys) - 1)
-    found, cosine = [], []
-    for first, block in zip(range(0, len(keys), 1024), keys.split(1024), strict=True):
-        similarity = block @ keys.T
-        own = torch.arange(len(block), device=keys.device)
-        similarity[own, first + own] = -torch.inf
-        values, rows = similarity.topk(most, dim=1)
-        found.append(rows)
-        cosine.append(values)
-    neighbour_labels, similarity = labels[torch.cat(found)], torch.cat(cosine)
+    rows, similarity = nearest(keys, keys, max(_NEIGHBOURS), others=True)
+    neighbour_labels = labels[rows]
     losses = {}
     for k in _NEIGHBOURS:
         for temperature in _TEMPERATURES:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from munkey_core.errors import TrainingError
 from munkey_core.model.encoder import Encoded
-from munkey_core.model.search import ExactRetriever, other_neighbours
+from munkey_core.model.search import ExactRetriever, nearest
 from munkey_core.progress import Steps
 from munkey_core.unlearning.systems.base import System, SystemData, fit_network, label_votes
 
@@ -91,7 +91,7 @@ class Rac(System):
         keys = data.entries.keys
         if len(keys) == 1:
             raise TrainingError(f"{self.name}: two entries or more are needed, got 1")
-        rows = other_neighbours(keys, _NEIGHBOURS)
+        rows, _ = nearest(keys, keys, _NEIGHBOURS, others=True)
         similarity = (keys[:, None] * keys[rows]).sum(dim=2)
         if data.anchors is not None and len(data.anchors):
             none = torch.empty(0, dtype=torch.int64)
