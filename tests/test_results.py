@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from munkey_core.audit.page import results_page, shipped_bundles
+from munkey_core.audit.results_page import results_page, shipped_bundles
 from munkey_core.bundle.bundle import MANIFEST
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> int:
-    from munkey_core.audit.page import results_page, shipped_bundles
+    from munkey_core.audit.results_page import results_page, shipped_bundles
     from munkey_core.bundle.find import find_bundle
 
     shipped, folder = shipped_bundles()

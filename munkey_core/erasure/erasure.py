@@ -61,7 +61,7 @@ from munkey_core.erasure.plan import (
     name_of,
 )
 from munkey_core.erasure.receipts import read_key, row_digests_of, signed
-from munkey_core.erasure.without import READING, measured_anew, without_rows
+from munkey_core.erasure.without_rows import READING, measured_anew, without_rows
 from munkey_core.errors import (
     BadInputError,
     BundleChangedError,

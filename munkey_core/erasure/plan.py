@@ -25,7 +25,7 @@ from munkey_core.bundle.manifest import (
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST
 from munkey_core.erasure.receipts import keeps_shared_weights
-from munkey_core.erasure.without import can_measure
+from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
 from munkey_core.results import NearDuplicate

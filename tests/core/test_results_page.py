@@ -9,7 +9,7 @@ import tiny
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures, NullBand
 from munkey_core.audit.leak import BackboneLeak, LeakSplit
-from munkey_core.audit.page import results_page
+from munkey_core.audit.results_page import results_page
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.bundle.manifest import read_manifest
 from munkey_core.bundle.read import read_bundle

@@ -16,7 +16,7 @@ import tiny
 from test_request_report import EVIL, evidence, receipt, words
 from test_results_page import attacks, model, put, report
 
-from munkey_core.audit.page import results_page
+from munkey_core.audit.results_page import results_page
 from munkey_core.bundle.card import BEFORE, main_figures, write_card
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.bundle.ledger import Purged, Remaining
