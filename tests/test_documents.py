@@ -14,7 +14,12 @@ from munkey_core.unlearning import METHODS, SYSTEMS
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 COMMANDS = ROOT / "tutorials" / "COMMANDS.md"
-PAGES = [README, *sorted((ROOT / "tutorials").glob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "tutorials").glob("*.md")),
+]
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
