@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle import bundle as bundle_module
+from munkey_core.bundle import write as bundle_module
 from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.find import find_bundle, find_bundles
 from munkey_core.bundle.manifest import (

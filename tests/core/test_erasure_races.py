@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 READER = """
 import json, sys
 from pathlib import Path
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.errors import BundleError
 folder, stop = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
@@ -135,7 +135,7 @@ def test_who_saves_figures_and_who_erases_do_not_lose_each_others_work(folder):
     saver = """
 import dataclasses, sys
 from pathlib import Path
-from munkey_core.bundle.bundle import read_bundle
+from munkey_core.bundle.read import read_bundle
 from munkey_core.errors import ProjectionError
 from munkey_core.explain.map import save_projections
 folder = Path(sys.argv[1])

@@ -314,8 +314,8 @@ def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
     """Neither when the interpreter exits, nor when it is killed and can do nothing about it."""
     server = f"""
         import os, signal, sys, time
-        from munkey_core import jobs
-        from munkey_core.bundle.bundle import read_bundle
+        from munkey_core.bundle.read import read_bundle
+        from munkey_core.jobs import queue as jobs
         from pathlib import Path
         bundle = read_bundle(Path({str(digits_folder)!r}))
         job = jobs.make_job("retrain", bundle, bundle.bank.ids[:3])
