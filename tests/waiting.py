@@ -13,15 +13,17 @@ T = TypeVar("T")
 PATIENCE = 300.0  # s; far more than anything here takes, on however busy a machine
 
 
-def until(condition: Callable[[], T], every: float = 0.02) -> T:
-    """Ask until the answer is true of something, and return that answer.
+def until(
+    condition: Callable[[], T], every: float = 0.02, said: Callable[[], str] = lambda: ""
+) -> T:
+    """Ask until the answer is true, and return that answer.
 
     every: seconds between two looks; more where a look is work itself.
-    Raises AssertionError when :data:`PATIENCE` is at its end.
+    Raises AssertionError with what ``said`` returns when :data:`PATIENCE` is at its end.
     """
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, f"it never came to that: {said()}"
         time.sleep(every)
     return found
 

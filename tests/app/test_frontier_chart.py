@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app import models
 from app.components.chart_labels import Box, around, place_labels
@@ -15,6 +14,7 @@ from app.panels.recipes_tried import how_to_read, recipe_marks, settings_words, 
 from app.theme import palette
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.studio import Studio
+from tests.app.screen import open_script
 
 
 def trial(test, leak, seed=0, after=True):
@@ -150,7 +150,7 @@ def page(monkeypatch, digits_folder, known):
         "session = services.enter('compare')\n"
         "compare.show()\n"
     )
-    return AppTest.from_string(script, default_timeout=120).run()
+    return open_script(script)
 
 
 def test_the_page_shows_it_only_for_a_bundle_with_experiments(monkeypatch, digits_folder):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.components.blank_picture import blank_picture
 from munkey_core.bundle.write import write_bundle
-from tests.app.reading import as_read
+from tests.app.screen import MAIN, open_main, open_script, settled, text
 
-ROOT = Path(__file__).resolve().parents[2]
-MAIN = ROOT / "app" / "main.py"
 MISSING = "This model came without its pictures"
 
 
@@ -40,19 +35,10 @@ def these_bundles(folders, monkeypatch, tmp_path):
 
 
 def open_app(page="", **query):
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
+    app = open_main(**query)
     if page:
-        app.switch_page(str(ROOT / "app" / "views" / f"{page}.py")).run()
+        app.switch_page(str(MAIN.parent / "views" / f"{page}.py")).run()
     return app
-
-
-def text(app):
-    blocks = [*app.header, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
 
 
 def run_page(name, **query):
@@ -64,19 +50,7 @@ def run_page(name, **query):
         "models.find_pictures(session.studio)\nbanner(session)\n"
         f"from app.views.{name} import show\nshow()\n"
     )
-    app = AppTest.from_string(script, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.run()
-
-
-def settled(app, word):
-    for _ in range(40):
-        if word in text(app):
-            return app
-        time.sleep(0.3)
-        app.run()
-    raise AssertionError(f"{word!r} never came:\n{text(app)[-1500:]}")
+    return open_script(script, **query)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +164,6 @@ def test_a_blank_picture_says_class_and_number():
 )
 def test_small_pictures_are_enlarged_by_whole_numbers_and_large_ones_are_smooth(side, rules):
     script = f"from app.components.style import use_picture_size\nuse_picture_size({side})"
-    [block] = AppTest.from_string(script).run().get("html")
+    [block] = open_script(script).get("html")
     for rule in rules:
         assert rule in block.proto.body
