@@ -26,11 +26,10 @@ class Server:
 
     url: str
     process: subprocess.Popen[bytes]
-    log: IO[str]
+    log: IO[bytes]
 
     def said(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode()
 
     def answers(self) -> bool:
         try:
@@ -50,7 +49,7 @@ def serving(
     """
     number = free_port()
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, *command, port, str(number)],
             cwd=cwd,

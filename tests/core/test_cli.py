@@ -20,6 +20,7 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.config import load_recipe
 from munkey_core.studio import Studio
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -438,7 +439,7 @@ def test_training_needs_nothing_but_pytorch_and_its_bundle_opens_anywhere(pictur
         [sys.executable, str(script)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import subprocess
 import sys
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from munkey_core.explain.rollout import attention_rollout, spread
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
+from tests.waiting import together
 
 SIGNED = {"ig", "gradientshap", "occlusion"}
 COMPLETE = {"ig", "gradientshap"}
@@ -196,18 +197,14 @@ def test_sessions_at_the_same_time_get_what_each_gets_alone(view):
     predictor = tiny.random_predictor(**ENSEMBLE)
     jobs = [(m, tiny.random_images(1, seed=s)) for m in sorted(METHODS) for s in range(2)]
     alone = [attribute(predictor, view, image, m, 0).values.tobytes() for m, image in jobs]
-    together = [None] * len(jobs)
+    found = [None] * len(jobs)
 
     def work(i):
         method, image = jobs[i]
-        together[i] = attribute(predictor, view, image, method, 0).values.tobytes()
+        found[i] = attribute(predictor, view, image, method, 0).values.tobytes()
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == alone
+    together(partial(work, i) for i in range(len(jobs)))
+    assert found == alone
 
 
 # -- the memory ----------------------------------------------------------------------------------
