@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import (
@@ -26,6 +27,10 @@ from munkey_core.training.build import Build
 
 # Networks this small run faster on one thread than on two that wait for each other.
 torch.set_num_threads(1)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 DIGITS = Recipe(
     name="digits",

@@ -197,7 +197,7 @@ def test_a_damaged_file_is_refused_by_name(folder, name, damage):
         read_bundle(folder)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_one_flipped_bit_anywhere_is_noticed(pristine, tmp_path_factory, data):
     copy = shutil.copytree(pristine, tmp_path_factory.mktemp("flip") / "tiny")
@@ -481,7 +481,7 @@ def mutated(path, value, remove):
     return values
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(list(places(GOOD))), anything, st.booleans())
 def test_any_mutated_manifest_is_read_or_refused_with_a_bundle_error(path, value, remove):
     text = json.dumps(mutated(path, value, remove))
@@ -493,7 +493,7 @@ def test_any_mutated_manifest_is_read_or_refused_with_a_bundle_error(path, value
     assert Manifest.from_json(manifest.to_json()).to_json() == manifest.to_json()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60))
 def test_any_text_in_place_of_a_manifest_is_refused(text):
     with pytest.raises(BundleError):

@@ -80,22 +80,6 @@ def at_home(home, monkeypatch):
     monkeypatch.setenv("MUNKEY_BUNDLES", str(home / "bundles"))
 
 
-def refuse_constant(name):
-    raise ValueError(f"{name} is not JSON")
-
-
-@pytest.fixture
-def munkey(capsys):
-    """Run a command with --json: (exit code, the one document, stderr)."""
-
-    def run(*argv):
-        code = main([*argv, "--json"])
-        out, err = capsys.readouterr()
-        return code, json.loads(out, parse_constant=refuse_constant), err
-
-    return run
-
-
 # -- answers -----------------------------------------------------------------------------------
 
 

@@ -71,8 +71,7 @@ def start(program, *arguments):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def folder(tmp_path, cache):
     erasable.make(tmp_path / "home" / "tiny")
     return tmp_path / "home" / "tiny"
 

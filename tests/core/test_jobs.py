@@ -452,9 +452,8 @@ def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
 
 
 def test_a_real_retraining_is_found_by_whoever_looks(
-    digits_folder, tmp_path, monkeypatch, temporary, stages
+    digits_folder, cache, monkeypatch, temporary, stages
 ):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_JOB_THREADS", "1")
     bundle = read_bundle(digits_folder)
     ids = bundle.bank.ids[3:8]
@@ -472,15 +471,14 @@ def test_a_real_retraining_is_found_by_whoever_looks(
     outputs = found.known_outputs(Run(MUNKEY, tuple(sorted(ids)), found.seed))
     assert outputs.private.shape == (300, 10)
     assert found.known_outputs(Run(MUNKEY, tuple(sorted(ids[1:])), found.seed)) is None
-    assert list((tmp_path / "cache").rglob("*.writing")) == []
+    assert list(cache.rglob("*.writing")) == []
     assert list(temporary.iterdir()) == []
     measured = dict(expected_stages(bundle, RETRAIN))
     assert measured != dict(guess)
     assert 0 < measured["training"] < PATIENCE
 
 
-def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, cache):
     wish = make_job(RETRAIN, digits_bundle, digits_bundle.bank.ids[:2])
     queue = JobQueue(command=lambda job, ids: [*job_command(job, ids), "--seeds", "20"])
     queue.submit(wish, "me")
@@ -491,10 +489,9 @@ def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, tmp_path
     assert (status.state, status.reason) == ("failed", "killed by SIGKILL (out of memory?)")
 
 
-def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, tmp_path, monkeypatch):
+def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, cache, tmp_path):
     import shutil
 
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     copy = tmp_path / "digits"
     shutil.copytree(digits_folder, copy)
     bundle = read_bundle(copy)
@@ -509,9 +506,8 @@ def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, tmp_pa
 
 
 def test_real_maps_are_fitted_by_a_process_of_their_own(
-    digits_folder, tmp_path, monkeypatch, temporary, stages
+    digits_folder, cache, monkeypatch, temporary, stages
 ):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_JOB_THREADS", "1")
     studio = Studio.open(str(digits_folder))
     bundle = studio._shared.bundle
@@ -526,7 +522,7 @@ def test_real_maps_are_fitted_by_a_process_of_their_own(
     assert "preparing map of keys" in stages
     for space in ("keys", "tokens"):
         assert studio.maps.projection(space).positions.shape == (300, 2)
-    assert list((tmp_path / "cache").rglob("*.writing")) == []
+    assert list(cache.rglob("*.writing")) == []
     assert list(temporary.iterdir()) == []
     measured = [stage for stage, _ in expected_stages(bundle, PROJECT)]
     assert measured[0] == "starting"

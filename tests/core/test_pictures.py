@@ -32,9 +32,8 @@ FOLDER = PictureSource("pets", "image_folder", "pets", 32, False)
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_pictures(tmp_path, monkeypatch):
+def nobody_has_pictures(tmp_path, cache, monkeypatch):
     """No test finds pictures that lie on this machine."""
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("MUNKEY_IMAGES", raising=False)
 

@@ -49,16 +49,6 @@ def method(request):
     return request.param
 
 
-@pytest.fixture
-def view():
-    return BankView(tiny.random_bank(10))
-
-
-@pytest.fixture
-def image():
-    return tiny.random_images(1, seed=5)
-
-
 def line_of(predictor, view, image):
     """What an image is explained by, its pixels, and its predicted class."""
     question = pixels._question(predictor, view, image, "ig", None)
@@ -477,7 +467,7 @@ def test_rollout_sums_to_its_output_and_is_the_same_for_every_class(predictor, v
     assert 0 < maps[0].output < 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(4, 9), st.integers(4, 9))
 def test_spreading_over_pixels_keeps_every_cells_share(rows, columns, height, width):
     shares = torch.arange(1.0, rows * columns + 1)

@@ -59,7 +59,7 @@ def packed(blob):
 # -- the way there and back --------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_pixel_comes_back(tmp_path_factory, data):
     n = data.draw(st.integers(0, 40) | st.sampled_from([255, 256, 257, 600]))
@@ -223,7 +223,7 @@ def test_many_threads_see_the_same_images(monkeypatch):
 # -- taking images out -------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 600), st.floats(0, 1), st.integers(0, 99), st.sampled_from([(), (3,)]))
 def test_without_some_images_the_others_stay(tmp_path_factory, n, share, seed, colour):
     images, ids = noise(n, 3, 2, *colour, seed=seed), ids_of(n)
@@ -358,7 +358,7 @@ def test_a_block_that_is_wrong_is_refused(tmp_path, block, message):
             ask()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_a_flipped_bit_in_a_block_is_refused_or_harmless(tmp_path_factory, data):
     images = noise(10, 6, 5)
