@@ -1,7 +1,16 @@
-"""Fixtures shared by all tests: one small bundle trained on digits, once a session."""
+"""What all tests share: a small bundle trained on digits, made once a run; and a run's settings."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of what tests start, too: several of them share the cores
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import (
@@ -18,6 +27,10 @@ from munkey_core.training.build import Build
 
 # Networks this small run faster on one thread than on two that wait for each other.
 torch.set_num_threads(1)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 DIGITS = Recipe(
     name="digits",
@@ -45,13 +58,39 @@ def cache_of_its_own(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def digits_folder(tmp_path_factory):
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder for the whole run: the worker that comes first does, and others wait for it.
+
+    Takes its name, and what makes it; nobody may write into it afterwards.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    shared = base / "made-once"
+    shared.mkdir(exist_ok=True)
+
+    def made(name, make):
+        folder, whole = shared / name / name, shared / f"{name}.whole"
+        with FileLock(shared / f"{name}.lock"):
+            if not whole.exists():
+                folder.parent.mkdir()
+                make(folder)
+                whole.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def digits_folder(made_once):
     """A bundle trained on digits: 300 keys, 300 test images, about 5 s."""
-    out = tmp_path_factory.mktemp("bundles") / "digits"
-    build = Build(load_dataset("digits"), DIGITS, out, torch.device("cpu"), thumbnails=True)
-    for _ in build.run():
-        pass
-    return out
+
+    def make(folder):
+        build = Build(load_dataset("digits"), DIGITS, folder, torch.device("cpu"), thumbnails=True)
+        for _ in build.run():
+            pass
+
+    return made_once("digits", make)
 
 
 @pytest.fixture(scope="session")

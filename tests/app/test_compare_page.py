@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,21 +9,16 @@ from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import BadInputError
 from munkey_core.studio.audit import Audit
 from tests.app.audit_reports import full, munkey, post_hoc, report
-from tests.app.reading import as_read
+from tests.app.screen import open_script, query, text
+from tests.servers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def digits_only(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
-    monkeypatch.setenv("MUNKEY_BUNDLE", "digits")
+pytestmark = pytest.mark.usefixtures("on_digits")
 
 
 def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
     """The page on its own, with this report for whatever is asked."""
     monkeypatch.setattr(Audit, "report", lambda self, ids: known)
-    app = AppTest.from_string(
+    return open_script(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from app.session import state\n"
@@ -37,29 +30,8 @@ def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
         "    import streamlit as st\n"
         "    st.warning(line)\n"
         "compare.show()\n",
-        default_timeout=120,
+        **query,
     )
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def text(app: AppTest) -> str:
-    blocks = [
-        *app.header,
-        *app.markdown,
-        *app.caption,
-        *app.title,
-        *app.warning,
-        *app.info,
-        *app.error,
-    ]
-    html = [e.proto.body for e in app.get("html")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
 
 
 def chooser(app: AppTest):

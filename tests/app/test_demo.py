@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.session import state
 from munkey_core.files import limits
+from tests.app.screen import open_main
 
-MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
-
-
-@pytest.fixture(autouse=True)
-def digits(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
+pytestmark = pytest.mark.usefixtures("on_digits")
 
 
 def open_app(page: str = "", **query: str) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=120)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
+    app = open_main(**query)
     return app.switch_page(page).run() if page else app
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +18,13 @@ from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.progress import finish
 from munkey_core.studio import Studio
 from munkey_core.studio.erasure import Erasure
-from tests.app.reading import as_read
+from tests import waiting
+from tests.app import screen
+from tests.app.screen import open_main, open_script, query, watch
 from tests.core import tiny
+from tests.servers import ROOT
+from tests.waiting import PATIENCE, together
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "tiny-desk"
 OWNER = "owner-1"
 OWNS = ("img-01", "img-05", "img-09")
@@ -50,7 +52,7 @@ else:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(show, tmp_path, monkeypatch):
     """A bundle of one's own, of which two images count as near-copies: one of the owner's, one of
     somebody else's."""
     made = tiny.random_bundle()
@@ -60,41 +62,22 @@ def folder(tmp_path, monkeypatch):
     bank = type(bank)(bank.ids, keys, bank.tokens)
     where = tmp_path / "bundles" / NAME
     write_bundle(replace(made, bank=bank, manifest=replace(made.manifest, name=NAME)), where)
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(where))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(where.parent))
+    show(where)
     monkeypatch.delenv("MUNKEY_DEMO", raising=False)
     return where
 
 
 def open_page(**query) -> AppTest:
-    app = AppTest.from_string(PAGE, default_timeout=120)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+    return open_script(PAGE, **query)
 
 
 def text(app: AppTest) -> str:
-    blocks = [*app.markdown, *app.caption, *app.title, *app.warning, *app.info, *app.error]
-    html = [e.proto.body for e in app.get("html") if "<style>" not in e.proto.body[:10]]
-    plain = [str(block.value) for block in blocks] + [e.value for e in app.get("text")]
-    return as_read("\n".join([*plain, *html]).replace("\\", ""))
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+    return screen.text(app).replace("\\", "")
 
 
 def until(app: AppTest, wanted: str) -> AppTest:
-    """Run again, as a page that watches does, until it says so."""
-    for _ in range(200):
-        assert not app.exception
-        if wanted in text(app):
-            return app
-        time.sleep(0.1)
-        app.run()
-    raise AssertionError(f"never came to {wanted!r}:\n{text(app)[-3000:]}")
+    watch(app, lambda: wanted in text(app))
+    return app
 
 
 def has(app: AppTest, key: str) -> bool:
@@ -247,10 +230,7 @@ def test_what_was_asked_for_may_be_gone_already(folder):
 
 
 def test_others_are_asked_to_reload_and_keep_what_is_still_there(folder):
-    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
-    app.query_params["basket"] = "img-01 img-04"
-    app.query_params["forgotten"] = "img-05 img-06"
-    app.run()
+    app = open_main(basket="img-01 img-04", forgotten="img-05 img-06")
     assert app.title[0].value == "Watch a model forget"
     erase_elsewhere(folder, OWNS)
     app.run()
@@ -283,34 +263,41 @@ def test_two_clicks_at_once_are_one_erasure(folder, monkeypatch):
     """Streamlit gives a second click a thread of its own while the first one is still at work."""
     from app.session import erasing
 
-    desk = erasing._Desk()
+    class Door:
+        """A lock that knows how many have come to it."""
+
+        def __init__(self):
+            self.lock, self.came = threading.Lock(), 0
+
+        def __enter__(self):
+            self.came += 1
+            self.lock.acquire()
+
+        def __exit__(self, *error):
+            self.lock.release()
+
+    door = Door()
+    desk = erasing._Desk(lock=door)
     monkeypatch.setattr(erasing, "_desk", lambda: desk)
     made: list[object] = []
-    both = threading.Barrier(2)
 
     class Slow(Background):
         def __init__(self, work, name):
             made.append(work)
-            go.wait(0.2)  # as long as a busy machine may take to start a thread
+            waiting.until(lambda: door.came == 2 or len(made) == 2)
             super().__init__(work, name)
 
-    go = threading.Event()
     monkeypatch.setattr(erasing, "Background", Slow)
     studio = Studio.open(str(folder))
     known = RequestEvidence("", "", 1, 0, 0, False, False, 0, "joint")
 
     def click():
-        both.wait(10)
         erasing.start(studio, NAME, ("img-04",), known)
 
-    clicks = [threading.Thread(target=click) for _ in range(2)]
-    for one in clicks:
-        one.start()
-    for one in clicks:
-        one.join(30)
+    together([click, click])
     assert len(made) == 1
     assert desk.erasing is not None
-    desk.erasing.job.wait(60)
+    desk.erasing.job.wait(PATIENCE)
     erasing.close()
     erasing.start(studio, NAME, ("img-05",), known)  # of a version that is not there any more
     assert len(made) == 1

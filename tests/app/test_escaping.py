@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
@@ -18,8 +17,8 @@ import tiny
 
 from munkey_core.bundle.manifest import CARD, METRICS, read_manifest
 from munkey_core.bundle.write import seal, write_bundle
+from tests.app.screen import open_script
 
-MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 TAG = "<img src=x onerror=evil()>"
 LINK = "[evil](javascript:evil()) ![evil](http://evil.invalid/x.png)"
 HOSTILE = f'"{TAG}{LINK}\'"'
@@ -82,21 +81,17 @@ show()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_makes_anything_of_hostile_text(page, hostile_folder, monkeypatch):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(hostile_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(hostile_folder.parent))
+def test_no_page_makes_anything_of_hostile_text(page, hostile_folder, show):
+    show(hostile_folder)
     script = SCRIPT.format(page=page)
-    app = AppTest.from_string(script, default_timeout=120)
-    for name, value in {
+    link = {
         "basket": "img-00 img-01",
         "forgotten": "img-02",
         "owner": f"owner-1{HOSTILE}"[:100],
         "query": "img-03",
         TAG: LINK,
-    }.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
+    }
+    app = open_script(script, **link)
     shown = 0
     for element in app.get("html"):
         tags = Tags()

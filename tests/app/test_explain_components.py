@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -58,7 +58,6 @@ def test_bars_go_from_zero_to_their_side_and_the_largest_is_on_top():
     assert "20\u00a0%" in html
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1), max_size=6), st.lists(st.floats(-1, 1), max_size=6))
 def test_one_axis_holds_every_bar_of_both_states(before, after):
     both = [answer(*before), answer(*after, kind="after")]
@@ -134,7 +133,6 @@ def test_methods_without_a_sign_have_the_sequential_colours():
     assert drawn[0].tolist() == [rgb(LIGHT.sequential[0]), rgb(LIGHT.sequential[-1])]
 
 
-@settings(deadline=None)
 @given(maps, maps)
 def test_the_scale_is_symmetric_and_common(before, after):
     scale = heatmap.common_scale([before, after])

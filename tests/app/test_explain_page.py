@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +17,12 @@ from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
 from munkey_core.results import Browse
 from munkey_core.studio.pictures import BundlePictures
-from tests.app.reading import as_read
+from tests.app import screen
+from tests.app.screen import open_script, query, text
+from tests.servers import ROOT
+from tests.waiting import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("on_digits")
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
@@ -40,12 +41,6 @@ AS_IF = "As if its own key were deleted"
 AFTER = "After your deletion of 1 key"
 
 
-@pytest.fixture(autouse=True)
-def digits_only(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
-
-
 @pytest.fixture
 def key(digits) -> str:
     """The image known best by heart: its own memory answers for it."""
@@ -53,33 +48,11 @@ def key(digits) -> str:
 
 
 def open_page(**query) -> AppTest:
-    app = AppTest.from_string(PAGE, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def text(app: AppTest) -> str:
-    blocks = [
-        *(*app.markdown, *app.caption, *app.title, *app.header),
-        *(*app.info, *app.warning, *app.error),
-    ]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
+    return open_script(PAGE, **query)
 
 
 def settled(app: AppTest, wanted: str = DRAWN) -> AppTest:
-    for _ in range(200):
-        assert not app.exception
-        if wanted in text(app):
-            return app
-        time.sleep(0.1)
-        app.run()
-    raise AssertionError(f"never came to {wanted!r}:\n{text(app)[-3000:]}")
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+    return screen.settled(app, wanted)
 
 
 def charts(app: AppTest) -> int:
@@ -313,7 +286,7 @@ def test_slow_pixels_show_progress_and_can_be_stopped(monkeypatch, key):
     real = Explanations.pixels
 
     def slow(self, *args):
-        go.wait(30)
+        go.wait(PATIENCE)
         return real(self, *args)
 
     monkeypatch.setattr(Explanations, "pixels", slow)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.components.chart_marks import Box, around, place_labels
 from app.components.frontier_chart import accuracy_by_leak, off_scale
@@ -17,6 +16,7 @@ from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigure
 from munkey_core.studio import SharedModel
 from munkey_core.studio.about import About
 from munkey_core.studio.audit import Audit
+from tests.app.screen import open_script
 
 
 def trial(test, leak, seed=0, after=True):
@@ -154,7 +154,7 @@ def page(monkeypatch, digits_folder, known):
         "session = entrance.enter('compare')\n"
         "compare.show()\n"
     )
-    return AppTest.from_string(script, default_timeout=120).run()
+    return open_script(script)
 
 
 def test_the_page_shows_it_only_for_a_bundle_with_experiments(monkeypatch, digits_folder):

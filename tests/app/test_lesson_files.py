@@ -142,7 +142,7 @@ LINES = SMALL.splitlines()
 SCALARS = st.sampled_from(["", "[]", "{}", "~", "*x", "&x [*x]", "-1", "'", '"', "a: b", "$star"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     number=st.integers(0, len(LINES) - 1),
     how=st.sampled_from(["drop", "double", "indent", "outdent", "value", "cut"]),
@@ -170,7 +170,7 @@ def test_any_spoiled_lesson_is_read_or_gets_one_message(number, how, value):
         assert 1 <= error.line <= len(lines) + value.count("\n") + 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(max_size=200))
 def test_any_bytes_get_one_message(data):
     with pytest.raises(LessonError) as found:

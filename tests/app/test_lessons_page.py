@@ -9,16 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app import screen
 from tests.app.lesson_files import SMALL
-from tests.app.reading import as_read
+from tests.app.screen import open_script, query
+from tests.servers import ROOT
+from tests.shipped import needs_fashion
 
-ROOT = Path(__file__).resolve().parents[2]
 STAR = "train-42395"
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
+pytestmark = needs_fashion
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -38,34 +37,20 @@ VIEW.show()
 
 
 @pytest.fixture(autouse=True)
-def own_lessons(monkeypatch, tmp_path) -> Path:
+def own_lessons(on_fashion, monkeypatch, tmp_path) -> Path:
     """A folder of one's own with one small lesson."""
-    monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
     monkeypatch.setenv("MUNKEY_LESSONS", str(tmp_path))
     (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
     return tmp_path
 
 
 def open_page(view: str = "lessons", **query) -> AppTest:
-    app = AppTest.from_string(SCRIPT.replace("VIEW", view), default_timeout=300)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+    return open_script(SCRIPT.replace("VIEW", view), **query)
 
 
 def text(app: AppTest) -> str:
-    """Everything the page says, in one string."""
-    blocks = [*app.title, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    shown = "\n".join([*(str(block.value) for block in blocks), *html])
-    return as_read(unescape(shown).replace("\\", ""))
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+    """Everything the page says, in plain letters."""
+    return unescape(screen.text(app)).replace("\\", "")
 
 
 def press(app: AppTest, key: str) -> AppTest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +11,13 @@ from streamlit.testing.v1 import AppTest
 from app.components.memory_map import Group, MapEvent, Scene
 from app.session import state
 from munkey_core.explain.map import Maps
+from tests.app.screen import open_script
+from tests.servers import ROOT
+from tests.shipped import needs_fashion
 
-ROOT = Path(__file__).resolve().parents[2]
 KEPT, GONE = "train-14265", "train-00042"
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
+pytestmark = needs_fashion
 PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -55,9 +53,7 @@ class Drawn:
 
 
 @pytest.fixture(autouse=True)
-def drawn(monkeypatch) -> Drawn:
-    monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
+def drawn(on_fashion, monkeypatch) -> Drawn:
     from app.screens.map import page as memory_map
 
     fake = Drawn()
@@ -66,12 +62,7 @@ def drawn(monkeypatch) -> Drawn:
 
 
 def open_page(**query) -> AppTest:
-    app = AppTest.from_string(PAGE, default_timeout=60)
-    for name, value in {"layout": "pca", **query}.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
+    return open_script(PAGE, **{"layout": "pca", **query})
 
 
 def do(app: AppTest, monkeypatch, event: MapEvent) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import time
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from munkey_core.cli import main
 from munkey_core.studio import Studio
-from tests.app.reading import as_read
+from tests.app.screen import open_script, query, settled, text
+from tests.servers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAD = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
@@ -43,57 +41,22 @@ def both(digits_folder, tmp_path_factory):
 
 
 @pytest.fixture
-def with_both(monkeypatch, both):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(both))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(both.parent))
+def with_both(show, both):
+    show(both)
 
 
 @pytest.fixture
-def joint_only(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
+def joint_only(on_digits):
+    pass
 
 
 def open_page(script: str = FORGET, **query) -> AppTest:
-    app = AppTest.from_string(script, default_timeout=240)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    blocks = [
-        *app.header,
-        *app.markdown,
-        *app.caption,
-        *app.title,
-        *app.info,
-        *app.error,
-        *app.warning,
-    ]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
-
-
-def settled(app: AppTest, wanted: str) -> AppTest:
-    for _ in range(240):
-        assert not app.exception
-        if wanted in text(app):
-            return app
-        time.sleep(0.5)
-        app.run()
-    raise AssertionError(f"never came to {wanted!r}:\n{text(app)[-2000:]}")
+    return open_script(script, **query)
 
 
 def switch(app: AppTest):
     found = [group for group in app.get("button_group") if group.key == SWITCH]
     return found[0] if found else None
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
 
 
 def studio(app: AppTest) -> Studio:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.session import state
 from munkey_core.results import Browse
-from tests.app.reading import as_read
+from tests.app.screen import open_main, text
 
-ROOT = Path(__file__).resolve().parents[2]
-MAIN = ROOT / "app" / "main.py"
-
-
-@pytest.fixture(autouse=True)
-def digits_only(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
+pytestmark = pytest.mark.usefixtures("on_digits")
 
 
 @pytest.fixture
@@ -27,23 +18,6 @@ def twins(digits):
     pairs = digits.memory.near_duplicates(digits.memory.private_ids())
     alone = [p for p in pairs if sum(q.id == p.id for q in pairs) == 1]
     return alone[0].id, alone[0].other
-
-
-def open_app(**query: str) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    return as_read(
-        "\n".join(
-            str(block.value) for block in (*app.header, *app.markdown, *app.caption, *app.warning)
-        )
-    )
 
 
 def keys(app: AppTest) -> set[str]:
@@ -61,7 +35,7 @@ def keys(app: AppTest) -> set[str]:
 
 
 def test_a_near_copy_that_stays_is_told_before_and_after(twins):
-    app = open_app(basket=twins[0])
+    app = open_main(basket=twins[0])
     assert "1 near-copy stays** and can answer instead" in text(app)
     assert "may change little" in text(app)
     app.button(key="delete").click().run()
@@ -72,7 +46,7 @@ def test_a_near_copy_that_stays_is_told_before_and_after(twins):
 
 
 def test_picking_the_near_copy_too_ends_the_warning(twins, digits):
-    app = open_app(basket=twins[0])
+    app = open_main(basket=twins[0])
     app.button(key="pick-near-picked").click().run()
     others = {p.other for p in digits.memory.near_duplicates(twins)} - set(twins)
     assert ("and can answer instead" in text(app)) == bool(others)
@@ -81,7 +55,7 @@ def test_picking_the_near_copy_too_ends_the_warning(twins, digits):
 def test_an_image_without_near_copies_is_not_warned_about(digits):
     near = {pair.id for pair in digits.memory.near_duplicates(digits.memory.private_ids())}
     single = next(id_ for id_ in digits.memory.private_ids() if id_ not in near)
-    assert "near-cop" not in text(open_app(basket=single))
+    assert "near-cop" not in text(open_main(basket=single))
 
 
 def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
@@ -89,7 +63,7 @@ def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
 
     drawn = []
     monkeypatch.setattr(forget, "gallery", lambda tiles, **_: drawn.extend(tiles))
-    open_app(find=twins[0])
+    open_main(find=twins[0])
     assert [(tile.id, tile.badges) for tile in drawn] == [(twins[0], ("1 near-copy",))]
 
 
@@ -112,9 +86,9 @@ def link(digits):
 
 @pytest.mark.parametrize("control", SHOWN)
 def test_a_link_hides_a_group_of_controls_and_no_other(control, link):
-    shown = keys(open_app(**link))
+    shown = keys(open_main(**link))
     assert all(names <= shown for names in SHOWN.values())
-    app = open_app(**link, hide=control)
+    app = open_main(**link, hide=control)
     left = keys(app)
     assert not SHOWN[control] & left
     assert all(names <= left for other, names in SHOWN.items() if other != control)
@@ -122,13 +96,13 @@ def test_a_link_hides_a_group_of_controls_and_no_other(control, link):
 
 
 def test_everything_can_be_hidden_and_the_screen_still_works(link):
-    app = open_app(**link, hide=" ".join(state.CONTROLS))
+    app = open_main(**link, hide=" ".join(state.CONTROLS))
     assert not keys(app) & set().union(*SHOWN.values())
     assert "deleted in" in "\n".join(e.proto.body for e in app.get("html"))
 
 
 def test_an_unknown_group_is_told():
-    app = open_app(hide="everything")
+    app = open_main(hide="everything")
     assert "hide must be some of menu" in app.warning[0].value
 
 
@@ -144,6 +118,6 @@ def test_a_link_that_does_not_fit_this_model_gets_a_message(name, value, said, m
     from munkey_core.studio.privacy import Privacy
 
     monkeypatch.setattr(Privacy, "has_exposure", property(lambda self: False))
-    app = open_app(**{name: value})
+    app = open_main(**{name: value})
     assert said in app.warning[0].value
     assert name not in app.query_params

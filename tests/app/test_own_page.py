@@ -3,9 +3,7 @@ wants; what the library itself finds in a real folder is asked once, at the end.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +18,8 @@ from munkey_core.jobs import own_data
 from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
-from tests.app.reading import as_read
-
-MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
+from tests.app.screen import opened, query, text, watch
+from tests.waiting import PATIENCE
 
 OFFER = TrainingOffer(
     source="/srv/data/animals",
@@ -85,9 +82,7 @@ class Door:
 
 
 @pytest.fixture(autouse=True)
-def small_bundle(digits_folder, monkeypatch):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
+def small_bundle(on_digits):
     trainings._asked.clear()
 
 
@@ -109,11 +104,7 @@ def door(monkeypatch):
 
 def open_page(**query: str) -> AppTest:
     """The page alone, inside the app's own frame: AppTest can't turn pages drawn by functions."""
-    app = AppTest.from_function(_page, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    return settled(app)
+    return settled(opened(AppTest.from_function(_page, default_timeout=PATIENCE), query))
 
 
 def _page() -> None:
@@ -133,29 +124,13 @@ def _page() -> None:
 
 def settled(app: AppTest) -> AppTest:
     """Run again until nothing is being looked at."""
-    for _ in range(60):
-        assert not app.exception
-        if not any(b.key == "own-stop" for b in app.button):
-            return app
-        time.sleep(0.1)
-        app.run()
-    raise AssertionError(text(app))
-
-
-def text(app: AppTest) -> str:
-    blocks = [*app.header, *app.markdown, *app.caption, *app.error, *app.info, *app.warning]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    bars = [e.proto.text for e in app.get("progress")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html, *bars]))
+    watch(app, lambda: all(b.key != "own-stop" for b in app.button))
+    return app
 
 
 def buttons(app: AppTest) -> dict[str, bool]:
     """Label of each button → whether it can be clicked."""
     return {b.label: not b.disabled for b in app.button}
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
 
 
 def running(stage="training", **more) -> JobStatus:
@@ -420,11 +395,7 @@ def test_a_real_folder_is_looked_at(monkeypatch, tmp_path):
             Image.fromarray(tone.astype(np.uint8)).save(tmp_path / "tones" / kind / f"{i}.png")
     (tmp_path / "tones" / "black" / "broken.png").write_bytes(b"no picture")
     app = open_page(data="tones")
-    for _ in range(300):
-        if "images in 2 classes" in text(app) or app.error:
-            break
-        time.sleep(0.3)
-        settled(app.run())
+    watch(app, lambda: "images in 2 classes" in text(app) or app.error)
     shown = text(app)
     assert "80 images in 2 classes" in shown
     assert "black/broken.png" in shown

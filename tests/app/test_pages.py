@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,29 +10,14 @@ from streamlit.testing.v1 import AppTest
 from munkey_core.audit.leak import BackboneLeak
 from munkey_core.studio.audit import Audit
 from tests.app.audit_reports import munkey, report
-from tests.app.reading import as_read
+from tests.app.screen import open_main, open_script, query, settled, text, watch
+from tests.servers import ROOT
+from tests.shipped import PRETRAINED, needs_fashion
+from tests.waiting import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
-MAIN = ROOT / "app" / "main.py"
 ID = "train-14265"
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
-
-
-@pytest.fixture(autouse=True)
-def default_bundle(monkeypatch):
-    monkeypatch.delenv("MUNKEY_BUNDLE", raising=False)
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(ROOT / "pretrained"))
-
-
-def open_app(**query) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
+pytestmark = [needs_fashion, pytest.mark.usefixtures("on_fashion")]
 
 
 def ids(n: int) -> list[str]:
@@ -45,41 +28,12 @@ def ids(n: int) -> list[str]:
     return list(models.shared("fashion").studio.browse(Browse(sample=n)))
 
 
-def text(app: AppTest) -> str:
-    """Everything the page says, in one string."""
-    blocks = [
-        *app.header,
-        *app.markdown,
-        *app.caption,
-        *app.title,
-        *app.warning,
-        *app.info,
-        *app.error,
-    ]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
-
-
 def button(app: AppTest, start: str):
     return next(b for b in app.button if b.label.startswith(start))
 
 
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
-
-
-def settled(app: AppTest) -> AppTest:
-    """Run again until the consequences are all known."""
-    for _ in range(60):
-        if "get another answer now" in text(app):
-            return app
-        time.sleep(0.5)
-        app.run()
-    raise AssertionError(f"the other images were never checked:\n{text(app)[-2000:]}")
-
-
 def test_the_first_screen_says_what_to_do():
-    app = open_app()
+    app = open_main()
     assert not app.exception
     assert app.title[0].value == "Watch a model forget"
     assert button(app, "Delete").disabled
@@ -92,11 +46,11 @@ def test_the_first_screen_says_what_to_do():
 
 def test_delete_shows_before_and_after_and_undo_takes_it_back():
     two = ids(2)
-    app = open_app(basket=" ".join(two))
+    app = open_main(basket=" ".join(two))
     assert "true class" in text(app)
     button(app, "Delete 2 keys").click().run()
     assert not app.exception
-    settled(app)
+    settled(app, "get another answer now")
     shown = text(app)
     assert "2 keys deleted in" in shown
     assert "mk-after" in shown
@@ -114,7 +68,7 @@ def test_delete_shows_before_and_after_and_undo_takes_it_back():
 
 def test_a_link_repeats_the_deletions_one_by_one():
     a, b, c = ids(3)
-    app = open_app(forgotten=f"{a} {b},{c}")
+    app = open_main(forgotten=f"{a} {b},{c}")
     assert "9,997 of 10,000 keys" in text(app)
     assert "1 key deleted in" in text(app)
     assert query(app)["forgotten"] == f"{a} {b},{c}"
@@ -126,10 +80,10 @@ def test_a_link_repeats_the_deletions_one_by_one():
 
 def test_a_long_basket_travels_by_digest():
     many = ids(300)
-    app = open_app(basket=" ".join(many))
+    app = open_main(basket=" ".join(many))
     digest = query(app)["basket"]
     assert digest.startswith("@")
-    again = open_app(basket=digest)
+    again = open_main(basket=digest)
     assert button(again, "Delete 300 keys")
     assert not again.warning
 
@@ -138,7 +92,7 @@ def test_a_long_basket_travels_by_digest():
     ("name", "value", "said"),
     [
         ("bundle", "../../etc/passwd", "bundle must be the name of a model"),
-        ("bundle", str(ROOT / "pretrained" / "fashion"), "bundle must be the name of a model"),
+        ("bundle", str(PRETRAINED / "fashion"), "bundle must be the name of a model"),
         ("show", "wild", "show must be one of"),
         ("class", "99", "class must be class numbers from 0 to 9"),
         ("owner", "nobody", "owner must be an owner in this bundle"),
@@ -154,7 +108,7 @@ def test_a_long_basket_travels_by_digest():
     ],
 )
 def test_a_bad_link_gets_one_message_and_the_default(name, value, said):
-    app = open_app(**{name: value})
+    app = open_main(**{name: value})
     assert not app.exception
     assert len(app.warning) == 1
     assert said in app.warning[0].value.replace("\\", "")
@@ -167,20 +121,20 @@ def test_a_bad_link_gets_one_message_and_the_default(name, value, said):
 
 
 def test_a_page_beyond_the_last_shows_the_last():
-    app = open_app(page="99999")
+    app = open_main(page="99999")
     assert not app.exception
     assert "Page 500 of 500" in text(app)
 
 
 def test_no_bundle_at_all_is_said_in_words(monkeypatch):
     monkeypatch.setenv("MUNKEY_BUNDLE", "no-such-model")
-    app = open_app()
+    app = open_main()
     assert not app.exception
     assert app.title[0].value == "No model to show"
 
 
 def test_two_sessions_do_not_see_each_other():
-    one, two = open_app(basket=ID), open_app(basket=ID)
+    one, two = open_main(basket=ID), open_main(basket=ID)
     button(one, "Delete 1 key").click().run()
     two.run()
     assert "9,999 of 10,000 keys" in text(one)
@@ -188,7 +142,7 @@ def test_two_sessions_do_not_see_each_other():
 
 
 def test_filters_change_the_gallery_and_the_url():
-    app = open_app(page="3")
+    app = open_main(page="3")
     app.selectbox(key="munkey-widget:show").select("random").run()
     assert query(app)["show"] == "random"
     assert "page" not in query(app)
@@ -207,7 +161,7 @@ def test_checking_that_was_stopped_is_not_taken_for_running():
     studio.forget(ids(200))
     job = Consequences(studio, studio.memory.history)
     job.stop()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert job.finished
     assert job.stopped
     assert job.side_effects is None
@@ -221,12 +175,8 @@ def test_stopping_early_shows_what_is_known_by_then(monkeypatch):
         job.stopped = True
 
     monkeypatch.setattr(Consequences, "_predict_deleted", first_chunk_only)
-    app = open_app(forgotten=" ".join(ids(200)))
-    for _ in range(60):
-        if app.info:
-            break
-        time.sleep(0.5)
-        app.run()
+    app = open_main(forgotten=" ".join(ids(200)))
+    watch(app, lambda: app.info)
     assert "64 of 200 deleted images were checked, and none of the others" in app.info[0].value
     assert "of 64 forgotten images" in text(app)
 
@@ -235,14 +185,14 @@ def test_the_best_known_of_many_picked_images_is_shown_first():
     from app.session import models
     from munkey_core.results import Browse
 
-    app = open_app(**{"class": "6", "show": "random", "n": "12"})
+    app = open_main(**{"class": "6", "show": "random", "n": "12"})
     found = models.shared("fashion").studio.browse(Browse(classes=(6,), order="random", sample=12))
     button(app, "Pick all 12").click().run()
     assert query(app)["basket"].split() == list(found[::-1])
 
 
 def test_everything_of_an_owner_goes_into_the_basket():
-    app = open_app()
+    app = open_main()
     choice = app.selectbox(key="munkey-add-owner")
     owner = choice.options[0].split(" ")[0]
     choice.select(owner).run()
@@ -252,7 +202,7 @@ def test_everything_of_an_owner_goes_into_the_basket():
 
 
 def test_about_shows_the_card_without_its_head():
-    page = AppTest.from_string(
+    page = open_script(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from app.session import state\n"
@@ -260,8 +210,7 @@ def test_about_shows_the_card_without_its_head():
         "from app.screens.about import page as about\n"
         "entrance.enter('about')\n"
         "about.show()\n",
-        default_timeout=60,
-    ).run()
+    )
     assert not page.exception
     shown = text(page)
     assert "library_name" not in shown
@@ -283,7 +232,7 @@ def test_the_measured_leak_stands_beside_the_result(monkeypatch, interval, wante
     measured = report(munkey())
     measured = replace(measured, leak=replace(measured.leak, backbone=backbone))
     monkeypatch.setattr(Audit, "main_report", lambda self: measured)
-    shown = text(open_app(forgotten=ID))
+    shown = text(open_main(forgotten=ID))
     assert "deleting 1,000 images and retraining without them 3 times" in shown
     assert "the difference, +0.6 percentage points" in shown
     assert wanted in shown
@@ -291,9 +240,9 @@ def test_the_measured_leak_stands_beside_the_result(monkeypatch, interval, wante
 
 
 def test_the_server_may_be_started_with_a_bundle_that_lies_elsewhere(monkeypatch, tmp_path):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(ROOT / "pretrained" / "fashion"))
+    monkeypatch.setenv("MUNKEY_BUNDLE", str(PRETRAINED / "fashion"))
     monkeypatch.setenv("MUNKEY_BUNDLES", str(tmp_path))
-    app = open_app(basket=ID)
+    app = open_main(basket=ID)
     assert not app.exception
     assert not app.warning
     assert query(app)["bundle"] == "fashion"

@@ -3,15 +3,15 @@ there is nothing to hold it against."""
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.reading import as_read
+from tests.app import screen
+from tests.app.screen import open_script, query, text
+from tests.servers import ROOT
+from tests.waiting import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("on_digits")
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
@@ -26,42 +26,17 @@ PAGE = (
 )
 
 
-@pytest.fixture(autouse=True)
-def digits_only(monkeypatch, digits_folder):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
-    monkeypatch.setenv("MUNKEY_BUNDLES", str(digits_folder.parent))
-
-
 @pytest.fixture
 def some(digits):
     return list(digits.memory.private_ids()[:40])
 
 
 def open_page(**query) -> AppTest:
-    app = AppTest.from_string(PAGE, default_timeout=120)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def text(app: AppTest) -> str:
-    blocks = [*app.header, *app.markdown, *app.caption, *app.title, *app.info, *app.error]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
+    return open_script(PAGE, **query)
 
 
 def settled(app: AppTest, wanted: str = "All attacks") -> AppTest:
-    for _ in range(240):
-        assert not app.exception
-        if wanted in text(app):
-            return app
-        time.sleep(0.5)
-        app.run()
-    raise AssertionError(f"never came to {wanted!r}:\n{text(app)[-2000:]}")
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+    return screen.settled(app, wanted)
 
 
 def subject(app: AppTest) -> str:
@@ -178,7 +153,7 @@ def test_a_job_that_crashes_or_is_stopped_says_so():
     hook, threading.excepthook = threading.excepthook, lambda args: None
     try:
         job = Background(crash, "crash")
-        job.wait(10)
+        job.wait(PATIENCE)
     finally:
         threading.excepthook = hook
     assert job.finished
@@ -189,14 +164,14 @@ def test_a_job_that_crashes_or_is_stopped_says_so():
 
     def slow():
         yield Progress("attacks", 0, 2, 0.0)
-        go.wait(10)
+        go.wait(PATIENCE)
         yield Progress("attacks", 1, 2, 0.0)
         raise AssertionError("it went on")
 
     job = Background(slow, "slow")
     job.stop()
     go.set()
-    job.wait(10)
+    job.wait(PATIENCE)
     assert job.finished
     assert job.stopped
     assert not job.error

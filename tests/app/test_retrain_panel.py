@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,14 +11,10 @@ from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
 from munkey_core.studio.audit import Audit
 from munkey_core.studio.jobs import Jobs
-from tests.app.reading import as_read
+from tests.app import screen
+from tests.app.screen import open_main, text
 
-MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
-
-
-@pytest.fixture(autouse=True)
-def small_bundle(digits_folder, monkeypatch):
-    monkeypatch.setenv("MUNKEY_BUNDLE", str(digits_folder))
+pytestmark = pytest.mark.usefixtures("on_digits")
 
 
 @pytest.fixture
@@ -56,18 +49,7 @@ def jobs(monkeypatch):
 
 
 def open_page(*forgotten) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    app.query_params["forgotten"] = ",".join(" ".join(group) for group in forgotten)
-    app.run()
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    blocks = [*app.header, *app.markdown, *app.caption, *app.error, *app.info]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    bars = [e.proto.text for e in app.get("progress")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html, *bars]))
+    return open_main(forgotten=",".join(" ".join(group) for group in forgotten))
 
 
 def buttons(app: AppTest) -> list[str]:
@@ -76,12 +58,7 @@ def buttons(app: AppTest) -> list[str]:
 
 def settled(app: AppTest) -> AppTest:
     """Run again until the deletion's own consequences are known."""
-    for _ in range(60):
-        if "get another answer now" in text(app):
-            return app
-        time.sleep(0.2)
-        app.run()
-    raise AssertionError(text(app))
+    return screen.settled(app, "get another answer now")
 
 
 def test_before_any_job_the_page_says_what_is_missing_and_offers_it(jobs, two):
@@ -95,7 +72,7 @@ def test_before_any_job_the_page_says_what_is_missing_and_offers_it(jobs, two):
 
 
 def test_nothing_is_offered_before_something_is_deleted(jobs):
-    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    app = open_main()
     assert not any("Retrain" in label for label in buttons(app))
 
 

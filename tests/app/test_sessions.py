@@ -16,6 +16,7 @@ from app.session.background import Background
 from app.session.services import _MAX_RESULTS, Session
 from munkey_core.progress import Progress
 from munkey_core.studio import Studio
+from tests.waiting import PATIENCE, until
 
 
 def test_sessions_share_the_bank_and_cost_next_to_nothing(digits):
@@ -64,11 +65,10 @@ def test_work_ends_when_the_person_has_left(leaver, monkeypatch):
     monkeypatch.setattr(background, "_GRACE", -1.0)
     steps: list[int] = []
     job: Background[int] = Background(lambda: endless(steps), "endless")
-    while not steps:
-        job.wait(0.01)
+    until(lambda: steps)
     assert not job.finished
     leaver.clear()
-    job.wait(60)
+    job.wait(PATIENCE)
     assert job.finished
     assert job.stopped
 
@@ -96,11 +96,9 @@ def test_a_lost_connection_is_waited_for(leaver, monkeypatch):
     job: Background[int] = Background(lambda: endless(steps), "endless")
     leaver.clear()
     count = len(steps)
-    while len(steps) < count + 1_000:
-        job.wait(0.01)
+    until(lambda: len(steps) >= count + 1_000)
     assert not job.stopped
     leaver.set()
-    while job._missed_since is not None:
-        job.wait(0.01)
+    until(lambda: job._missed_since is None)
     job.stop()
-    job.wait(60)
+    job.wait(PATIENCE)

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import pytest
 
 from app.words.theme import Palette, is_dark, palette, plotly_layout, streamlit_options
+from tests.waiting import PATIENCE
 
 MEANINGS = ("forget", "retain", "retrained", "test", "neutral")
 
@@ -156,7 +157,7 @@ def test_streamlit_knows_every_option_of_the_theme() -> None:
         env={**os.environ, "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.components.blank_picture import blank_picture
 from munkey_core.bundle.write import write_bundle
-from tests.app.reading import as_read
+from tests.app.screen import open_main, open_script, settled, text
 
-ROOT = Path(__file__).resolve().parents[2]
-MAIN = ROOT / "app" / "main.py"
 MISSING = "This model came without its pictures"
 
 
@@ -39,19 +34,6 @@ def these_bundles(folders, monkeypatch, tmp_path):
     monkeypatch.setenv("MUNKEY_BUNDLE", str(folders / "nowhere"))
 
 
-def open_app(**query):
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def text(app):
-    blocks = [*app.header, *app.markdown, *app.caption, *app.warning, *app.info, *app.error]
-    html = [e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>")]
-    return as_read("\n".join([*(str(block.value) for block in blocks), *html]))
-
-
 def run_page(name, **query):
     """One page alone, as the menu would draw it."""
     script = (
@@ -62,19 +44,7 @@ def run_page(name, **query):
         "models.find_pictures(session.studio)\nbanner(session)\n"
         f"from app.screens.{name}.page import show\nshow()\n"
     )
-    app = AppTest.from_string(script, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.run()
-
-
-def settled(app, word):
-    for _ in range(40):
-        if word in text(app):
-            return app
-        time.sleep(0.3)
-        app.run()
-    raise AssertionError(f"{word!r} never came:\n{text(app)[-1500:]}")
+    return open_script(script, **query)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +53,7 @@ def ids(digits_bundle):
 
 
 def test_the_first_page_tells_how_to_get_them_once_and_shows_cards_instead(ids):
-    app = open_app()
+    app = open_main()
     assert not app.exception
     found = text(app)
     assert MISSING in found
@@ -94,12 +64,12 @@ def test_the_first_page_tells_how_to_get_them_once_and_shows_cards_instead(ids):
 
 
 def test_no_field_lets_a_visitor_name_a_place_on_the_server():
-    app = open_app()
+    app = open_main()
     assert [field.placeholder for field in app.text_input] == ["Image id, or a part of it"]
 
 
 def test_picking_and_deleting_work_by_key(ids):
-    app = open_app(basket=ids[0])
+    app = open_main(basket=ids[0])
     assert not app.exception
     assert not app.error
     assert "Its own key gives" in text(app)
@@ -141,7 +111,7 @@ def test_privacy_says_in_place_what_is_missing(ids):
 
 def test_with_pictures_from_elsewhere_all_is_as_ever(folders, ids, monkeypatch):
     monkeypatch.setenv("MUNKEY_BUNDLE", str(folders / "elsewhere"))
-    app = open_app(basket=ids[0])
+    app = open_main(basket=ids[0])
     found = text(app)
     assert MISSING not in found
     assert "data:image/png" in found
@@ -162,7 +132,7 @@ def test_pictures_that_are_not_the_models_are_refused_without_naming_the_place(
     with (copied / "manifest.json").open("a") as file:
         file.write("\n")  # another digest: not the one that other tests have opened
     monkeypatch.setenv("MUNKEY_BUNDLE", str(copied))
-    found = text(open_app())
+    found = text(open_main())
     assert "are not this model's" in found
     assert str(place) not in found
 
@@ -188,6 +158,6 @@ def test_a_blank_picture_says_class_and_number():
 )
 def test_small_pictures_are_enlarged_by_whole_numbers_and_large_ones_are_smooth(side, rules):
     script = f"from app.components.style import use_picture_size\nuse_picture_size({side})"
-    [block] = AppTest.from_string(script).run().get("html")
+    [block] = open_script(script).get("html")
     for rule in rules:
         assert rule in block.proto.body

@@ -52,6 +52,7 @@ state = st.session_state
 state.setdefault("basket", [])
 state.setdefault("events", [])
 state.setdefault("page", 0)
+state.runs = state.get("runs", 0) + 1
 
 
 def apply(event: GalleryEvent) -> None:
@@ -88,7 +89,7 @@ if happened:
 time.sleep(float(query.get("slow", 0)) / 2)
 
 with st.container(key="facts"):
-    st.text(json.dumps({"basket": sorted(state.basket), "page": state.page}))
+    st.text(json.dumps({"basket": sorted(state.basket), "page": state.page, "runs": state.runs}))
 with st.container(key="events"):
     st.text(json.dumps(state.events))
 st.button("Delete 3 keys", type="primary")

@@ -93,6 +93,7 @@ state = st.session_state
 state.setdefault("basket", [])
 state.setdefault("off", ())
 state.setdefault("events", [])
+state.runs = state.get("runs", 0) + 1
 n = int(query.get("n", 2000))
 
 
@@ -106,10 +107,11 @@ def apply(event: MapEvent) -> None:
 
 use_style()
 st.title("Memory map")
-left, middle, right, _ = st.columns([1, 1, 1, 3])
+left, middle, right, last, _ = st.columns([1, 1, 1, 1, 2])
 number = left.toggle("By heart", on_change=lambda: state.update(off=()))
 middle.button("Empty basket", on_click=lambda: state.update(basket=[]))
 hide = right.toggle("Hide trousers")
+last.button("Rerun")
 
 time.sleep(float(query.get("slow", 0)) / 2)
 scene = halves(n) if number else classes(n)
@@ -150,6 +152,8 @@ def pictures() -> None:
 pictures()
 time.sleep(float(query.get("slow", 0)) / 2)
 with st.container(key="facts"):
-    st.text(json.dumps({"basket": sorted(state.basket), "off": list(state.off)}))
+    st.text(
+        json.dumps({"basket": sorted(state.basket), "off": list(state.off), "runs": state.runs})
+    )
 with st.container(key="events"):
     st.text(json.dumps([[len(e[0]), len(e[1]), e[2], e[3]] for e in state.events]))

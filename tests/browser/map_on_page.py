@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page
 
-SLOW = 30_000
 Outline = list[tuple[float, float]]
 
 
@@ -30,7 +29,7 @@ class MapOnPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.locator(".mkmap[data-view]").wait_for(timeout=SLOW)
+        page.locator(".mkmap[data-view]").wait_for()
 
     def stage(self) -> tuple[float, float, float, float]:
         """Left, top, width and height of the points' area, in CSS pixels of the window."""
@@ -58,7 +57,6 @@ class MapOnPage:
             "wanted => { const drawn = JSON.parse(document.querySelector('.mkmap').dataset.drawn);"
             " return Object.entries(wanted).every(([name, n]) => drawn[name] === n); }",
             arg=wanted,
-            timeout=SLOW,
         )
 
     @contextmanager
@@ -69,7 +67,6 @@ class MapOnPage:
         self.page.wait_for_function(
             "earlier => document.querySelector('.mkmap').dataset.view !== earlier",
             arg=earlier,
-            timeout=SLOW,
         )
 
     def to_screen(self, xy: np.ndarray) -> tuple[float, float]:

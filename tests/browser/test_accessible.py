@@ -3,7 +3,6 @@ through the app by keyboard alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from app.words.glossary import TERMS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage
+from tests.browser.visit import undisturbed, worked_out
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 240_000  # A first page on a busy machine.
 TABLET = {"width": 820, "height": 1180}
 PROJECTOR = {"width": 1280, "height": 720}
 
@@ -37,9 +35,8 @@ ALLOWED: tuple[Allowed, ...] = ()
 
 
 @pytest.fixture(scope="module")
-def url(serve, with_reports: dict[str, str]) -> Iterator[str]:
-    with serve(ROOT / "app" / "main.py", env=with_reports) as address:
-        yield address
+def url(reports_url: str) -> str:
+    return reports_url
 
 
 @pytest.fixture(scope="module")
@@ -49,23 +46,10 @@ def ids(digits_folder: Path) -> list[str]:
     return [one.id for one in records if one.split == PRIVATE][:2]
 
 
-def settle(page: Page) -> None:
-    """Wait until nothing is being worked out any more."""
-    expect(page.locator(".stMain h1").first).to_be_visible(timeout=SLOW)
-    page.wait_for_function(
-        "() => document.querySelector('.stApp[data-test-script-state=notRunning]')"
-        " && !document.querySelector('.stMain [data-testid=stProgress]')"
-        " && !document.querySelector('.stMain [data-stale=true]')"
-        " && !document.querySelector('[data-testid=stConnectionStatus]')",
-        timeout=SLOW,
-    )
-
-
 def open_page(page: Page, address: str) -> None:
-    page.set_default_timeout(SLOW)
     page.set_viewport_size(PROJECTOR)
     page.goto(address)
-    settle(page)
+    worked_out(page)
 
 
 def serious(page: Page) -> list[str]:
@@ -119,17 +103,16 @@ def test_nobody_is_shut_out_of_a_page(page: Page, url: str, ids: list[str], stat
     """In light and normal print, then in dark and large print; on a projector and on a tablet."""
     address = url + STATES[state].format(*ids)
     open_page(page, address)
-    assert serious(page) == []
-    assert too_wide(page) == []
+    assert undisturbed(page, serious) == []
+    assert undisturbed(page, too_wide) == []
     page.set_viewport_size(TABLET)
-    settle(page)
-    assert too_wide(page) == []
+    assert undisturbed(page, too_wide) == []
 
     page.emulate_media(color_scheme="dark")
     open_page(page, f"{address}{'&' if '?' in address else '?'}large=1")
     assert page.locator(".stApp").evaluate("e => getComputedStyle(e).colorScheme") == "dark"
-    assert serious(page) == []
-    assert too_wide(page) == []
+    assert undisturbed(page, serious) == []
+    assert undisturbed(page, too_wide) == []
 
 
 def test_large_print_is_switched_on_and_travels_in_the_link(page: Page, url: str) -> None:
@@ -137,8 +120,8 @@ def test_large_print_is_switched_on_and_travels_in_the_link(page: Page, url: str
     open_page(page, url)
     normal, picture = page.evaluate(size), page.locator(".tile .frame").first.bounding_box()
     page.locator(".stSidebar label", has_text="Large print").click()
-    page.wait_for_function(f"normal => ({size})() > 1.25 * normal", arg=normal, timeout=SLOW)
-    settle(page)
+    page.wait_for_function(f"normal => ({size})() > 1.25 * normal", arg=normal)
+    worked_out(page)
     larger = page.locator(".tile .frame").first.bounding_box()
     assert picture is not None
     assert larger is not None
@@ -177,28 +160,29 @@ def test_pick_delete_undo_and_turn_the_page_by_keyboard(page: Page, url: str) ->
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator(".tile.selected")).to_have_count(2)
-    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys", timeout=SLOW)
+    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys")
     expect(page.locator(".keys")).to_be_visible()
-    settle(page)
+    worked_out(page)
     tab_to(page, "Delete 2 keys")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("2 keys deleted in")).to_be_visible(timeout=SLOW)
-    settle(page)
+    expect(page.get_by_text("2 keys deleted in")).to_be_visible()
+    worked_out(page)
     tab_to(page, "Undo", most=4)
     page.keyboard.press("Enter")
-    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys", timeout=SLOW)
-    settle(page)
+    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys")
+    worked_out(page)
 
     page.locator(".tile[tabindex='0']").focus()
     tab_to(page, "Next", most=4)
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Page 2 of")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Page 2 of")).to_be_visible()
 
 
 def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, url: str) -> None:
     open_page(page, url)
     tip = page.locator(".mk-tip")
     word = page.locator('.stMain a[href="#term-key"]').first
+    expect(word).to_have_role("button")  # The page's terms are known by now.
     word.hover()
     expect(tip).to_contain_text(TERMS["key"].plain)
     page.mouse.move(5, 5)
@@ -206,7 +190,6 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, url: str)
 
     word.focus()
     expect(tip).to_contain_text(TERMS["key"].plain)
-    expect(word).to_have_role("button")
     expect(word).to_have_attribute("aria-description", TERMS["key"].plain)
     page.keyboard.press("Escape")
     expect(tip).to_be_hidden()
@@ -250,8 +233,8 @@ def test_the_map_is_walked_and_picked_from_by_keyboard(page: Page, url: str) -> 
     expect(said).not_to_have_text(first)
     expect(page.locator(".mkmap-tip")).to_be_visible()
     page.keyboard.press("Space")
-    expect(page.get_by_text("1 picked")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("1 picked")).to_be_visible()
     expect(page.locator(".mkmap-bar")).to_contain_text("Pick shown")
     page.get_by_role("button", name="Pick shown").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("300 picked")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("300 picked")).to_be_visible()

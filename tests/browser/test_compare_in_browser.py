@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 60_000  # A first run on a busy machine.
+from tests.browser.visit import at_rest
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
-def url(serve, with_reports: dict[str, str]) -> Iterator[str]:
-    with serve(ROOT / "app" / "main.py", env=with_reports) as address:
-        yield address
+def url(reports_url: str) -> str:
+    return reports_url
 
 
 def open_page(page: Page, address: str) -> None:
-    page.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
     page.goto(address)
     expect(page.get_by_role("heading", name="How close is forgetting")).to_be_visible()
-
-
-@pytest.fixture(autouse=True)
-def patient() -> Iterator[None]:
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def names(page: Page) -> list[str]:
@@ -43,18 +33,17 @@ def choose_set(page: Page, name: str) -> None:
     just ending, shuts the menu.
     """
     option = page.get_by_role("option", name=re.compile(name))
-    for _ in range(20):
-        page.locator(".stApp[data-test-script-state=notRunning]").wait_for()
-        try:
-            page.get_by_role("combobox", name=re.compile("Forget set")).press("ArrowDown")
-            option.click(timeout=3_000)
-        except TimeoutError:
-            continue
-        return
-    raise AssertionError(f"the menu never showed {name!r}")
+
+    def chosen() -> int:
+        at_rest(page)
+        page.get_by_role("combobox", name=re.compile("Forget set")).press("ArrowDown")
+        found: int = option.evaluate_all("all => all.map((one) => one.click()).length")
+        return found
+
+    until(chosen)
 
 
-def test_sort_filter_switch_and_reopen(page: Page, browser: Browser, url: str) -> None:
+def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page], url: str) -> None:
     open_page(page, f"{url}/compare")
     expect(page.get_by_text("no one can tell deletion from retraining")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
@@ -70,13 +59,12 @@ def test_sort_filter_switch_and_reopen(page: Page, browser: Browser, url: str) -
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page).to_have_url(re.compile("family=post-hoc"))
 
-    other = browser.new_context(viewport={"width": 834, "height": 1112}).new_page()
+    other = new_page(834, 1112)
     open_page(other, page.url)
     expect(other.locator("tbody tr")).to_have_count(2)
     expect(other.locator("th[aria-sort=descending]")).to_contain_text("TA")
     wide = other.locator(".stMain").evaluate("m => m.scrollWidth > m.clientWidth")
     assert not wide  # On a tablet only the table itself may scroll sideways.
-    other.context.close()
 
     page.get_by_role("button", name="repaired afterwards").click()
     expect(page.locator("tbody tr")).to_have_count(9)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
-
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 20_000
+from tests.browser.visit import at_rest, long_after
 
 # Path of the page → what it is headed by.
 HEADINGS = {
@@ -26,30 +23,8 @@ HEADINGS = {
 
 
 @pytest.fixture(scope="module")
-def url(serve, digits_folder: Path) -> Iterator[str]:
-    env = {
-        "MUNKEY_BUNDLES": str(digits_folder.parent),
-        "MUNKEY_BUNDLE": "digits",
-        "OMP_NUM_THREADS": "1",
-    }
-    with serve(ROOT / "app" / "main.py", env=env) as address:
-        yield address
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(SLOW)
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture(autouse=True)
-def patient(page: Page) -> Iterator[None]:
-    page.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
-    yield
-    expect.set_options(timeout=5_000)
+def url(digits_url: str) -> str:
+    return digits_url
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +36,6 @@ def opened(page: Page, address: str, name: str) -> None:
     page.goto(address)
     expect(page.get_by_role("heading", name=re.compile(HEADINGS[name]))).to_be_visible()
     at_rest(page)
-
-
-def at_rest(page: Page) -> None:
-    page.locator(".stApp[data-test-script-state=notRunning]").wait_for()
 
 
 def copied(page: Page) -> str:
@@ -123,8 +94,7 @@ def test_back_and_forward_between_pages_and_within_one(page, url, some):
     expect(page).to_have_url(re.compile(rf"/map\?.*basket={some[0]}"))
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("0 picked")).to_be_visible()
-    at_rest(page)
-    page.wait_for_timeout(3_500)  # A step back within three seconds counts as a late echo.
+    long_after(page)
     page.go_back()
     expect(page.get_by_text("1 picked")).to_be_visible()
     page.go_back()

@@ -15,8 +15,6 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.studio import Studio
 from tests.core import tiny
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 120_000  # A page, on however busy a machine.
 OWNER = "owner-3"
 KEYS = 40
 
@@ -35,27 +33,9 @@ def url(serve, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "MUNKEY_BUNDLES": str(folder.parent),
         "MUNKEY_BUNDLE": "desk",
         "MUNKEY_CACHE": str(tmp_path_factory.mktemp("desk-cache")),
-        "OMP_NUM_THREADS": "1",
     }
-    with serve(ROOT / "app" / "main.py", env=env) as address:
+    with serve(env) as address:
         yield address
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """Another person's browser."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(SLOW)
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture(autouse=True)
-def patient(page: Page) -> Iterator[None]:
-    page.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def uploader(page: Page, place: str):

@@ -5,41 +5,25 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.browser.visit import delete, long_after, pick
+from tests.shipped import needs_fashion
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
-SLOW = 30_000  # A first prediction on a busy machine.
+pytestmark = needs_fashion
 
 
 @pytest.fixture(scope="module")
-def url(serve) -> Iterator[str]:
-    env = {"MUNKEY_BUNDLES": str(ROOT / "pretrained"), "MUNKEY_BUNDLE": ""}
-    with serve(ROOT / "app" / "main.py", env=env) as address:
-        yield address
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """Another person's browser."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    yield context.new_page()
-    context.close()
+def url(fashion_url: str) -> str:
+    return fashion_url
 
 
 def open_page(page: Page, url: str) -> None:
-    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto(url)
-    expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible(timeout=SLOW)
-    expect(tiles(page).or_(page.locator(".empty")).first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
+    expect(tiles(page).or_(page.locator(".empty")).first).to_be_visible()
 
 
 def tiles(page: Page) -> Locator:
@@ -52,22 +36,19 @@ def button(page: Page, name: str) -> Locator:
 
 def pick_two(page: Page) -> list[str]:
     """Click the first two images; return the verdicts shown for them."""
-    tiles(page).nth(0).click()
-    tiles(page).nth(1).click()
-    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys", timeout=SLOW)
-    expect(page.locator(".mk-card")).to_have_count(2, timeout=SLOW)
+    pick(page, 0, 1)
+    expect(page.locator(".mk-card")).to_have_count(2)
     return page.locator(".mk-verdict").all_inner_texts()
 
 
 def delete_two(page: Page) -> None:
-    page.locator(".st-key-delete button").click()
-    expect(page.get_by_text("2 keys deleted in")).to_be_visible(timeout=SLOW)
-    expect(page.locator(".mk-turns")).to_have_count(2, timeout=SLOW)
+    delete(page, 2)
+    expect(page.locator(".mk-turns")).to_have_count(2)
 
 
 def result(page: Page) -> str:
     """What the result says, measured times left out."""
-    expect(page.get_by_text("get another answer now")).to_be_visible(timeout=2 * SLOW)
+    expect(page.get_by_text("get another answer now")).to_be_visible()
     text = page.locator(".st-key-result").inner_text()
     return re.sub(r"<?[\d.]+ (ms|s)\b", "", text)
 
@@ -87,13 +68,12 @@ def test_pick_delete_see_it_turn_undo_and_share(page: Page, other: Page, url: st
     said = result(page)
 
     assert "forgotten=" in page.url
-    other.set_default_timeout(SLOW)
     open_page(other, page.url)
     assert result(other) == said
     assert other.url == page.url
 
     page.locator(".st-key-undo-newest button").click()
-    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys", timeout=SLOW)
+    expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys")
     expect(page.locator(".mk-turns")).to_have_count(0)
     assert sorted(page.locator(".mk-verdict").all_inner_texts()) == sorted(before)
     expect(other.get_by_text("2 keys deleted in")).to_be_visible()
@@ -105,7 +85,7 @@ def test_two_browsers_are_two_people(page: Page, other: Page, url: str) -> None:
     pick_two(page)
     delete_two(page)
     tiles(other).nth(2).click()
-    expect(other.get_by_text("10,000 of 10,000 keys")).to_be_visible(timeout=SLOW)
+    expect(other.get_by_text("10,000 of 10,000 keys")).to_be_visible()
     expect(page.get_by_text("9,998 of 10,000 keys")).to_be_visible()
     assert "forgotten" not in other.url
 
@@ -123,10 +103,8 @@ def test_delete_stays_in_reach_when_scrolled(page: Page, url: str) -> None:
     open_page(page, url)
     pick_two(page)
     page.locator(".stMain").evaluate("main => main.scrollTo(0, 500)")
-    delete = page.locator(".st-key-delete button")
-    expect(delete).to_be_in_viewport(ratio=1)
-    delete.click()
-    expect(page.get_by_text("2 keys deleted in")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".st-key-delete button")).to_be_in_viewport(ratio=1)
+    delete(page, 2)
 
 
 def test_on_a_tablet_nothing_leaves_its_card(page: Page, url: str) -> None:
@@ -161,7 +139,7 @@ def test_back_button_takes_the_last_step_back(page: Page, url: str) -> None:
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("Page 2 of")).to_be_visible()
     expect(page).to_have_url(re.compile("page=2"))
-    page.wait_for_timeout(3_500)  # Right after writing it, an older URL is only a late message.
+    long_after(page)
     page.go_back()
     expect(page.get_by_text("Page 1 of")).to_be_visible()
 
@@ -171,7 +149,7 @@ def test_back_works_twice_in_a_row_and_forward_again(page: Page, url: str) -> No
     for number in (2, 3):
         page.get_by_role("button", name="Next").click()
         expect(page).to_have_url(re.compile(f"page={number}"))
-    page.wait_for_timeout(3_500)
+    long_after(page)
     for step, number in ((page.go_back, 2), (page.go_back, 1), (page.go_forward, 2)):
         step()
         expect(page.get_by_text(f"Page {number} of")).to_be_visible()
@@ -182,9 +160,9 @@ def test_own_picture_is_predicted_and_a_bad_file_refused(page: Page, url: str) -
     page.get_by_text("Try a picture of your own").click()
     chooser = page.locator("input[type=file]")
     chooser.set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
-    expect(page.get_by_text("This file can't be used")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("This file can't be used")).to_be_visible()
     chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": grey_png()})
-    expect(page.get_by_text("Your picture, as the model gets it")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Your picture, as the model gets it")).to_be_visible()
     expect(button(page, "Pick the images that answer")).to_be_visible()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
+from tests.browser.visit import answered, sent
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"  # As in gallery_app.py.
 Opener = Callable[..., "App"]
@@ -26,7 +26,7 @@ class App:
     def __init__(self, page: Page, url: str, **query: object) -> None:
         self.page = page
         page.goto(f"{url}/?" + "&".join(f"{k}={v}" for k, v in query.items()))
-        expect(page.locator(".st-key-facts")).to_contain_text("basket", timeout=30_000)
+        expect(page.locator(".st-key-facts")).to_contain_text("basket")
 
     def tile(self, number: int) -> Locator:
         return self.page.locator(f'.tile[data-id="img-{number:03d}"]')
@@ -51,19 +51,20 @@ class App:
         events: list[list[list[str]]] = json.loads(self.page.locator(".st-key-events").inner_text())
         return events
 
-    def expect_basket(self, *numbers: int, seconds: float = 8) -> None:
-        deadline = time.monotonic() + seconds
-        while self.basket() != sorted(numbers):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"basket is {self.basket()}, wanted {sorted(numbers)}")
-            self.page.wait_for_timeout(50)
+    def expect_basket(self, *numbers: int) -> None:
+        wanted = json.dumps({"basket": [f"img-{number:03d}" for number in sorted(numbers)]})
+        expect(self.page.locator(".st-key-facts")).to_contain_text(wanted.rstrip("}"))
 
     def settle(self) -> None:
         """Wait until no message is due and no run is under way."""
-        self.page.wait_for_timeout(250)
-        expect(self.page.locator('[data-testid="stApp"]')).to_have_attribute(
-            "data-test-script-state", "notRunning"
-        )
+        answered(self.page)
+
+    def run_again(self) -> None:
+        """Whatever happened before has reached Python when this run is over."""
+        earlier = json.dumps({"runs": self.facts()["runs"]})
+        self.button("Rerun").click()
+        expect(self.page.locator(".st-key-facts")).not_to_contain_text(earlier.strip("{"))
+        self.settle()
 
     def focused(self) -> str | None:
         focused: str | None = self.page.locator(".gallery").evaluate(
@@ -142,7 +143,7 @@ def test_wrong_tiles_are_refused(tiles: list[Tile], message: str) -> None:
 
 @pytest.fixture(scope="module")
 def url(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
-    with serve(Path(__file__).with_name("gallery_app.py")) as address:
+    with serve(script=Path(__file__).with_name("gallery_app.py")) as address:
         yield address
 
 
@@ -173,8 +174,7 @@ def test_a_burst_of_clicks_reaches_python_once(open_app: Opener) -> None:
     app.page.locator(".tile").evaluate_all("tiles => [0, 1, 2, 1].forEach((i) => tiles[i].click())")
     app.expect_basket(0, 2)
     app.settle()
-    app.button("Rerun").click()  # A run without a change: the component's old state is still there.
-    app.settle()
+    app.run_again()  # Without a change: the component's old state is still there.
     assert app.events() == [[["img-000", "img-002"], ["img-001"]]]
 
     app.button("Empty basket").click()  # Python has the last word.
@@ -281,16 +281,15 @@ def test_clicks_during_a_slow_run_are_neither_lost_nor_flipped_back(
         }"""
     )
     app.tile(1).click()
-    app.page.wait_for_timeout(400)  # Sent; its run sleeps now.
+    app.page.locator(".stApp[data-test-script-state=running]").wait_for()  # It sleeps now.
     app.tile(2).click()
-    app.page.wait_for_timeout(60)
     app.tile(3).click()
-    app.page.wait_for_timeout(500)  # And these interrupted it.
+    sent(app.page)  # And these interrupted it.
     app.tile(1).click()
     assert app.shown_selected() == [2, 3]
     app.expect_basket(2, 3)
     app.settle()
-    app.page.wait_for_timeout(300)
+    app.run_again()
     assert app.basket() == app.shown_selected() == [2, 3]
     states = app.page.evaluate("window.states")
     assert {id_: seen for id_, seen in states.items() if len(seen) > 1} == {
@@ -363,28 +362,23 @@ def test_tile_is_text_a_crisp_picture_and_an_option(open_app: Opener) -> None:
     expect(deleted).to_contain_text("gone")
     expect(deleted).to_have_attribute("aria-disabled", "true")
     deleted.click(force=True)
-    app.expect_basket(3)
-    app.settle()
-    assert app.shown_selected() == [3]
+    app.run_again()
+    assert app.basket() == app.shown_selected() == [3]
 
 
 def test_passive_and_empty(open_app: Opener) -> None:
     app = open_app(passive=1)
     app.tile(1).click()
-    app.settle()
-    assert app.shown_selected() == []
+    app.run_again()
+    assert app.basket() == app.shown_selected() == []
     assert app.page.get_by_role("listbox").count() == 0
     app = open_app(nothing=1)
     expect(app.page.get_by_text("No images match.")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_systems_colours(browser: Browser, url: str, scheme: str) -> None:
-    context = browser.new_context(
-        color_scheme=scheme,  # type: ignore[arg-type]
-        viewport={"width": 1280, "height": 760},
-    )
-    app = App(context.new_page(), url)
+def test_follows_the_systems_colours(new_page: Callable[..., Page], url: str, scheme: str) -> None:
+    app = App(new_page(color_scheme=scheme), url)
     for number in (1, 2, 6):
         app.tile(number).click()
     app.page.keyboard.press("ArrowLeft")
@@ -396,4 +390,3 @@ def test_follows_the_systems_colours(browser: Browser, url: str, scheme: str) ->
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}[scheme]
     if shots := os.environ.get("MUNKEY_SHOTS"):  # For people to look at.
         app.page.screenshot(path=Path(shots) / f"gallery-{scheme}.png")
-    context.close()

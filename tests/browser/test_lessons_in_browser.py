@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.lessons.reader import read_lesson
+from tests.servers import ROOT
+from tests.shipped import needs_fashion
 
-ROOT = Path(__file__).resolve().parents[2]
 LESSONS = [read_lesson(path) for path in sorted((ROOT / "tutorials" / "lessons").glob("*.yaml"))]
-SLOW = 60_000  # ms, on a busy machine
-ATTACK = 180_000  # the first look at every image, on a busy machine
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
+pytestmark = needs_fashion
 
 
 @pytest.fixture(scope="module")
-def url(serve) -> Iterator[str]:
-    env = {"MUNKEY_BUNDLES": str(ROOT / "pretrained"), "MUNKEY_BUNDLE": "", "MUNKEY_LESSONS": ""}
-    with serve(ROOT / "app" / "main.py", env=env) as address:
-        yield address
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """A student's browser, which has never been here."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(SLOW)
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture(autouse=True)
-def patience(page: Page) -> None:
-    page.set_default_timeout(SLOW)
-    page.set_viewport_size({"width": 1280, "height": 720})
+def url(fashion_url: str) -> str:
+    return fashion_url
 
 
 def button(page: Page, key: str) -> Locator:
@@ -49,9 +26,7 @@ def button(page: Page, key: str) -> Locator:
 
 
 def at_step(page: Page, number: int) -> None:
-    expect(page.locator(".mk-way b")).to_have_text(
-        re.compile(f"Step {number} of"), timeout=2 * SLOW
-    )
+    expect(page.locator(".mk-way b")).to_have_text(re.compile(f"Step {number} of"))
 
 
 def guess(page: Page, kind: str) -> None:
@@ -73,24 +48,24 @@ def test_a_lesson_can_be_played_from_its_first_step_to_its_last(
     page: Page, url: str, lesson
 ) -> None:
     page.goto(f"{url}/lessons")
-    expect(button(page, f"lesson-start-{lesson.id}")).to_be_visible(timeout=2 * SLOW)
+    expect(button(page, f"lesson-start-{lesson.id}")).to_be_visible()
     button(page, f"lesson-start-{lesson.id}").click()
     for number, step in enumerate(lesson.steps, 1):
         at_step(page, number)
         expect(page.get_by_role("heading", name=step.title, exact=True)).to_be_visible()
         if step.question is not None:
-            expect(button(page, "lesson-commit")).to_be_visible(timeout=SLOW)
+            expect(button(page, "lesson-commit")).to_be_visible()
             guess(page, step.question.kind)
             truth = page.locator(".mk-truth b")
-            expect(truth).to_be_visible(timeout=SLOW)
-            expect(truth).not_to_have_text("…", timeout=ATTACK)
+            expect(truth).to_be_visible()
+            expect(truth).not_to_have_text("…")
             expect(page.locator(".mk-told")).not_to_contain_text("can't be told")
-        expect(page.locator(".st-key-in-lesson")).to_be_visible(timeout=SLOW)
+        expect(page.locator(".st-key-in-lesson")).to_be_visible()
         expect(page.locator("[data-testid=stException]")).to_have_count(0)
-        expect(button(page, "lesson-next")).to_be_enabled(timeout=SLOW)
+        expect(button(page, "lesson-next")).to_be_enabled()
         assert page.url.startswith(f"{url}/lessons?lesson={lesson.id}")
         button(page, "lesson-next").click()
-    expect(page.get_by_text("to its end")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("to its end")).to_be_visible()
 
 
 def test_the_link_opens_the_same_step_and_what_is_hidden_no_key_reaches(
@@ -98,11 +73,11 @@ def test_the_link_opens_the_same_step_and_what_is_hidden_no_key_reaches(
 ) -> None:
     page.goto(f"{url}/lessons?lesson=remember&step=7")
     at_step(page, 7)
-    expect(page.locator(".st-key-delete")).to_be_visible(timeout=SLOW)  # this step shows it
+    expect(page.locator(".st-key-delete")).to_be_visible()  # this step shows it
 
     page.goto(f"{url}/teacher?lesson=remember&step=7&hide=delete+history+pick+filters&basket=")
     code = page.locator("[data-testid=stCode] code")
-    expect(code).to_contain_text("lesson=remember", timeout=2 * SLOW)
+    expect(code).to_contain_text("lesson=remember")
     link = code.inner_text()
     expect(page.locator("img.mk-qr")).to_have_attribute("alt", f"QR code that opens {link}")
     expect(page.get_by_text("This link works on this machine only.")).to_be_visible()
@@ -110,7 +85,7 @@ def test_the_link_opens_the_same_step_and_what_is_hidden_no_key_reaches(
     other.goto(link)
     at_step(other, 7)
     expect(other.get_by_role("heading", name="Your turn")).to_be_visible()
-    expect(other.locator(".tile").first).to_be_visible(timeout=SLOW)
+    expect(other.locator(".tile").first).to_be_visible()
     for key in ("delete", "undo-newest", "clear-basket"):
         expect(other.locator(f".st-key-{key}")).to_have_count(0)
     # All the way round with the keyboard, pressing whatever has the focus but the lesson's buttons.
@@ -140,17 +115,17 @@ def all_focused(page: Page) -> list[str]:
 
 def test_a_link_to_a_page_opens_it_with_its_images(page: Page, other: Page, url: str) -> None:
     page.goto(f"{url}/?basket=train-14265&forgotten=train-42395")
-    expect(page.get_by_text("1 key deleted in").first).to_be_visible(timeout=2 * SLOW)
+    expect(page.get_by_text("1 key deleted in").first).to_be_visible()
     page.get_by_role("link", name="Lessons").click()
     button(page, "to-teacher").click()
     code = page.locator("[data-testid=stCode] code")
-    expect(code).to_be_visible(timeout=SLOW)
+    expect(code).to_be_visible()
     page.locator(".st-key-teacher-kind").get_by_text("Chosen images on a page").click()
     page.locator(".st-key-teacher-read-only label").first.click()
-    expect(code).to_contain_text("hide=menu+filters+pick", timeout=SLOW)
+    expect(code).to_contain_text("hide=menu+filters+pick")
 
     other.goto(code.inner_text())
-    expect(other.get_by_text("1 key deleted in").first).to_be_visible(timeout=2 * SLOW)
+    expect(other.get_by_text("1 key deleted in").first).to_be_visible()
     expect(other.get_by_text("1 picked")).to_be_visible()
     expect(other.locator(".st-key-delete")).to_have_count(0)
     expect(other.get_by_role("link", name="Privacy")).to_have_count(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +15,8 @@ import streamlit as st
 from playwright.sync_api import Locator, Page, expect
 
 from app.components.memory_map import MapEvent, points, take_event
-from tests.browser.map_on_page import SLOW, MapOnPage, Outline, enclosed
+from tests.browser.map_on_page import MapOnPage, Outline, enclosed
+from tests.browser.visit import answered, sent
 
 # Corners as shares of the stage: one cloud and a part of its neighbours, with a dent.
 AROUND_THE_FIRST: Outline = [(0.08, 0.2), (0.4, 0.3), (0.3, 0.5), (0.42, 0.75), (0.1, 0.8)]
@@ -35,7 +35,7 @@ class App(MapOnPage):
     def __init__(self, page: Page, url: str, **query: object) -> None:
         page.goto(f"{url}/?" + "&".join(f"{k}={v}" for k, v in query.items()))
         super().__init__(page)
-        expect(page.locator(".st-key-facts")).to_contain_text("basket", timeout=SLOW)
+        expect(page.locator(".st-key-facts")).to_contain_text("basket")
         self.n = int(str(query.get("n", 2000)))
         self.xy = positions(self.n)
 
@@ -51,19 +51,19 @@ class App(MapOnPage):
         return events
 
     def expect_basket(self, wanted: np.ndarray | list[int]) -> None:
-        wanted = sorted(int(i) for i in wanted)
-        deadline = time.monotonic() + 15
-        while self.basket() != wanted:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"basket {self.basket()[:9]}…, wanted {wanted[:9]}…")
-            self.page.wait_for_timeout(50)
+        basket = json.dumps({"basket": [f"img-{i:06d}" for i in sorted(map(int, wanted))]})
+        expect(self.page.locator(".st-key-facts")).to_contain_text(basket.rstrip("}"))
 
     def settle(self) -> None:
         """Wait until no message is due and no run is under way."""
-        self.page.wait_for_timeout(250)
-        expect(self.page.locator('[data-testid="stApp"]')).to_have_attribute(
-            "data-test-script-state", "notRunning", timeout=SLOW
-        )
+        answered(self.page)
+
+    def run_again(self) -> None:
+        """Whatever happened before has reached Python when this run is over."""
+        earlier = json.dumps({"runs": self.facts()["runs"]})
+        self.page.get_by_role("button", name="Rerun").click()
+        expect(self.page.locator(".st-key-facts")).not_to_contain_text(earlier.strip("{"))
+        self.settle()
 
     def legend(self, name: str) -> Locator:
         return self.page.locator(".mkmap-toggle", has_text=name)
@@ -162,7 +162,7 @@ def test_the_same_points_have_the_same_name() -> None:
 
 @pytest.fixture(scope="module")
 def url(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
-    with serve(Path(__file__).with_name("map_app.py")) as address:
+    with serve(script=Path(__file__).with_name("map_app.py")) as address:
         yield address
 
 
@@ -201,7 +201,7 @@ def test_a_lasso_is_right_after_recolouring_filtering_and_zooming(
 ) -> None:
     app = open_app()
     app.page.get_by_text("By heart").first.click()
-    expect(app.legend("much")).to_be_visible(timeout=SLOW)
+    expect(app.legend("much")).to_be_visible()
     app.page.get_by_text("Hide trousers").click()
     app.expect_drawn(hidden=400)
     kept = np.arange(app.n) % 5 != 1
@@ -242,7 +242,7 @@ def test_clicks_on_a_slow_page_are_neither_lost_nor_flipped_back(
     app = open_app(n=40, slow=1)
     for number in (1, 2, 3, 2):
         app.click(number)
-        app.page.wait_for_timeout(180)
+        sent(app.page)
     app.expect_drawn(basket=2)
     app.expect_basket([1, 3])
     app.settle()
@@ -289,9 +289,7 @@ def test_the_picture_of_the_point_under_the_pointer_arrives(open_app: Callable[.
     tip = app.page.locator(".mkmap-tip")
     expect(tip).to_contain_text("img-000009")
     expect(tip).to_contain_text("Coat")
-    expect(tip.locator("img")).to_have_attribute(
-        "src", re.compile("^data:image/png;base64,"), timeout=SLOW
-    )
+    expect(tip.locator("img")).to_have_attribute("src", re.compile("^data:image/png;base64,"))
     expect(tip).to_contain_text("customer 0003")
     assert app.events() == []
     left, top, width, _ = app.stage()
@@ -315,7 +313,7 @@ def test_moving_the_map_picks_nothing(open_app: Callable[..., App]) -> None:
     app.page.get_by_role("button", name="Move").click()
     with app.changed_view():
         app.lasso([(0.5, 0.5), (0.6, 0.5), (0.7, 0.6)])
-    app.settle()
+    app.run_again()
     shift = app.view()["x"][0] - view["x"][0]
     assert shift == pytest.approx(-0.2 * (view["x"][1] - view["x"][0]), rel=0.05)
     assert app.basket() == []
@@ -329,5 +327,5 @@ def test_a_mere_display_cannot_be_picked_from(open_app: Callable[..., App]) -> N
     expect(app.page.get_by_role("button", name="Lasso")).to_be_hidden()
     app.click(7)
     app.lasso(AROUND_THE_FIRST)
-    app.settle()
+    app.run_again()
     assert app.basket() == []

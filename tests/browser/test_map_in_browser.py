@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from munkey_core.studio import Studio
-from tests.browser.map_on_page import SLOW, MapOnPage, Outline, enclosed
+from tests.browser.map_on_page import MapOnPage, Outline, enclosed
+from tests.servers import ROOT
+from tests.shipped import needs_fashion
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTLINE: Outline = [(0.3, 0.15), (0.6, 0.2), (0.65, 0.5), (0.45, 0.4), (0.28, 0.55)]
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pretrained" / "fashion" / "manifest.json").is_file(),
-    reason="needs the default bundle, pretrained/fashion",
-)
+pytestmark = needs_fashion
 
 
 @pytest.fixture(scope="module")
-def url(serve) -> Iterator[str]:
-    env = {"MUNKEY_BUNDLES": str(ROOT / "pretrained"), "MUNKEY_BUNDLE": ""}
-    with serve(ROOT / "app" / "main.py", env=env) as address:
-        yield address
+def url(fashion_url: str) -> str:
+    return fashion_url
 
 
 @cache
@@ -42,13 +37,12 @@ def positions() -> np.ndarray:
 
 
 def open_map(page: Page, url: str, query: str = "layout=pca") -> MapOnPage:
-    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto(f"{url}/map?{query}")
     return MapOnPage(page)
 
 
 def expect_picked(page: Page, n: int) -> None:
-    expect(page.get_by_text(f"{n:,} picked")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(f"{n:,} picked")).to_be_visible()
 
 
 def in_link(page: Page, name: str) -> set[str]:
@@ -92,7 +86,7 @@ def test_a_lasso_picks_exactly_the_enclosed_ids_whatever_is_shown(page: Page, ur
     inside = enclosed(shown.lasso(small), positions()) & np.isin(labels, (0, 2, 6))
     assert 0 < inside.sum() < 60, inside.sum()
     expect_picked(page, int(inside.sum()))
-    expect(page).to_have_url(re.compile("basket="), timeout=SLOW)
+    expect(page).to_have_url(re.compile("basket="))
     assert in_link(page, "basket") == set(ids[inside])
 
     i = int(np.flatnonzero(np.isin(labels, (0, 2, 6)) & ~inside)[0])
@@ -101,41 +95,39 @@ def test_a_lasso_picks_exactly_the_enclosed_ids_whatever_is_shown(page: Page, ur
 
 
 def test_a_link_shows_the_same_map_in_a_fresh_browser(
-    page: Page, browser: Browser, url: str
+    page: Page, new_page: Callable[..., Page], url: str
 ) -> None:
     query = studio().memory.test_ids()[3]
     shown = open_map(page, url, "layout=pca&space=tokens&colour=owner")
     page.locator(".mkmap-toggle").first.click()
-    expect(page).to_have_url(re.compile("off=0"), timeout=SLOW)
+    expect(page).to_have_url(re.compile("off=0"))
     page.get_by_label("Image id").fill(query)
     page.get_by_label("Image id").press("Enter")
-    expect(page.locator(".mkmap-star")).to_have_count(1, timeout=SLOW)
-    expect(page).to_have_url(re.compile(f"query={query}"), timeout=SLOW)
+    expect(page.locator(".mkmap-star")).to_have_count(1)
+    expect(page).to_have_url(re.compile(f"query={query}"))
     shares = page.locator(".mkmap-share").all_text_contents()
     assert len(shares) == 4
 
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    other = context.new_page()
+    other = new_page()
     other.goto(page.url)
     again = MapOnPage(other)
-    expect(other.locator(".mkmap-star")).to_have_count(1, timeout=SLOW)
+    expect(other.locator(".mkmap-star")).to_have_count(1)
     assert other.locator(".mkmap-share").all_text_contents() == shares
     assert again.drawn() == shown.drawn()
     assert again.drawn()["hidden"] > 0
     assert other.locator(".mkmap-title").inner_text() == "Simulated owner"
     expect(other.locator(".mkmap-toggle").first).to_have_attribute("aria-pressed", "false")
     assert other.url == page.url
-    context.close()
 
 
 def test_an_unknown_query_is_refused_and_nothing_else_breaks(page: Page, url: str) -> None:
     shown = open_map(page, url)
     page.get_by_label("Image id").fill("![nobody](http://x)")
     page.get_by_label("Image id").press("Enter")
-    expect(page.get_by_text("No training or test image has the id")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("No training or test image has the id")).to_be_visible()
     assert shown.drawn()["drawn"] == 10_000
     page.get_by_role("button", name="Random test image").click()
-    expect(page.locator(".mkmap-star")).to_have_count(1, timeout=SLOW)
+    expect(page.locator(".mkmap-star")).to_have_count(1)
     expect(page.get_by_text("No training or test image has the id")).to_be_hidden()
 
 
@@ -145,7 +137,7 @@ def test_pictures_come_without_running_the_page(page: Page, url: str) -> None:
     page.mouse.move(*shown.to_screen(positions()[outermost]))
     tip = page.locator(".mkmap-tip")
     expect(tip).to_contain_text(studio().memory.private_ids()[outermost])
-    expect(tip.locator("img")).to_have_attribute("src", re.compile("^data:image/png"), timeout=SLOW)
+    expect(tip.locator("img")).to_have_attribute("src", re.compile("^data:image/png"))
 
 
 def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: str) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.browser.visit import delete, pick
+
 pytestmark = pytest.mark.timeout(1200)
-SLOW = 120_000  # A page, on however busy a machine.
-TRAINED = 900_000  # A process that starts, encodes and trains.
 PER_CLASS = 40
 
 
@@ -27,20 +26,10 @@ def url(serve, digits_folder: Path, tmp_path_factory) -> Iterator[str]:
         "MUNKEY_BUNDLE": str(digits_folder),
         "MUNKEY_CACHE": str(tmp_path_factory.mktemp("own-cache")),
         "MUNKEY_DATA_FOLDERS": "",
-        "OMP_NUM_THREADS": "1",
         "MUNKEY_JOB_THREADS": "1",
     }
-    with serve(ROOT / "app" / "main.py", env=env) as address:
+    with serve(env) as address:
         yield address
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """Another person's browser."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(SLOW)
-    yield context.new_page()
-    context.close()
 
 
 def archive(name: str, files: dict[str, bytes]) -> FilePayload:
@@ -87,66 +76,61 @@ def name_it(page: Page, name: str) -> None:
 
 
 def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str) -> None:
-    page.set_default_timeout(SLOW)
     page.goto(f"{url}/own")
-    expect(page.get_by_text("What it needs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("What it needs")).to_be_visible()
     uploader(page).set_input_files(archive("bad.zip", {"../evil.png": b"x"}))
-    expect(page.get_by_text("This archive can’t be used: bad.zip")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("This archive can’t be used: bad.zip")).to_be_visible()
     expect(page.get_by_text("leads out of the archive")).to_be_visible()
     uploader(page).set_input_files(archive("flat.zip", {"a.png": b"x", "b.png": b"y"}))
-    expect(page.get_by_text("flat.zip: wanted one folder a class")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("flat.zip: wanted one folder a class")).to_be_visible()
     expect(start(page)).to_have_count(0)
 
 
 def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: str) -> None:
-    page.set_default_timeout(SLOW)
     page.goto(url)
     page.get_by_role("link", name="Own images").click()
-    expect(page.get_by_text("What it needs")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("What it needs")).to_be_visible()
     uploader(page).set_input_files(archive("stripes.zip", stripes()))
 
     # What was found, before anything starts.
-    expect(page.get_by_text(f"{2 * PER_CLASS} images in 2 classes")).to_be_visible(timeout=TRAINED)
+    expect(page.get_by_text(f"{2 * PER_CLASS} images in 2 classes")).to_be_visible()
     expect(page.locator(".mk-own-classes")).to_contain_text("standing")
     page.get_by_text("1 file is left out").click()
     expect(page.locator(".mk-own-files")).to_contain_text("lying/broken.png")
     name_it(page, "digits")  # The name of the model that is open.
-    expect(page.get_by_text("There is a model named “digits”")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("There is a model named “digits”")).to_be_visible()
     expect(start(page)).to_be_disabled()
     name_it(page, "my-stripes")
-    expect(start(page)).to_be_enabled(timeout=SLOW)
+    expect(start(page)).to_be_enabled()
 
     # A double click starts one training, which can be cancelled and started again.
     start(page).dblclick()
-    expect(page.get_by_text("my-stripes is being trained")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("my-stripes is being trained")).to_be_visible()
     assert "training=my-stripes" in page.url
     cancel(page).click()
-    expect(page.get_by_text(re.compile("“my-stripes” was cancelled"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("“my-stripes” was cancelled"))).to_be_visible()
     page.get_by_role("button", name="Start again").click()
-    expect(cancel(page)).to_be_visible(timeout=SLOW)
+    expect(cancel(page)).to_be_visible()
 
     # It is there after a turn of pages, after a reload, and in another browser.
     page.get_by_role("link", name="About").click()
-    expect(page.get_by_role("heading", name="About this model")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="About this model")).to_be_visible()
     page.get_by_role("link", name="Own images").click()
     told = page.get_by_text(re.compile("^my-stripes is (being trained|ready)"))
-    expect(told.first).to_be_visible(timeout=SLOW)
+    expect(told.first).to_be_visible()
     page.reload()
-    expect(told.first).to_be_visible(timeout=SLOW)
+    expect(told.first).to_be_visible()
     other.goto(page.url)
     seen = other.get_by_text(re.compile("^my-stripes is (being trained|ready)"))
-    expect(seen.first).to_be_visible(timeout=SLOW)
+    expect(seen.first).to_be_visible()
 
     # Done: both see it, and it opens.
     for person in (page, other):
         opening = person.get_by_role("button", name="Open the model")
-        expect(opening).to_be_visible(timeout=TRAINED)
+        expect(opening).to_be_visible()
     page.get_by_role("button", name="Open the model").click()
-    expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible(timeout=SLOW)
-    page.locator(".tile").first.click()
-    delete = page.locator(".st-key-delete button")
-    expect(delete).to_contain_text("Delete 1 key", timeout=SLOW)
+    expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
+    pick(page, 0)
     assert "bundle=my-stripes" in page.url
     assert "training=" not in page.url
-    delete.click()
-    expect(page.get_by_text("1 key deleted in")).to_be_visible(timeout=SLOW)
+    delete(page, 1)

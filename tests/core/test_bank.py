@@ -146,7 +146,7 @@ def test_a_change_that_cannot_be_made_whole_changes_nothing(bank, act, ids, erro
 some_ids = st.lists(st.sampled_from([*IDS, "nobody"]), max_size=4)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.sampled_from(["forget", "restore"]), some_ids), max_size=12))
 def test_any_sequence_of_changes_does_what_a_plain_list_does(changes):
     bank = tiny.random_bank(N)
@@ -172,7 +172,7 @@ def test_any_sequence_of_changes_does_what_a_plain_list_does(changes):
     assert bank.digest() == digest
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(IDS), min_size=1, unique=True), st.randoms())
 def test_the_order_of_deletions_does_not_matter_to_the_answers(ids, random):
     bank, queries = tiny.random_bank(N), tiny.random_queries(4).keys
@@ -184,7 +184,7 @@ def test_the_order_of_deletions_does_not_matter_to_the_answers(ids, random):
         assert torch.equal(wanted, got)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(IDS), min_size=1, unique=True))
 def test_forgetting_and_restoring_gives_the_same_answers_bit_for_bit(ids):
     bank, queries = tiny.random_bank(N), tiny.random_queries(4).keys

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle import bundle as bundle_module
+from munkey_core.bundle import write as bundle_module
 from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.find import find_bundle, find_bundles
 from munkey_core.bundle.manifest import (
@@ -197,7 +197,7 @@ def test_a_damaged_file_is_refused_by_name(folder, name, damage):
         read_bundle(folder)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_one_flipped_bit_anywhere_is_noticed(pristine, tmp_path_factory, data):
     copy = shutil.copytree(pristine, tmp_path_factory.mktemp("flip") / "tiny")
@@ -484,7 +484,7 @@ def mutated(path, value, remove):
     return values
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(list(places(GOOD))), anything, st.booleans())
 def test_any_mutated_manifest_is_read_or_refused_with_a_bundle_error(path, value, remove):
     text = json.dumps(mutated(path, value, remove))
@@ -496,7 +496,7 @@ def test_any_mutated_manifest_is_read_or_refused_with_a_bundle_error(path, value
     assert Manifest.from_json(manifest.to_json()).to_json() == manifest.to_json()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60))
 def test_any_text_in_place_of_a_manifest_is_refused(text):
     with pytest.raises(BundleError):

@@ -20,6 +20,7 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.studio import Studio
 from munkey_core.training.recipes import load_recipe
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,22 +78,6 @@ def pictures(tmp_path_factory):
 def at_home(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("MUNKEY_BUNDLES", str(home / "bundles"))
-
-
-def refuse_constant(name):
-    raise ValueError(f"{name} is not JSON")
-
-
-@pytest.fixture
-def munkey(capsys):
-    """Run a command with --json: (exit code, the one document, stderr)."""
-
-    def run(*argv):
-        code = main([*argv, "--json"])
-        out, err = capsys.readouterr()
-        return code, json.loads(out, parse_constant=refuse_constant), err
-
-    return run
 
 
 # -- answers -----------------------------------------------------------------------------------
@@ -440,7 +425,7 @@ def test_training_needs_nothing_but_pytorch_and_its_bundle_opens_anywhere(pictur
         [sys.executable, str(script)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from munkey_core.config import OwnersConfig, SplitConfig
@@ -62,7 +62,6 @@ def datasets(draw):
     return toy(labels + labels[:held_out], is_test)
 
 
-@settings(deadline=None)
 @given(datasets(), st.integers(0, 10))
 def test_parts_are_disjoint_sorted_and_of_the_right_size(dataset, seed):
     config = dataclasses.replace(default_split(dataset), seed=seed)
@@ -79,7 +78,6 @@ def test_parts_are_disjoint_sorted_and_of_the_right_size(dataset, seed):
         assert not dataset.is_test[np.concatenate(parts[:-1])].any()
 
 
-@settings(deadline=None)
 @given(datasets(), st.integers(0, 10))
 def test_the_seed_alone_decides(dataset, seed):
     config = dataclasses.replace(default_split(dataset), seed=seed)
@@ -157,7 +155,6 @@ def test_the_permutation_never_changes():
         permutation(3, -1)
 
 
-@settings(deadline=None)
 @given(n=st.integers(0, 3000), count=st.integers(1, 300), exponent=st.floats(0.1, 3))
 def test_every_image_has_an_owner_and_every_owner_an_image(n, count, exponent):
     config = OwnersConfig(count=count, exponent=exponent)
@@ -198,7 +195,6 @@ def test_every_class_of_ten_is_known_tested_and_anchored(pretrained):
     assert (config.public_encoder == 0) == pretrained
 
 
-@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 80), min_size=2, max_size=30).filter(lambda s: sum(s) >= 60),
     pretrained=st.booleans(),
@@ -269,7 +265,6 @@ def test_where_each_class_is_one_person_owners_are_divided_and_counted():
     assert outside.test_images == len(splits.test)
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(80, 240),
     classes=st.integers(2, 6),

@@ -19,7 +19,6 @@ from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, owner_hash
 from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE, MODEL, QUERIES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import work_folder
-from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase
 from munkey_core.erasure.receipts import make_key
 from munkey_core.erasure.verification import damaged_files, rows_without_their_digest
@@ -54,9 +53,8 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(template, tmp_path, monkeypatch):
-    shutil.copytree(template / "cache", tmp_path / "cache")
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def folder(template, tmp_path, cache):
+    shutil.copytree(template / "cache", cache)
     return shutil.copytree(template / "tiny", tmp_path / "tiny")
 
 
@@ -76,18 +74,6 @@ def erased(folder, ids, **more):
     assert all(isinstance(step, Progress) for step in steps)
     assert isinstance(receipt, Receipt)
     return receipt
-
-
-@pytest.fixture
-def munkey(capsys):
-    """Run a command with --json: (exit code, the one document or None, stderr)."""
-
-    def run(*argv):
-        code = main([*map(str, argv), "--json"])
-        out, err = capsys.readouterr()
-        return code, json.loads(out) if out else None, err
-
-    return run
 
 
 # -- what goes -----------------------------------------------------------------------------------

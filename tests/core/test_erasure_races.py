@@ -16,6 +16,7 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import unfinished
 from munkey_core.erasure.receipts import ledger_problems
 from munkey_core.erasure.verification import damaged_files
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 READER = """
@@ -71,8 +72,7 @@ def start(program, *arguments):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def folder(tmp_path, cache):
     erasable.make(tmp_path / "home" / "tiny")
     return tmp_path / "home" / "tiny"
 
@@ -93,13 +93,13 @@ def test_two_who_erase_and_two_who_read_see_one_order_of_whole_versions(folder, 
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in erasers:
-        out, _ = process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         said.append([json.loads(line) for line in out.splitlines()])
     stop.touch()
     looks = []
     for process in readers:
-        out, _ = process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         looks.append(json.loads(out))
 
@@ -164,7 +164,7 @@ while saved < 3:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=300)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     bundle = read_bundle(folder)
     ledger = Ledger.read(folder)
@@ -196,7 +196,7 @@ sys.stdin.readline()
     process.communicate()
     ids = read_bundle(folder).bank.ids
     other = start(ERASER, folder, json.dumps([["img-05"]]))
-    out, _ = other.communicate("go\n", timeout=300)
+    out, _ = other.communicate("go\n", timeout=PATIENCE)
     assert out.startswith("ready\n")
     assert read_bundle(folder).bank.ids == tuple(id_ for id_ in ids if id_ != "img-05")
     assert not unfinished(folder)

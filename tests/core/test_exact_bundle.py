@@ -90,7 +90,11 @@ def test_it_is_read_back_bit_for_bit(both, bundle, tmp_path):
 def test_the_other_mode_shares_images_and_keys_and_nothing_else(bundle):
     exact = bundle.in_mode(EXACT_MODE)
     assert bundle.modes == (JOINT_MODE, EXACT_MODE)
-    assert (bundle.mode, exact.mode, exact.modes) == (JOINT_MODE, EXACT_MODE, (EXACT_MODE,))
+    assert (bundle.mode, exact.mode, exact.modes) == (
+        JOINT_MODE,
+        EXACT_MODE,
+        (EXACT_MODE,),
+    )
     assert exact.bank.keys is bundle.bank.keys
     assert exact.encoder is bundle.encoder
     assert exact.thumbnails is bundle.thumbnails
@@ -283,7 +287,7 @@ def test_a_session_in_the_other_mode_answers_with_the_other_memory(bundle):
     exact = joint.session(EXACT_MODE)
     assert joint.about.modes == ("joint", "exact")
     assert (joint.about.mode, exact.about.mode) == ("joint", "exact")
-    assert joint.about.digest != exact.about.digest
+    assert joint.about.digest != exact.digest
     said = [studio.predict(IDS[:1]).probabilities for studio in (joint, exact)]
     assert not np.array_equal(*said)
     exact.forget(IDS)

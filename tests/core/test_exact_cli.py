@@ -1,6 +1,5 @@
 """`munkey write` and `munkey verify`: what they find, and what they say when something is wrong."""
 
-import json
 import shutil
 
 import pytest
@@ -31,18 +30,6 @@ def both(tmp_path_factory):
 @pytest.fixture
 def folder(both, tmp_path):
     return shutil.copytree(both, tmp_path / "tiny")
-
-
-@pytest.fixture
-def munkey(capsys):
-    """Run a command with --json: (exit code, the one document or None, stderr)."""
-
-    def run(*argv):
-        code = main([*map(str, argv), "--json"])
-        out, err = capsys.readouterr()
-        return code, json.loads(out) if out else None, err
-
-    return run
 
 
 def spoil(path, at=-9):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from munkey_core.config import EnsembleConfig
@@ -49,7 +49,6 @@ def test_two_players_worked_by_hand():
 
 
 @given(st.integers(1, 4).flatmap(games))
-@settings(deadline=None)
 def test_values_are_the_mean_over_all_orders_of_arrival(values):
     n = len(values).bit_length() - 1
     wanted = in_every_order(range(n), lambda there: values[sum(2**i for i in there)])
@@ -57,7 +56,6 @@ def test_values_are_the_mean_over_all_orders_of_arrival(values):
 
 
 @given(games(3), games(3), st.floats(-3, 3))
-@settings(deadline=None)
 def test_values_are_linear_in_the_game(one, other, factor):
     both = shapley_values(as_game(one) + factor * as_game(other))
     apart = shapley_values(as_game(one)) + factor * shapley_values(as_game(other))
@@ -65,7 +63,6 @@ def test_values_are_linear_in_the_game(one, other, factor):
 
 
 @given(games(3), st.floats(-3, 3))
-@settings(deadline=None)
 def test_whoever_always_adds_the_same_gets_that_and_changes_nobody_elses_value(values, alone):
     # A fourth player, the highest bit, who adds `alone` to every coalition of the other three.
     game = as_game([*values, *(value + alone for value in values)])

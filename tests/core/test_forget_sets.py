@@ -12,7 +12,7 @@ RECORDS = [Record(f"img-{i:02d}", 0, f"owner-{i % 3}", PRIVATE) for i in range(4
 IDS = [record.id for record in RECORDS]
 
 slow_fixture = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -23,6 +23,7 @@ from munkey_core.results import CALIBRATION, PRIVATE, TEST
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 
+pytestmark = pytest.mark.usefixtures("cache")
 MORE = Variant("p_mem 0.2", "more of the image alone", train={"p_mem": 0.2})
 LARGER = Variant("three layers", model={"layers": 3, "dropout": 0.0})
 FILE = """
@@ -36,13 +37,6 @@ name = "three layers"
 [variant.model]
 layers = 3
 """
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("MUNKEY_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from munkey_core.errors import DataError
 
 
 @pytest.fixture
-def cifar(tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def cifar(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("MUNKEY_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MUNKEY_IMAGES", "")
     names, images = trees.cifar_bundle(tmp_path / "mine")

@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 import textwrap
-import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,10 @@ from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs
+from tests.waiting import PATIENCE, together, until
 
-WAIT = 240.0  # far more than anything here takes, on however busy a machine
+ENDLESS = "import signal; signal.pause()"
+QUICK = "pass"
 
 
 @pytest.fixture(autouse=True)
@@ -67,20 +68,22 @@ def job(*ids, kind=RETRAIN, results=Path("nowhere")):
     return Job(kind, Path("bundle"), results, tuple(ids) or ("a",), 0)
 
 
-def until(condition):
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.02)
+@pytest.fixture
+def stages(monkeypatch):
+    """Every stage that a job tells, however short it is."""
+    told, step = [], Clock.step
+
+    def listen(clock, progress, *more):
+        told.append(progress.stage)
+        return step(clock, progress, *more)
+
+    monkeypatch.setattr(Clock, "step", listen)
+    return told
 
 
 def state(queue, job, asker=""):
     status = queue.status(job, asker)
     return status.state if status else ""
-
-
-SLEEP = "import time; time.sleep(600)"
-QUICK = "pass"
 
 
 # -- the end of a job ---------------------------------------------------------------------------
@@ -95,7 +98,7 @@ def test_a_job_gets_its_ids_and_leaves_no_file_behind(queue_of, tmp_path, tempor
         """
     )
     queue.submit(job("a", "b,c"), "me")
-    assert queue.wait(job("a", "b,c"), WAIT)
+    assert queue.wait(job("a", "b,c"), PATIENCE)
     status = queue.status(job("a", "b,c"), "me")
     assert (status.state, status.reason, status.fraction) == ("done", "", 1.0)
     assert status.mine
@@ -119,7 +122,7 @@ def test_a_job_gets_its_ids_and_leaves_no_file_behind(queue_of, tmp_path, tempor
 def test_a_job_that_fails_says_why(queue_of, temporary, script, reason):
     queue = queue_of(script)
     queue.submit(job(), "me")
-    assert queue.wait(job(), WAIT)
+    assert queue.wait(job(), PATIENCE)
     status = queue.status(job(), "me")
     assert (status.state, status.reason) == ("failed", reason)
     assert list(temporary.iterdir()) == []
@@ -128,7 +131,7 @@ def test_a_job_that_fails_says_why(queue_of, temporary, script, reason):
 def test_a_command_that_is_not_there_is_a_failure_with_a_reason(temporary):
     queue = JobQueue(command=lambda job, ids: ["/no/such/program"])
     queue.submit(job(), "me")
-    assert queue.wait(job(), WAIT)
+    assert queue.wait(job(), PATIENCE)
     assert state(queue, job()) == "failed"
     assert "/no/such/program" in queue.status(job()).reason
     assert list(temporary.iterdir()) == []
@@ -137,7 +140,7 @@ def test_a_command_that_is_not_there_is_a_failure_with_a_reason(temporary):
 def test_a_job_without_its_result_is_not_done(queue_of):
     queue = queue_of(QUICK)
     queue.submit(job(), "me", found=lambda: False)
-    assert queue.wait(job(), WAIT)
+    assert queue.wait(job(), PATIENCE)
     assert "its result isn't there" in queue.status(job()).reason
 
 
@@ -153,7 +156,7 @@ def test_a_failed_job_can_be_tried_again(queue_of):
     )
     for wanted in ("failed", "done"):
         queue.submit(job(), "me")
-        assert queue.wait(job(), WAIT)
+        assert queue.wait(job(), PATIENCE)
         assert state(queue, job()) == wanted
 
 
@@ -161,7 +164,7 @@ def test_a_failed_job_can_be_tried_again(queue_of):
 
 
 def test_one_runs_at_a_time_first_in_first_out(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     for name, asker in (("a", "me"), ("b", "you"), ("c", "me")):
         queue.submit(job(name), asker)
     until(lambda: state(queue, job("a")) == "running")
@@ -173,14 +176,14 @@ def test_one_runs_at_a_time_first_in_first_out(queue_of):
 
 
 def test_where_two_may_run_one_person_still_has_only_one(queue_of):
-    queue = queue_of(SLEEP, running=2)
+    queue = queue_of(ENDLESS, running=2)
     for name, asker in (("a", "me"), ("b", "me"), ("c", "you")):
         queue.submit(job(name), asker)
     assert [state(queue, job(name)) for name in "abc"] == ["running", "queued", "running"]
 
 
 def test_nobody_can_fill_the_queue(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     for name in "abcde":
         queue.submit(job(name), "me")
     with pytest.raises(BadInputError, match="4 of your jobs are waiting"):
@@ -190,7 +193,7 @@ def test_nobody_can_fill_the_queue(queue_of):
 
 
 def test_an_equal_job_is_shared_and_stops_with_the_last_who_wants_it(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     queue.submit(job(), "me")
     queue.submit(job(), "you")
     queue.submit(job(kind=COMPARE), "you")
@@ -205,7 +208,7 @@ def test_an_equal_job_is_shared_and_stops_with_the_last_who_wants_it(queue_of):
 
 
 def test_who_has_left_keeps_no_job_alive(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     queue.submit(job(), "before the reload")
     assert queue.status(job(), "after", lambda asker: asker == "after").others == 0
     queue.cancel(job(), "after", lambda asker: asker == "after")
@@ -213,7 +216,7 @@ def test_who_has_left_keeps_no_job_alive(queue_of):
 
 
 def test_after_a_reload_the_job_is_mine_again_but_never_somebody_elses(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     queue.submit(job(), "before")
     queue.adopt(job(), "you", lambda asker: True)
     assert not queue.status(job(), "you").mine
@@ -229,7 +232,7 @@ def test_after_a_reload_the_job_is_mine_again_but_never_somebody_elses(queue_of)
 
 
 def test_many_threads_ask_at_once(queue_of):
-    queue = queue_of("import time; time.sleep(0.01)", running=3)
+    queue = queue_of(QUICK, running=3)
     mine = [job(name) for name in "abcdefgh"]
 
     def ask(asker):
@@ -239,11 +242,7 @@ def test_many_threads_ask_at_once(queue_of):
             queue.cancel(one, str(asker))
             queue.submit(one, str(asker))
 
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(partial(ask, i) for i in range(8))
     until(lambda: all(state(queue, one) == "done" for one in mine))
 
 
@@ -264,14 +263,14 @@ def test_cancelling_ends_the_whole_group_even_if_it_does_not_want_to(
     monkeypatch.setattr("munkey_core.jobs.queue._TERM_SECONDS", 0.3)
     queue = queue_of(
         """
-        import os, pathlib, signal, subprocess, sys, time
+        import os, pathlib, signal, subprocess, sys
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+        child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
         partial = pathlib.Path(sys.argv[1], f"munkey-1.{os.getpid()}.writing")
         partial.touch()
         pathlib.Path(sys.argv[1], "pids.new").write_text(f"{os.getpid()} {child.pid}")
         os.rename(sys.argv[1] + "/pids.new", sys.argv[1] + "/pids")
-        time.sleep(600)
+        signal.pause()
         """
     )
     one = job(results=tmp_path)
@@ -281,25 +280,25 @@ def test_cancelling_ends_the_whole_group_even_if_it_does_not_want_to(
     assert list(tmp_path.glob("*.writing"))
     queue.cancel(one, "me")
     assert state(queue, one) == "cancelled"
-    assert queue.wait(one, WAIT)
+    assert queue.wait(one, PATIENCE)
     until(lambda: not any(alive(pid) for pid in pids))
     assert list(tmp_path.glob("*.writing")) == []
     assert list(temporary.iterdir()) == []
 
 
 def test_a_waiting_job_is_cancelled_without_ever_starting(queue_of, tmp_path):
-    queue = queue_of("import sys, time; open(sys.argv[1] + '/ran', 'a').close(); time.sleep(600)")
+    queue = queue_of("import sys; open(sys.argv[1] + '/ran', 'a').close(); " + ENDLESS)
     queue.submit(job("a"), "me")
     queue.submit(job("b"), "me")
     until((tmp_path / "ran").is_file)
     queue.cancel(job("b"), "me")
     assert state(queue, job("b")) == "cancelled"
-    assert queue.wait(job("b"), 0.1)
+    assert queue.wait(job("b"), PATIENCE)
     assert state(queue, job("a")) == "running"
 
 
 def test_closing_stops_all_and_takes_no_more(queue_of):
-    queue = queue_of(SLEEP)
+    queue = queue_of(ENDLESS)
     queue.submit(job("a"), "me")
     queue.submit(job("b"), "me")
     queue.close()
@@ -312,20 +311,23 @@ def test_closing_stops_all_and_takes_no_more(queue_of):
 def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
     """Neither when the interpreter exits, nor when it is killed and can do nothing about it."""
     server = f"""
-        import os, signal, sys, time
+        import os, signal
+        from munkey_core.bundle.read import read_bundle
         from munkey_core.jobs import job as jobs
         from munkey_core.jobs.queue import machine_queue
-        from munkey_core.bundle.read import read_bundle
         from pathlib import Path
+        from tests.waiting import until
         bundle = read_bundle(Path({str(digits_folder)!r}))
         job = jobs.make_job("retrain", bundle, bundle.bank.ids[:3])
         queue = machine_queue()
         # Endless: it asks for more seeds than it can train before the server ends.
         queue._command = lambda job, ids: [*jobs.job_command(job, ids), "--seeds", "20"]
         queue.submit(job, "me")
-        while (status := queue.status(job)).progress.stage != "training":
+        def training():
+            status = queue.status(job)
             assert status.active, status
-            time.sleep(0.05)
+            return status.progress.stage == "training"
+        until(training)
         print(queue._entries[job].process.pid, flush=True)
         {ending}
         """
@@ -337,7 +339,7 @@ def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
         env={**environment, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=WAIT,
+        timeout=PATIENCE,
         cwd=Path(__file__).resolve().parents[2],
     )
     assert done.stdout.strip(), done.stderr
@@ -352,11 +354,11 @@ def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
 def test_progress_is_of_the_whole_job(queue_of, tmp_path):
     queue = queue_of(
         """
-        import json, os, pathlib, sys, time
+        import json, os, pathlib, signal, sys
         step = {"stage": "training", "done": 50, "total": 100, "remaining_seconds": 30.0}
         print("a warning of some library", file=sys.stderr)
         print(json.dumps({"progress": step}), file=sys.stderr, flush=True)
-        time.sleep(600)
+        signal.pause()
         """
     )
     expected = (("starting", 1.0), ("training", 60.0), ("predicting", 10.0))
@@ -450,9 +452,8 @@ def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
 
 
 def test_a_real_retraining_is_found_by_whoever_looks(
-    digits_folder, tmp_path, monkeypatch, temporary
+    digits_folder, cache, monkeypatch, temporary, stages
 ):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_JOB_THREADS", "1")
     bundle = read_bundle(digits_folder)
     ids = bundle.bank.ids[3:8]
@@ -462,40 +463,35 @@ def test_a_real_retraining_is_found_by_whoever_looks(
     queue = JobQueue()
     evidence = Evidence(Runs(bundle, torch.device("cpu")))
     assert evidence.retrained(ids) is None
-    seen = set()
     queue.submit(wish, "me", lambda: evidence.retrained(ids) is not None, guess)
-    while not queue.wait(wish, 0.02):
-        status = queue.status(wish, "me")
-        seen.add(status.progress.stage if status.progress else status.state)
+    assert queue.wait(wish, PATIENCE)
     assert queue.status(wish, "me").state == "done", queue.status(wish, "me").reason
-    assert "training" in seen
+    assert "training" in stages
     found = Runs(read_bundle(digits_folder), torch.device("cpu"))
     outputs = found.known_outputs(Run(MUNKEY, tuple(sorted(ids)), found.seed))
     assert outputs.private.shape == (300, 10)
     assert found.known_outputs(Run(MUNKEY, tuple(sorted(ids[1:])), found.seed)) is None
-    assert list((tmp_path / "cache").rglob("*.writing")) == []
+    assert list(cache.rglob("*.writing")) == []
     assert list(temporary.iterdir()) == []
     measured = dict(expected_stages(bundle, RETRAIN))
     assert measured != dict(guess)
-    assert 0 < measured["training"] < WAIT
+    assert 0 < measured["training"] < PATIENCE
 
 
-def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, cache):
     wish = make_job(RETRAIN, digits_bundle, digits_bundle.bank.ids[:2])
     queue = JobQueue(command=lambda job, ids: [*job_command(job, ids), "--seeds", "20"])
     queue.submit(wish, "me")
     until(lambda: queue.status(wish).progress.stage == "training")
     os.killpg(queue._entries[wish].process.pid, signal.SIGKILL)
-    assert queue.wait(wish, WAIT)
+    assert queue.wait(wish, PATIENCE)
     status = queue.status(wish, "me")
     assert (status.state, status.reason) == ("failed", "killed by SIGKILL (out of memory?)")
 
 
-def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, tmp_path, monkeypatch):
+def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, cache, tmp_path):
     import shutil
 
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     copy = tmp_path / "digits"
     shutil.copytree(digits_folder, copy)
     bundle = read_bundle(copy)
@@ -505,32 +501,28 @@ def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, tmp_pa
     (copy / "manifest.json").write_text(json.dumps(manifest))
     queue = JobQueue()
     queue.submit(wish, "me")
-    assert queue.wait(wish, WAIT)
+    assert queue.wait(wish, PATIENCE)
     assert "model.safetensors" in queue.status(wish).reason
 
 
 def test_real_maps_are_fitted_by_a_process_of_their_own(
-    digits_folder, tmp_path, monkeypatch, temporary
+    digits_folder, cache, monkeypatch, temporary, stages
 ):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_JOB_THREADS", "1")
     studio = Studio.open(str(digits_folder))
     bundle = studio._shared.bundle
     wish, guess = make_job(PROJECT, bundle, ()), expected_stages(bundle, PROJECT)
     assert not studio.jobs.done(PROJECT, ())
     queue = JobQueue()
-    seen = set()
     queue.submit(wish, "me", lambda: studio.jobs.done(PROJECT, ()), guess)
-    while not queue.wait(wish, 0.02):
-        status = queue.status(wish, "me")
-        seen.add(status.progress.stage if status.progress else status.state)
+    assert queue.wait(wish, PATIENCE)
     status = queue.status(wish, "me")
     assert (status.state, status.reason, status.n_forget) == ("done", "", 0)
-    assert seen <= {"queued", "done", *(stage for stage, _ in guess)}
-    assert "preparing map of keys" in seen
+    assert set(stages) <= {stage for stage, _ in guess}
+    assert "preparing map of keys" in stages
     for space in ("keys", "tokens"):
         assert studio.maps.projection(space).positions.shape == (300, 2)
-    assert list((tmp_path / "cache").rglob("*.writing")) == []
+    assert list(cache.rglob("*.writing")) == []
     assert list(temporary.iterdir()) == []
     measured = [stage for stage, _ in expected_stages(bundle, PROJECT)]
     assert measured[0] == "starting"
@@ -551,7 +543,7 @@ def test_a_training_is_the_command_that_makes_its_bundle(tmp_path):
 
 
 def test_a_cancelled_training_leaves_nothing_and_is_queued_like_others(queue_of, tmp_path):
-    queue = queue_of("import sys, time; open(sys.argv[1] + '/ran', 'a').close(); time.sleep(600)")
+    queue = queue_of("import sys; open(sys.argv[1] + '/ran', 'a').close(); " + ENDLESS)
     one, two = (training_job("data", tmp_path / name) for name in ("one", "two"))
     (making_folder(one.folder) / "one.training").mkdir(parents=True)
     queue.submit(one, "me", expected=(("training", 100.0),))
@@ -561,6 +553,6 @@ def test_a_cancelled_training_leaves_nothing_and_is_queued_like_others(queue_of,
     assert (queue.status(two).state, queue.status(two).ahead) == ("queued", 1)
     assert queue.asked(two) == two
     queue.cancel(one, "me")
-    assert queue.wait(one, WAIT)
+    assert queue.wait(one, PATIENCE)
     assert not making_folder(one.folder).exists()
     assert queue.asked(one) is None

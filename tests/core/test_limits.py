@@ -121,8 +121,9 @@ def folder(tmp_path):
     return tmp_path / "tiny"
 
 
-def test_a_demonstration_takes_nothing_in_and_trains_nothing(demo, folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def test_a_demonstration_takes_nothing_in_and_trains_nothing(
+    demo, folder, cache, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MUNKEY_DATA_FOLDERS", str(tmp_path))
     (tmp_path / "data.zip").write_bytes(b"x")
     studio = Studio(SharedModel(read_bundle(folder)))
@@ -158,9 +159,8 @@ def outputs_of(folder):
     return runs.path(runs.original("munkey"))
 
 
-def test_a_visitor_of_a_demonstration_makes_no_file(demo, folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
+def test_a_visitor_of_a_demonstration_makes_no_file(demo, folder, cache, monkeypatch):
     assert not outputs_of(folder).exists()
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
     monkeypatch.delenv(limits.DEMO)
     assert outputs_of(folder).is_file()  # elsewhere the answers are kept

@@ -34,14 +34,8 @@ from munkey_core.progress import Progress, drive, finish
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.build import Build
 
+pytestmark = pytest.mark.usefixtures("cache")
 N = 30
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Each test finds an empty cache."""
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def fitted(bank, space, seed=0):
@@ -291,7 +285,7 @@ def test_in_an_empty_memory_only_ghosts_have_a_place(studio):
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_whatever_is_forgotten_points_stay_and_queries_lie_among_the_living(shipped, data):
     studio = session(shipped)

@@ -281,7 +281,7 @@ def test_two_models_alike_score_one_and_the_null_shows_what_chance_gives():
     assert apart.score < apart.null_low
 
 
-@settings(max_examples=20, deadline=None)  # a busy machine is no failure
+@settings(max_examples=20)
 @given(st.integers(1, 6))
 def test_the_score_of_one_or_two_images_says_nothing_and_its_null_says_so(seed):
     rng = np.random.default_rng(seed)

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,9 @@ from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.jobs.job import training_job
 from munkey_core.jobs.queue import JobQueue
 from munkey_core.progress import Progress, drive
+from tests.waiting import until
 
-UNTIL = 60.0
+ENDLESS = "tail -f /dev/null"
 
 
 @pytest.fixture(autouse=True)
@@ -243,15 +243,6 @@ def test_images_that_do_not_fit_are_refused_before_they_are_read(home, monkeypat
 # -- the job -------------------------------------------------------------------------------------
 
 
-def wait_until(condition):
-    stop = threading.Event()
-    for _ in range(int(UNTIL / 0.02)):
-        if condition():
-            return
-        stop.wait(0.02)
-    raise AssertionError("it never came to that")
-
-
 def test_a_training_is_found_by_its_name_until_its_bundle_is_there(home, queue):
     ready = home / "ready"
     write_bundle(tiny.random_bundle(), ready)
@@ -259,7 +250,7 @@ def test_a_training_is_found_by_its_name_until_its_bundle_is_there(home, queue):
     source = a_source()
     assert own_data.training_status("mine") is None
     own_data.start_training(made_up(source), "me")
-    wait_until(lambda: not own_data.training_status("mine", "me").active)
+    until(lambda: not own_data.training_status("mine", "me").active)
     status = own_data.training_status("mine", "me")
     assert (status.kind, status.state, status.reason, status.mine) == ("train", "done", "", True)
     assert own_data.bundle_ready("mine")
@@ -269,20 +260,20 @@ def test_a_training_is_found_by_its_name_until_its_bundle_is_there(home, queue):
 
 
 def test_cancelling_removes_what_was_half_done(home, queue):
-    queue('mkdir -p "$1.making" && touch "$1.making/half" && sleep 600')
+    queue('mkdir -p "$1.making" && touch "$1.making/half" && ' + ENDLESS)
     own_data.start_training(made_up(a_source()), "me")
     making = own_data.own_folder() / "mine.making"
-    wait_until((making / "half").exists)
+    until((making / "half").exists)
     own_data.cancel_training("mine", "somebody else")
     assert own_data.training_status("mine").state == "running"
     own_data.cancel_training("mine", "me")
-    wait_until(lambda: not making.exists())
+    until(lambda: not making.exists())
     assert own_data.training_status("mine").state == "cancelled"
     assert not own_data.bundle_ready("mine")
 
 
 def test_one_name_is_one_training_whoever_comes_first(home, queue):
-    queue("sleep 600")
+    queue(ENDLESS)
     other = home / "data" / "other"
     shutil.copytree(home / "data" / "digits", other)
     own_data.start_training(made_up(a_source()), "me")
@@ -298,9 +289,9 @@ def test_one_name_is_one_training_whoever_comes_first(home, queue):
 
 
 def test_a_training_takes_up_its_estimate(home, queue):
-    queue("sleep 600")
+    queue(ENDLESS)
     own_data.start_training(made_up(a_source()), "me")
-    wait_until(lambda: own_data.training_status("mine").state == "running")
+    until(lambda: own_data.training_status("mine").state == "running")
     left = own_data.training_status("mine").progress.remaining_seconds
     assert left is not None
     assert 1 <= left <= 10

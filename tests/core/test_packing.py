@@ -23,7 +23,7 @@ def random_outputs(n=60, n_private=40, classes=4, seed=0, sharpness=6.0, image=T
     return Outputs(p[:n_private], p[n_private:], 1.25, *parts), labels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     classes=st.integers(2, 12),

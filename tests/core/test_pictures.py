@@ -1,7 +1,7 @@
 """Pictures from elsewhere: found by id, checked by key, refused when they are another's."""
 
 import tarfile
-import threading
+from functools import partial
 
 import numpy as np
 import picture_trees as trees
@@ -25,15 +25,15 @@ from munkey_core.data.places import (
 )
 from munkey_core.errors import BadInputError, BundleError, DataError, UnknownIdError
 from munkey_core.studio import Studio
+from tests.waiting import together
 
 CIFAR = PictureSource("mine", "cifar10", "CIFAR-10", 32, False)
 FOLDER = PictureSource("pets", "image_folder", "pets", 32, False)
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_pictures(tmp_path, monkeypatch):
+def nobody_has_pictures(tmp_path, cache, monkeypatch):
     """No test finds pictures that lie on this machine."""
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MUNKEY_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("MUNKEY_IMAGES", raising=False)
 
@@ -134,11 +134,7 @@ def test_memory_is_bounded_and_threads_agree(tmp_path, monkeypatch):
         order = np.random.default_rng(seed).permutation(12)
         found.append(np.array_equal(kept.array([f"i{i}" for i in order]), images[order]))
 
-    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(partial(ask, seed) for seed in range(6))
     assert found == [True] * 6
     assert len(kept._kept) == 4
     assert kept.array([]).shape == (0, 32, 32, 3)

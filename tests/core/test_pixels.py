@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import subprocess
 import sys
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from munkey_core.explain.rollout import attention_rollout, spread
 from munkey_core.model.bank import BankView
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
+from tests.waiting import together
 
 SIGNED = {"ig", "gradientshap", "occlusion"}
 COMPLETE = {"ig", "gradientshap"}
@@ -46,16 +47,6 @@ def predictor(request):
 @pytest.fixture(params=sorted(METHODS))
 def method(request):
     return request.param
-
-
-@pytest.fixture
-def view():
-    return BankView(tiny.random_bank(10))
-
-
-@pytest.fixture
-def image():
-    return tiny.random_images(1, seed=5)
 
 
 def line_of(predictor, view, image):
@@ -196,18 +187,14 @@ def test_sessions_at_the_same_time_get_what_each_gets_alone(view):
     predictor = tiny.random_predictor(**ENSEMBLE)
     jobs = [(m, tiny.random_images(1, seed=s)) for m in sorted(METHODS) for s in range(2)]
     alone = [attribute(predictor, view, image, m, 0).values.tobytes() for m, image in jobs]
-    together = [None] * len(jobs)
+    found = [None] * len(jobs)
 
     def work(i):
         method, image = jobs[i]
-        together[i] = attribute(predictor, view, image, method, 0).values.tobytes()
+        found[i] = attribute(predictor, view, image, method, 0).values.tobytes()
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == alone
+    together(partial(work, i) for i in range(len(jobs)))
+    assert found == alone
 
 
 # -- the memory ----------------------------------------------------------------------------------
@@ -480,7 +467,7 @@ def test_rollout_sums_to_its_output_and_is_the_same_for_every_class(predictor, v
     assert 0 < maps[0].output < 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(4, 9), st.integers(4, 9))
 def test_spreading_over_pixels_keeps_every_cells_share(rows, columns, height, width):
     shares = torch.arange(1.0, rows * columns + 1)

@@ -81,7 +81,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cosines, configs)
 def test_weights_are_those_of_a_slow_loop_and_sum_to_one(lines, config):
     candidates = candidate_similarity(torch.tensor(lines, dtype=torch.float32), config.anchor)
@@ -92,7 +92,7 @@ def test_weights_are_those_of_a_slow_loop_and_sum_to_one(lines, config):
         assert sum(got) == pytest.approx(1, abs=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(-100, 100), min_size=4, max_size=4, unique=True),
     st.permutations(range(4)),

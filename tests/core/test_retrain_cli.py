@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,10 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.cli import main
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("MUNKEY_CACHE", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
@@ -130,9 +124,7 @@ def test_as_a_job_it_tells_progress_as_json_lines_and_ends_with_its_parent(digit
         if step["stage"] == "predicting":
             break
     assert list(dict.fromkeys(stages)) == ["encoding", "training", "predicting"]
-    start = time.monotonic()
     process.stdin.close()
-    process.wait(60)
+    process.wait(PATIENCE)
     process.stderr.close()
-    assert process.returncode != 0
-    assert time.monotonic() - start < 30
+    assert process.returncode != 0  # It left the other seeds untrained.

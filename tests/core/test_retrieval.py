@@ -42,7 +42,7 @@ def test_finds_what_a_slow_loop_finds(k, deleted):
         assert got == pytest.approx([cosine for _, cosine in line], abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     axes=st.lists(st.integers(0, 3), min_size=1, max_size=12),
     queries=st.lists(st.integers(0, 3), min_size=1, max_size=4),

@@ -41,16 +41,6 @@ def predictor():
     return tiny.random_predictor(k=3, tau=0.5, anchor=0.3)
 
 
-@pytest.fixture
-def view():
-    return BankView(tiny.random_bank(10))
-
-
-@pytest.fixture
-def image():
-    return tiny.random_images(1, seed=5)
-
-
 # -- a trained model -----------------------------------------------------------------------------
 
 

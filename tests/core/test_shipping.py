@@ -32,12 +32,6 @@ from munkey_core.training.runs import Runs, clear_runs, runs_folder
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 @pytest.fixture(scope="module")
 def shipped_folder(tmp_path_factory):
     """A tiny random bundle with 2 seeds and 2 references beside it."""

@@ -163,7 +163,7 @@ def test_is_forgotten_means_gone_from_this_session_s_memory(studio):
     assert not studio.memory.is_forgotten("nobody")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.sets(st.integers(0, 11), min_size=1)), max_size=8))
 def test_history_and_forgotten_always_tell_the_same(shared, requests):
     """None undoes; a set forgets what is there and restores what is not."""

@@ -2,8 +2,8 @@
 
 import io
 import lzma
-import threading
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from munkey_core.bundle import thumbnails as module
 from munkey_core.bundle.records import THUMBNAILS
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
+from tests.waiting import together
 
 
 def ids_of(n):
@@ -58,7 +59,7 @@ def packed(blob):
 # -- the way there and back --------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_pixel_comes_back(tmp_path_factory, data):
     n = data.draw(st.integers(0, 40) | st.sampled_from([255, 256, 257, 600]))
@@ -204,22 +205,17 @@ def test_many_threads_see_the_same_images(monkeypatch):
     monkeypatch.setattr(module, "_KEPT_BYTES", 3 * 256 * 16)
     images, ids = noise(1500, 4, 4), ids_of(1500)
     kept = Thumbnails.from_images(ids, images)
-    wrong, start = [], threading.Barrier(8)
+    wrong = []
 
     def look(seed):
         rows = np.random.default_rng(seed).permutation(1500)[:200]
-        start.wait()
         for row in rows[:60]:
             if not np.array_equal(decoded(kept.png(ids[row])), images[row]):
                 wrong.append(row)
         if not np.array_equal(kept.array([ids[row] for row in rows]), images[rows]):
             wrong.append(seed)
 
-    threads = [threading.Thread(target=look, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(partial(look, seed) for seed in range(8))
     assert wrong == []
     assert sum(block.nbytes for block in kept._unpacked.values()) <= 3 * 256 * 16
 
@@ -227,7 +223,7 @@ def test_many_threads_see_the_same_images(monkeypatch):
 # -- taking images out -------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 600), st.floats(0, 1), st.integers(0, 99), st.sampled_from([(), (3,)]))
 def test_without_some_images_the_others_stay(tmp_path_factory, n, share, seed, colour):
     images, ids = noise(n, 3, 2, *colour, seed=seed), ids_of(n)
@@ -362,7 +358,7 @@ def test_a_block_that_is_wrong_is_refused(tmp_path, block, message):
             ask()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_a_flipped_bit_in_a_block_is_refused_or_harmless(tmp_path_factory, data):
     images = noise(10, 6, 5)

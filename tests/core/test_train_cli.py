@@ -1,6 +1,5 @@
 """`munkey train` on a person's own images: one command, a bundle in which everything works."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -34,13 +33,8 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def munkey(capsys):
-    def run(*argv):
-        code = main([*argv, "--json", "--device", "cpu"])
-        out, err = capsys.readouterr()
-        return code, json.loads(out) if out else None, err
-
-    return run
+def munkey(munkey):
+    return lambda *argv: munkey(*argv, "--device", "cpu")
 
 
 def test_a_folder_with_broken_files_becomes_a_bundle_in_which_everything_works(munkey, tmp_path):

@@ -142,7 +142,7 @@ rows = st.integers(1, 9).flatmap(
 
 
 @given(rows)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_rounded_tokens_survive_packing_half_precision_and_rounding_again(some):
     tokens = round_tokens(torch.tensor(some, dtype=torch.float32))
     packed, scales = pack_tokens(tokens)
@@ -158,7 +158,7 @@ def test_rounded_tokens_survive_packing_half_precision_and_rounding_again(some):
 
 
 @given(rows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rounding_moves_a_value_by_at_most_half_a_step(some):
     tokens = torch.tensor(some, dtype=torch.float32)
     step = tokens.abs().amax(dim=1, keepdim=True).clamp(min=7 * 2.0**-10) / 7

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from munkey_core.data.archives import (
@@ -154,7 +154,6 @@ def test_what_is_no_archive_says_so(tmp_path, content):
     assert nothing_left(tmp_path)
 
 
-@settings(deadline=None)
 @given(position=st.integers(0, 400), value=st.integers(0, 255))
 def test_a_changed_byte_gives_the_files_or_an_error_and_never_half_of_them(
     tmp_path_factory, position, value
@@ -173,7 +172,6 @@ def test_a_changed_byte_gives_the_files_or_an_error_and_never_half_of_them(
         assert count == len(files_below(home / "out"))
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_name_leads_out_of_its_folder(name):
     try:
@@ -187,7 +185,6 @@ def test_no_name_leads_out_of_its_folder(name):
     assert not PurePosixPath(*parts).is_absolute()
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.text(

@@ -32,11 +32,11 @@ from fuzz_guard import scratch, watched
 from fuzz_mutations import ODD_TEXTS, ODD_VALUES, spoiled_bytes, spoiled_json
 
 from munkey_core.audit.reports import report_from_dict
-from munkey_core.bundle import bundle as bundles
+from munkey_core.bundle import manifest as bundles
 from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import PARQUET, THUMBNAILS, read_records
-from munkey_core.bundle.write import write_bundle
+from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.data.archives import ArchiveLimits, unpack_zip
 from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
@@ -338,7 +338,7 @@ def _pristine():
     write_bundle(whole, folder, {bundles.CARD: "# Tiny\n"})
     figures = {"reports": {"random-10pct": report_values()}, "attacks": {}, "tuning": {}}
     (folder / bundles.METRICS).write_text(json.dumps(figures))
-    bundles.seal(folder, whole.manifest)
+    seal(folder, whole.manifest)
     SharedModel(read_bundle(folder))  # it is a good one
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

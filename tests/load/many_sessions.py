@@ -9,22 +9,17 @@ the interactions took, and the most memory that the server had.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import math
-import os
 import re
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from urllib.parse import parse_qs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from streamlit_client import PageError, Visitor
 
@@ -32,9 +27,9 @@ from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.manifest import read_manifest
 from munkey_core.bundle.records import CSV, PARQUET, read_records
 from munkey_core.results import PRIVATE
+from tests.servers import serving
 
 _KEYS = re.compile(r"([\d,]+) of ([\d,]+) \[?keys\b")
-_START_SECONDS = 900
 
 
 def main():
@@ -55,13 +50,17 @@ def run(bundle, sessions, seconds, *options, then=None):
     """
     folder = find_bundle(bundle)
     owners = owned(folder)
-    with served(folder, *options) as (url, process):
+    command = ["-P", "-m", "munkey_core.cli", "app", "--headless", "--bundle", str(folder)]
+    with serving(*command, *options) as server:
+        url, process = server.url, server.process
         before = memory(process.pid)["now"]
         visitors = asyncio.run(visit(url, owners, sessions, seconds))
         after = memory(process.pid)
         assert process.poll() is None, "the server has ended"
         if then is not None:
             then(url)
+        said = server.said()
+        assert "Traceback" not in said, said[-3000:]
     kinds = defaultdict(list)
     for visitor in visitors:
         for kind, took in visitor.seconds:
@@ -148,45 +147,6 @@ def check(visitor, gone, share):
 
 
 # -- the server --------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def served(folder, *options):
-    """`munkey app` on a free port; yields its address and process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-P", "-m", "munkey_core.cli", "app", "--headless"]
-    command += ["--bundle", str(folder), "--port", str(port), *options]
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path}
-        )
-        try:
-            end = time.monotonic() + _START_SECONDS
-            while not healthy(url):
-                if process.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    raise AssertionError(f"the app did not start: {log.read()[-2000:]}")
-                time.sleep(0.2)
-            yield url, process
-            log.seek(0)
-            said = log.read()
-            assert "Traceback" not in said, said[-3000:]
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def healthy(url):
-    try:
-        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def memory(pid):

@@ -14,6 +14,8 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from tests.waiting import PATIENCE
+
 _FINISHED = ForwardMsg.ScriptFinishedStatus
 _DONE = (_FINISHED.FINISHED_SUCCESSFULLY, _FINISHED.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 _TAG = re.compile(r"<style.*?</style>|<[^>]*>", re.DOTALL)
@@ -26,7 +28,7 @@ class PageError(AssertionError):
 class Visitor:
     """One session. Use `connect`, then `open`, `click` and `choose`; each waits for the page."""
 
-    def __init__(self, url, patience=600.0):
+    def __init__(self, url, patience=PATIENCE):
         self.url = url
         self.seconds = []  # (kind of interaction, seconds)
         self.query = ""
@@ -78,7 +80,7 @@ class Visitor:
         state.string_value = shown
         await self._send(message, label)
 
-    async def settle(self, most=600.0):
+    async def settle(self, most=PATIENCE):
         """Let the parts of the page that draw themselves again do so, until none does."""
         end = time.monotonic() + most
         while self._timers and time.monotonic() < end:
@@ -177,7 +179,7 @@ class Visitor:
 
 
 def _get(url):
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         assert answer.status == 200
         return answer.read()
 
