@@ -1,11 +1,13 @@
-# The two commands of the README: `make app` and `make test`. Both set up all they need.
+# The two commands of the README, `make app` and `make test`, and `make check` for while you work. Each
+# sets up all it needs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+WORKERS ?= 2
 
-.PHONY: help app tutorials test lint browser bench clean
+.PHONY: help app tutorials test check lint browser bench clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,8 +18,11 @@ app: $(VENV)/.installed ## Open the app on the default bundle
 tutorials: $(VENV)/.tutorials ## Open the notebooks in the browser
 	$(BIN)/jupyter lab $(ARGS) tutorials
 
-test: lint browser ## Run linters, types and all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: lint browser ## Run linters, types and all tests, WORKERS at a time
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: lint ## The same without browser, app and slow tests, for while you work
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS) tests/core tests/test_layers.py
 
 lint: $(VENV)/.tested
 	$(BIN)/python -m ruff format --check .

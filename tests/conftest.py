@@ -24,6 +24,7 @@ from munkey_core.config import (
 from munkey_core.data import load_dataset
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.training.build import Build
+from tests.sharing import ByServer, place
 
 # Networks this small run faster on one thread than on two that wait for each other.
 torch.set_num_threads(1)
@@ -47,6 +48,16 @@ DIGITS = Recipe(
     train=TrainConfig(epochs=12, batch_size=64),
     owners=OwnersConfig(count=20),
 )
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return ByServer(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

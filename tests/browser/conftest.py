@@ -91,10 +91,12 @@ def browser() -> Iterator[Browser]:
             chromium = playwright.chromium.launch(
                 executable_path=path,
                 timeout=1000 * PATIENCE,
-                # WebGL without a graphics card, for the memory map.
+                # WebGL without a graphics card, for the memory map; all else is drawn without WebGL,
+                # which is quicker then.
                 args=[
                     *("--no-sandbox", "--disable-dev-shm-usage"),
                     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+                    *("--disable-gpu-rasterization", "--disable-gpu-compositing"),
                 ],
             )
         except Error as error:

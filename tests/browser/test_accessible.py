@@ -3,6 +3,7 @@ through the app by keyboard alone."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_large_print_is_switched_on_and_travels_in_the_link(page: Page, url: str
     assert picture is not None
     assert larger is not None
     assert larger["width"] > 1.2 * picture["width"]
-    assert "large=1" in page.url
+    expect(page).to_have_url(re.compile("large=1"))
 
 
 # -- by keyboard -----------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page]
     open_page(other, page.url)
     expect(other.locator("tbody tr")).to_have_count(2)
     expect(other.locator("th[aria-sort=descending]")).to_contain_text("TA")
+    at_rest(other)
     wide = other.locator(".stMain").evaluate("m => m.scrollWidth > m.clientWidth")
     assert not wide  # On a tablet only the table itself may scroll sideways.
 

@@ -69,7 +69,7 @@ def test_a_copied_link_opens_the_same_screen_elsewhere(name, page, other, url, s
     opened(other, link, name)
     expect(other.get_by_text("2 picked")).to_be_visible()
     expect(other.get_by_text("299 of 300 keys")).to_be_visible()
-    assert other.url == link
+    expect(other).to_have_url(link)
     for one in (page, other):
         expect(one.get_by_text("Try a picture of your own")).to_have_count(0)
         expect(one.get_by_role("button", name=re.compile("Retrain now"))).to_have_count(0)

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
 from munkey_core.studio.pictures import BundlePictures
+from tests.browser.visit import worked_out
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def test_choose_switch_delete_compare_and_share(page: Page, other: Page, url: st
     expect(answers(page).first).to_contain_text("Its own memory")
     expect(answers(page).last).to_contain_text("As if its own key were deleted")
     expect(overlays(page)).to_have_count(3)
+    expect(page).to_have_url(re.compile("query="))
     id_ = re.search(r"query=([\w-]+)", page.url)[1]
 
     page.get_by_role("radio", name="Saliency").click()
@@ -59,10 +61,12 @@ def test_choose_switch_delete_compare_and_share(page: Page, other: Page, url: st
     expect(page.get_by_text("you have deleted its key")).to_be_visible()
     expect(overlays(page)).to_have_count(2)
     expect(page).to_have_url(re.compile(f"forgotten={id_}"))
-    assert "opacity=59" in page.url
+    expect(page).to_have_url(re.compile("opacity=59"))
 
     other.goto(page.url)
     expect(overlays(other)).to_have_count(2)
+    worked_out(page)
+    worked_out(other)
     assert answers(other).all_inner_texts() == answers(page).all_inner_texts()
     for i in range(2):
         source = overlays(page).nth(i).get_attribute("src")
@@ -115,4 +119,4 @@ def test_a_click_on_a_deleted_or_a_picked_image_chooses_it(
     page.locator(f'.tile[data-id="{gone}"]').click()
     expect(page).to_have_url(re.compile(f"query={gone}"))
     expect(page.get_by_text("you have deleted its key")).to_be_visible()
-    assert f"basket={picked}" in page.url
+    expect(page).to_have_url(re.compile(f"basket={picked}"))

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.visit import delete, long_after, pick
+from tests.browser.visit import at_rest, delete, long_after, pick
 from tests.shipped import needs_fashion
 
 pytestmark = needs_fashion
@@ -24,6 +24,7 @@ def open_page(page: Page, url: str) -> None:
     page.goto(url)
     expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
     expect(tiles(page).or_(page.locator(".empty")).first).to_be_visible()
+    at_rest(page)
 
 
 def tiles(page: Page) -> Locator:
@@ -38,17 +39,20 @@ def pick_two(page: Page) -> list[str]:
     """Click the first two images; return the verdicts shown for them."""
     pick(page, 0, 1)
     expect(page.locator(".mk-card")).to_have_count(2)
+    at_rest(page)
     return page.locator(".mk-verdict").all_inner_texts()
 
 
 def delete_two(page: Page) -> None:
     delete(page, 2)
     expect(page.locator(".mk-turns")).to_have_count(2)
+    at_rest(page)
 
 
 def result(page: Page) -> str:
     """What the result says, measured times left out."""
     expect(page.get_by_text("get another answer now")).to_be_visible()
+    at_rest(page)
     text = page.locator(".st-key-result").inner_text()
     return re.sub(r"<?[\d.]+ (ms|s)\b", "", text)
 
@@ -67,14 +71,15 @@ def test_pick_delete_see_it_turn_undo_and_share(page: Page, other: Page, url: st
     expect(tiles(page).nth(0)).to_contain_text("gone")
     said = result(page)
 
-    assert "forgotten=" in page.url
+    expect(page).to_have_url(re.compile("forgotten="))
     open_page(other, page.url)
     assert result(other) == said
-    assert other.url == page.url
+    expect(other).to_have_url(page.url)
 
     page.locator(".st-key-undo-newest button").click()
     expect(page.locator(".st-key-delete button")).to_contain_text("Delete 2 keys")
     expect(page.locator(".mk-turns")).to_have_count(0)
+    at_rest(page)
     assert sorted(page.locator(".mk-verdict").all_inner_texts()) == sorted(before)
     expect(other.get_by_text("2 keys deleted in")).to_be_visible()
 
@@ -131,7 +136,7 @@ def test_the_basket_follows_to_another_page_and_back(page: Page, url: str) -> No
     expect(page.get_by_text("2 picked")).to_be_visible()
     page.get_by_role("link", name="Forget").click()
     expect(page.locator(".tile.selected")).to_have_count(2)
-    assert "basket=" in page.url
+    expect(page).to_have_url(re.compile("basket="))
 
 
 def test_back_button_takes_the_last_step_back(page: Page, url: str) -> None:

@@ -1,5 +1,8 @@
 """`munkey app`, as a person starts and ends it."""
 
+from playwright.sync_api import expect
+
+from tests.browser.visit import at_rest
 from tests.servers import serving
 from tests.waiting import until
 
@@ -11,6 +14,7 @@ def test_it_opens_the_default_bundle_from_any_folder_and_ends_when_it_is_told_to
     with serving(*command, cwd=tmp_path, env={"MUNKEY_BUNDLES": "", "MUNKEY_BUNDLE": ""}) as server:
         page.goto(server.url)
         page.get_by_role("option").nth(10).wait_for()
-        assert page.get_by_text("10,000 of 10,000 keys in memory").is_visible()
+        expect(page.get_by_text("10,000 of 10,000 keys in memory")).to_be_visible()
+        at_rest(page)
         assert page.get_by_text("Deploy").count() == 0
     until(lambda: not server.answers())

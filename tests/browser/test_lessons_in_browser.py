@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from app.lessons.reader import read_lesson
+from tests.browser.visit import at_rest
 from tests.servers import ROOT
 from tests.shipped import needs_fashion
 
@@ -63,7 +64,7 @@ def test_a_lesson_can_be_played_from_its_first_step_to_its_last(
         expect(page.locator(".st-key-in-lesson")).to_be_visible()
         expect(page.locator("[data-testid=stException]")).to_have_count(0)
         expect(button(page, "lesson-next")).to_be_enabled()
-        assert page.url.startswith(f"{url}/lessons?lesson={lesson.id}")
+        expect(page).to_have_url(re.compile(rf"/lessons\?lesson={lesson.id}"))
         button(page, "lesson-next").click()
     expect(page.get_by_text("to its end")).to_be_visible()
 
@@ -88,6 +89,7 @@ def test_the_link_opens_the_same_step_and_what_is_hidden_no_key_reaches(
     expect(other.locator(".tile").first).to_be_visible()
     for key in ("delete", "undo-newest", "clear-basket"):
         expect(other.locator(f".st-key-{key}")).to_have_count(0)
+    at_rest(other)
     # All the way round with the keyboard, pressing whatever has the focus but the lesson's buttons.
     reached = all_focused(other)
     assert any("lesson-next" in where for where in reached)

@@ -301,7 +301,7 @@ def test_the_star_and_its_lines_are_drawn(open_app: Callable[..., App]) -> None:
     app = open_app(query=1)
     expect(app.page.locator(".mkmap-star")).to_have_count(1)
     expect(app.page.locator(".mkmap-link")).to_have_count(4)
-    assert app.page.locator(".mkmap-share").all_text_contents() == ["62 %", "20 %", "12 %", "6 %"]
+    expect(app.page.locator(".mkmap-share")).to_have_text(["62 %", "20 %", "12 %", "6 %"])
     with app.changed_view():
         app.page.get_by_role("button", name="Zoom to the star").click()
     assert np.mean(app.view()["x"]) == pytest.approx(-6, abs=1e-3)

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from munkey_core.studio import Studio
 from tests.browser.map_on_page import MapOnPage, Outline, enclosed
+from tests.browser.visit import at_rest
 from tests.servers import ROOT
 from tests.shipped import needs_fashion
 
@@ -105,19 +106,21 @@ def test_a_link_shows_the_same_map_in_a_fresh_browser(
     page.get_by_label("Image id").press("Enter")
     expect(page.locator(".mkmap-star")).to_have_count(1)
     expect(page).to_have_url(re.compile(f"query={query}"))
+    expect(page.locator(".mkmap-share")).to_have_count(4)
+    at_rest(page)
     shares = page.locator(".mkmap-share").all_text_contents()
-    assert len(shares) == 4
 
     other = new_page()
     other.goto(page.url)
     again = MapOnPage(other)
     expect(other.locator(".mkmap-star")).to_have_count(1)
-    assert other.locator(".mkmap-share").all_text_contents() == shares
+    expect(other.locator(".mkmap-share")).to_have_text(shares)
+    at_rest(other)
     assert again.drawn() == shown.drawn()
     assert again.drawn()["hidden"] > 0
-    assert other.locator(".mkmap-title").inner_text() == "Simulated owner"
+    expect(other.locator(".mkmap-title")).to_have_text("Simulated owner")
     expect(other.locator(".mkmap-toggle").first).to_have_attribute("aria-pressed", "false")
-    assert other.url == page.url
+    expect(other).to_have_url(page.url)
 
 
 def test_an_unknown_query_is_refused_and_nothing_else_breaks(page: Page, url: str) -> None:
@@ -142,6 +145,7 @@ def test_pictures_come_without_running_the_page(page: Page, url: str) -> None:
 
 def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: str) -> None:
     open_map(page, url)
+    at_rest(page)
     for thing in (
         page.locator(".mkmap-stage"),
         page.locator(".mkmap-numbers"),
@@ -158,6 +162,7 @@ def test_on_a_tablet_the_map_has_the_full_width(page: Page, url: str) -> None:
     page.set_viewport_size({"width": 834, "height": 1112})
     page.goto(f"{url}/map?layout=pca")
     MapOnPage(page)
+    at_rest(page)
     box = page.locator(".mkmap-stage").bounding_box()
     assert box is not None
     assert box["width"] > 300

@@ -106,7 +106,7 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
     # A double click starts one training, which can be cancelled and started again.
     start(page).dblclick()
     expect(page.get_by_text("my-stripes is being trained")).to_be_visible()
-    assert "training=my-stripes" in page.url
+    expect(page).to_have_url(re.compile("training=my-stripes"))
     cancel(page).click()
     expect(page.get_by_text(re.compile("“my-stripes” was cancelled"))).to_be_visible()
     page.get_by_role("button", name="Start again").click()
@@ -131,6 +131,6 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
     page.get_by_role("button", name="Open the model").click()
     expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
     pick(page, 0)
-    assert "bundle=my-stripes" in page.url
-    assert "training=" not in page.url
+    expect(page).to_have_url(re.compile("bundle=my-stripes"))
+    expect(page).not_to_have_url(re.compile("training="))
     delete(page, 1)

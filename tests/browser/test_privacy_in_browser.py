@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -32,5 +34,5 @@ def test_delete_open_privacy_read_the_sentence_and_pick_an_exposed_image(
     page.locator(".tile").nth(3).click()
     expect(page.get_by_text("1 picked")).to_be_visible()
     expect(sentence).to_contain_text("Shown one of the 2 deleted images")
-    assert "basket=" in page.url
-    assert "forgotten=" in page.url
+    expect(page).to_have_url(re.compile("basket="))
+    expect(page).to_have_url(re.compile("forgotten="))
