@@ -91,7 +91,7 @@ def browser() -> Iterator[Browser]:
             chromium = playwright.chromium.launch(
                 executable_path=path,
                 timeout=1000 * PATIENCE,
-                # WebGL without a graphics card, for the memory map; all else is drawn without WebGL,
+                # WebGL without a graphics card, for the memory map; the rest is drawn without,
                 # which is quicker then.
                 args=[
                     *("--no-sandbox", "--disable-dev-shm-usage"),
