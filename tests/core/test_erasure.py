@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from munkey_core.audit.reports import find_report, save_reports
 from munkey_core.audit.shipping import ship_oracles
 from munkey_core.bundle.find import find_bundles
-from munkey_core.bundle.ledger import Receipt, keyed_hash, owner_hash
+from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, owner_hash
 from munkey_core.bundle.manifest import BANK, ENCODER, EXACT, EXACT_MODE, MODEL, QUERIES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import work_folder
