@@ -44,7 +44,7 @@ class Comparison:
         audit: ForgettingAudit,
         methods: Sequence[str] | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
-        fitted: dict[tuple[str, int], System] | None = None,
+        fitted: dict[tuple[type[System], int], System] | None = None,
     ) -> None:
         self.audit = audit
         self._methods = known_methods(methods)
@@ -65,7 +65,8 @@ class Comparison:
         settings = asdict(method.settings)
         outputs = []
         for seed in self.audit.seeds:
-            what = ["post-hoc", key, settings, seed, forget_set_digest(self.audit.ids)]
+            digest = forget_set_digest(self.audit.ids)
+            what = ["post-hoc", key, method.source, settings, seed, digest]
             compute = partial(unlearn, self.audit, key, settings, seed)
             steps = self.audit.runs.remembered(what, compute)
             steps = staged(f"{method.name}, seed {seed}", steps)
@@ -79,12 +80,12 @@ class Comparison:
         after, oracle = [], []
         for seed in self.audit.seeds:
             steps = runs.remembered(
-                ["system", key, seed, digest, "after"],
+                ["system", key, kind.source, seed, digest, "after"],
                 partial(self._after_deletion, kind, seed),
             )
             after.append((yield from staged(f"{kind.name}, seed {seed}", steps)))
             steps = runs.remembered(
-                ["system", key, seed, digest, "retrained"],
+                ["system", key, kind.source, seed, digest, "retrained"],
                 partial(self._retrained, kind, seed),
             )
             steps = staged(f"{kind.name} retrained, seed {seed}", steps)
@@ -100,10 +101,10 @@ class Comparison:
     def _after_deletion(self, kind: type[System], seed: int) -> Steps[Outputs]:
         retraining = self.audit.runs.retraining
         yield from retraining.encode()
-        fitted = self._fitted.get((kind.key, seed))
+        fitted = self._fitted.get((kind, seed))
         if fitted is None:
             fitted = yield from _fit(kind, retraining, seed, ())
-            self._fitted[kind.key, seed] = fitted
+            self._fitted[kind, seed] = fitted
         system = copy.copy(fitted)  # forgetting gives it another support and touches no weight
         rows = self.audit.bundle.bank.rows(self.audit.ids)
         start = time.perf_counter()

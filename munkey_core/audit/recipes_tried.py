@@ -7,7 +7,6 @@ and the backbone leak, A_img(private) − A_img(test).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -58,7 +57,13 @@ from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verd
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import Runs, runs_folder, source_digest
+from munkey_core.training.runs import (
+    Runs,
+    runs_folder,
+    short_digest,
+    source_digest,
+    staged,
+)
 from munkey_core.training.shipped import all_labels
 
 MAX_SEEDS = 20
@@ -353,9 +358,8 @@ class Frontier:
         return _Recipe(variant, train, model)
 
     def _path(self, config: TrainConfig, model: ModelConfig) -> Path:
-        what = [asdict(config), asdict(model), forget_set_digest(self.ids)]
-        digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-        return runs_folder(self.bundle) / f"experiment-{digest[:24]}.json"
+        digest = short_digest([asdict(config), asdict(model), forget_set_digest(self.ids)])
+        return runs_folder(self.bundle) / f"experiment-{digest}.json"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def compare_sets(
         tuning = yield from tune_methods(evidence, methods)
         keep_tuning(whole, tuning)
     settings = tuned_settings(whole)  # of the plain transformer, which both modes share
-    fitted: dict[tuple[str, int], System] = {}
+    fitted: dict[tuple[type[System], int], System] = {}
     reports = []
     while audits:
         audit = audits.pop(0)  # what it has measured with goes when its report is there

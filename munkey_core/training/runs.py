@@ -1,7 +1,8 @@
 """Trainings that are done once: each run's outputs come from the bundle, the cache or a training.
 
 A run is remembered by what it was trained on (the digests of the bundle's images, records,
-encoder and bank), the recipe, the forget set and the seed, so nothing stale is ever found.
+encoder and bank), the recipe, the forget set, the seed, the text of an unlearning method and
+PyTorch's version, so nothing stale is ever found.
 """
 
 from __future__ import annotations
@@ -148,9 +149,12 @@ class Runs:
     ) -> Steps[Outputs]:
         """Yield progress; return the outputs that `compute` gives, or gave before under this name.
 
-        what: everything that the outputs depend on beside this bundle, as JSON values.
+        what: everything that the outputs depend on beside this bundle and PyTorch's version, as
+        JSON values; nothing is kept or found if one of them is None: not known.
         """
-        path = self._folder / f"{what[0]}-{_short_digest(what)}.safetensors"
+        if None in what:
+            return (yield from compute())
+        path = self._folder / f"{what[0]}-{short_digest(what)}.safetensors"
         stored = _read_outputs(path)
         if stored is None:
             stored = yield from compute()
@@ -182,7 +186,7 @@ class Runs:
     def path(self, run: Run) -> Path:
         """Where the cache keeps a run, whether it is there yet or not."""
         what = [run.family, run.seed, run.reference, forget_set_digest(run.without)]
-        return self._folder / f"{run.family}-{_short_digest(what)}.safetensors"
+        return self._folder / f"{run.family}-{short_digest(what)}.safetensors"
 
     def _train(self, run: Run) -> Steps[tuple[TrainedModel, Outputs]]:
         own = run == self.original(MUNKEY)
@@ -301,5 +305,8 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         write_whole(path, data, OWNER_ONLY)
 
 
-def _short_digest(what: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(list(what), sort_keys=True).encode()).hexdigest()[:24]
+def short_digest(what: Sequence[object]) -> str:
+    """24 hex digits that stand in the name of what is kept: of JSON values, and of the version of
+    PyTorch, whose next one may add up in another order."""
+    text = json.dumps([*what, torch.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

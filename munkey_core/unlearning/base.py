@@ -26,6 +26,7 @@ from munkey_core.model.encoder import augment
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.unlearning.batches import Rows
+from munkey_core.unlearning.source import Sourced
 
 S = TypeVar("S")
 L = TypeVar("L", bound="LoopSettings")
@@ -155,7 +156,7 @@ class LoopSettings:
         require_between(self, epochs=(1, 1000), learning_rate=(1e-8, 1.0))
 
 
-class Method(ABC, Generic[S]):
+class Method(Sourced, ABC, Generic[S]):
     """A post-hoc unlearning method.
 
     key: its name on the command line. name: the paper's term. paper: where it comes from.

@@ -237,8 +237,8 @@ def test_more_components_than_channels_are_refused():
 
 
 def test_a_run_killed_while_it_saves_the_encoder_can_go_on(whole, tmp_path, monkeypatch):
-    def dies(_, path):
-        path.write_bytes(b"half of it")
+    def dies(_, file):
+        file.write(b"half of it")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -33,7 +33,8 @@ ENSEMBLE = {"k": 3, "tau": 0.5, "anchor": 0.3}
 def patches_predictor():
     torch.manual_seed(3)
     config = ModelConfig(tokens="patches", dim=16, layers=2, heads=2, patch_size=4)
-    model = ExemplarTransformer(config, tiny.KEY_DIM, 4, len(tiny.CLASSES))
+    model = ExemplarTransformer(config, tiny.KEY_DIM, 4, len(tiny.CLASSES)).eval()
+    model.requires_grad_(False)
     return Predictor(tiny.random_encoder(), model, EnsembleConfig(**ENSEMBLE))
 
 

@@ -96,7 +96,7 @@ def test_rollout_doesnt_see_the_head_and_says_so(predictor, view, image):
 
 def test_a_model_of_patches_has_no_encoder_to_randomise(view, image):
     config = ModelConfig(tokens="patches", dim=16, layers=2, heads=2, patch_size=4)
-    model = ExemplarTransformer(config, tiny.KEY_DIM, 4, len(tiny.CLASSES))
+    model = ExemplarTransformer(config, tiny.KEY_DIM, 4, len(tiny.CLASSES)).eval()
     predictor = Predictor(tiny.random_encoder(), model, EnsembleConfig())
     _, result = run(predictor, view, image, "saliency")
     assert [stage.randomised for stage in result.stages] == STAGES[:-1]

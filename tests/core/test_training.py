@@ -111,8 +111,8 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
     finished(training(tmp_path / "model.ckpt", epochs=1))
     kept = (tmp_path / "model.ckpt").read_bytes()
 
-    def dies(state, path):
-        path.write_bytes(b"half of it")
+    def dies(state, file):
+        file.write(b"half of it")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", dies)

@@ -16,6 +16,7 @@ from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
 from munkey_core.model.encoder import Encoded
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import FloatArray
+from munkey_core.unlearning.source import Sourced
 
 # Queries answered at once.
 _BLOCK = 1024
@@ -75,7 +76,7 @@ class Support:
         return len(self.rows)
 
 
-class System(ABC):
+class System(Sourced, ABC):
     """A classifier with a support of entries, which forgets by dropping entries.
 
     key: its name on the command line. name: as tables show it. paper: where it comes from.
