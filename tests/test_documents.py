@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
 from munkey_core.bundle.forget_sets import CANONICAL
-from munkey_core.cli import main, make_parser
-from munkey_core.cli.base import IDS_HELP
+from munkey_core.cli import main
+from munkey_core.cli.base import commands
+from munkey_core.cli.options import IDS_HELP
 from munkey_core.unlearning import METHODS, SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,9 +45,28 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
 
 
-def subcommands():
-    [found] = [a for a in make_parser()._actions if a.dest == "==SUPPRESS==" and a.choices]
-    return found.choices
+GROUP = get_group(commands)
+
+
+def parse(words):
+    """Read a command line as `munkey` does, and run nothing. Raises what says that it is wrong."""
+    with GROUP.make_context("munkey", list(words)) as context:
+        name, command, rest = GROUP.resolve_command(context, list(words))
+        return command.make_context(name, rest, parent=context)
+
+
+def help_of(name):
+    """The help page of a command."""
+    with GROUP.make_context("munkey", [name]) as context:
+        return GROUP.commands[name].get_help(context)
+
+
+@pytest.fixture
+def images_there(tmp_path, monkeypatch):
+    """--images names something that must be there, and is noted for this process."""
+    (tmp_path / "PATH").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUNKEY_IMAGES", "")
 
 
 @every_page
@@ -62,27 +83,27 @@ def test_its_links_lead_somewhere(page):
 
 
 @every_page
+@pytest.mark.usefixtures("images_there")
 def test_its_commands_can_be_given(page):
     for words in command_lines(fenced(page.read_text(encoding="utf-8"))):
-        make_parser().parse_args(words)
+        parse(words)
 
 
 def test_every_command_is_listed():
     lines = list(command_lines(fenced(COMMANDS.read_text(encoding="utf-8"))))
-    assert set(subcommands()) == {words[0] for words in lines}
+    assert set(GROUP.commands) == {words[0] for words in lines}
 
 
-@pytest.mark.parametrize("name", sorted(subcommands()))
+@pytest.mark.parametrize("name", sorted(GROUP.commands))
 def test_its_help_can_be_read(name):
-    parser = subcommands()[name]
-    text = parser.format_help()
-    assert parser.description[0].isupper()
-    assert parser.description.endswith(".")
+    command, text = GROUP.commands[name], help_of(name)
+    assert command.help[0].isupper()
+    assert command.help.endswith(".")
     for words in command_lines(text.partition("examples:")[2]):
         assert words[0] == name
-        make_parser().parse_args(words)
-    for action in parser._actions:
-        assert action.help or action.choices, f"{name}: {action.dest} has no help"
+        parse(words)
+    for parameter in command.params:
+        assert parameter.help, f"{name}: {parameter.name} has no help"
 
 
 def test_the_help_names_every_canonical_set():
@@ -91,7 +112,7 @@ def test_the_help_names_every_canonical_set():
 
 
 def test_the_methods_that_help_names_exist():
-    text = subcommands()["compare"].format_help()
+    text = help_of("compare")
     named = re.search(r"such as\s+([\w,-]+)", text).group(1)
     assert set(named.split(",")) <= {*METHODS, *SYSTEMS}
 
@@ -110,7 +131,7 @@ def test_munkey_alone_says_what_there_is(capsys):
     assert main([]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for name in subcommands():
-        assert f"\n    {name}" in out
+    for name in GROUP.commands:
+        assert f"\n  {name} " in out
     for words in command_lines(out.partition("examples:")[2]):
-        assert words[0] in subcommands()
+        assert words[0] in GROUP.commands

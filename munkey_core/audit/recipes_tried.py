@@ -62,7 +62,6 @@ from munkey_core.training.runs import (
     runs_folder,
     short_digest,
     source_digest,
-    staged,
 )
 from munkey_core.training.shipped import all_labels
 

@@ -1,80 +1,91 @@
-"""What every command of `munkey` shares: its parser, its answer, its progress.
+"""What every command of `munkey` shares: the list it stands in, its answer, its progress.
 
 Answers go to stdout (with --json exactly one JSON document), progress and notes to stderr.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from munkey_core.errors import BadInputError
+import typer
+
 from munkey_core.progress import Progress, Steps, T, drive, finish
 
-IDS_HELP = (
-    "ids separated by commas, @file.csv (a column id), owner:NAME, or a canonical set: "
-    "random-1pct, random-5pct, random-10pct, one-class, one-owner, hard-1pct, near-duplicates"
+if TYPE_CHECKING:
+    from munkey_core.bundle.bundle import Bundle
+    from munkey_core.studio import Studio
+
+Command = TypeVar("Command", bound=Callable[..., int])
+
+# Plain text, without colours and frames: it must be readable on every console.
+commands = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-MODE_HELP = "joint or exact, of a bundle that has both (default: its own)"
+
+def command(*examples: str) -> Callable[[Command], Command]:
+    """Make a function one of the commands. It goes by the function's name, its help is the
+    docstring, at the end of which stand examples: whole command lines. It returns the exit code."""
+
+    def add(run: Command) -> Command:
+        added = commands.command(short_help=run.__doc__, epilog=examples_text(examples))
+        return added(run)
+
+    return add
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInputError(f"{message} (see {self.prog} --help)")
+def examples_text(examples: Sequence[str]) -> str | None:
+    """The end of a help page, for typer: \\b keeps lines as they are."""
+    return "\n".join(["\b", "examples:", *(f"  {line}" for line in examples)]) if examples else None
 
 
-def command(
-    commands: Any,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    about: str,
-    examples: Sequence[str] = (),
-    json_answer: bool = True,
-) -> argparse.ArgumentParser:
-    """Add a command. about: what it does, in one line. examples: whole command lines. json_answer:
-    whether it has an answer to give."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=examples_text(examples) if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if json_answer:
-        parser.add_argument("--json", action="store_true", help="answer with one JSON document")
-    parser.set_defaults(command=run)
-    return parser
+def session(name: str) -> Studio:
+    """A session with a bundle. Raises BundleError."""
+    from munkey_core.studio import Studio
+
+    return Studio.open(name)
 
 
-def examples_text(examples: Sequence[str]) -> str:
-    """The end of a help page."""
-    return "\n".join(["examples:", *(f"  {line}" for line in examples)])
+def opened(name: str, mode: str = "") -> tuple[Path, Bundle]:
+    """The folder of a bundle and what is in it, in a mode that it has (empty: its own). Raises
+    BundleError."""
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.read import read_bundle
+
+    folder = find_bundle(name)
+    bundle = read_bundle(folder)
+    return folder, bundle.in_mode(mode or bundle.mode)
 
 
-def bundle_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
-    """Add the argument that names a bundle."""
-    about = "a name, as `munkey bundles` lists them, or a folder"
-    if "default" in options:
-        about += " (default: %(default)s)"
-    parser.add_argument("bundle", metavar="BUNDLE", help=about, **options)
+def answer(as_json: bool, document: Any, lines: Iterable[str], code: int = 0) -> int:
+    """Print one of the two; return the exit code."""
+    for line in [json.dumps(document, indent=1)] if as_json else lines:
+        print(line)
+    return code
 
 
-def answer(arguments: argparse.Namespace, document: Any, lines: Iterable[str]) -> int:
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    else:
-        for line in lines:
-            print(line)
-    return 0
+def table(rows: Sequence[Sequence[str]], left: int = 1) -> Iterator[str]:
+    """Lines of a table for a terminal. left: so many columns begin at the left, others end at the
+    right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        aligned = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(cells)]
+        yield "  ".join(aligned).rstrip()
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `2.3 min`."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def watch(steps: Steps[T]) -> T:
@@ -93,12 +104,8 @@ def _watch_for_parent(steps: Steps[T]) -> T:
         nonlocal stage, told
         if step.stage != stage or step.done == step.total or time.monotonic() - told > 0.3:
             stage, told = step.stage, time.monotonic()
-            values = {
-                "stage": step.stage,
-                "done": step.done,
-                "total": step.total,
-                "remaining_seconds": step.remaining_seconds,
-            }
+            told_of = ("stage", "done", "total", "remaining_seconds")
+            values = {name: getattr(step, name) for name in told_of}
             print(json.dumps({"progress": values}), file=sys.stderr, flush=True)
 
     return drive(steps, see)

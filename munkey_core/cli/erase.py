@@ -2,84 +2,71 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from munkey_core.bundle.ledger import Receipt
-from munkey_core.cli.base import IDS_HELP, answer, bundle_argument, command, watch
-from munkey_core.erasure.plan import ErasurePlan
+from typer import Argument, Option
+
+from munkey_core.cli.base import answer, command, session, watch
+from munkey_core.cli.options import IDS_HELP, BundleName, Json
 from munkey_core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from munkey_core.bundle.ledger import Receipt
+    from munkey_core.erasure.plan import ErasurePlan
 
 _SHOWN = 20
 
 
-def add(commands: Any) -> None:
-    """Add the commands of this file."""
-    erase = command(
-        commands,
-        "erase",
-        _erase,
-        "remove images from a bundle for good, with a receipt; without --yes: what would go",
-    )
-    bundle_argument(erase)
-    erase.add_argument("ids", metavar="IDS", nargs="?", help=IDS_HELP)
-    erase.add_argument("--yes", action="store_true", help="really do it: there is no undo")
-    erase.add_argument(
-        "--out", type=Path, metavar="DIR", help="write the erased version there; leave the bundle"
-    )
-    erase.add_argument(
-        "--key", type=Path, metavar="FILE", help="private Ed25519 key (PEM) that signs the receipt"
-    )
-    erase.add_argument(
-        "--receipt", type=Path, metavar="FILE", help="write the receipt there (JSON)"
-    )
-    erase.add_argument(
-        "--finish", action="store_true", help="only finish what an interrupted run left to do"
-    )
-
-    key = command(commands, "key", _key, "make a key pair that signs receipts")
-    key.add_argument("file", type=Path, help="the private key; the public one is FILE.pub")
-
-
-def _erase(arguments: argparse.Namespace) -> int:
+@command("munkey erase my-bundle owner:customer-0001", "munkey erase my-bundle IDS --yes")
+def erase(
+    bundle: BundleName,
+    ids: Annotated[str | None, Argument(metavar="IDS", help=IDS_HELP)] = None,
+    yes: Annotated[bool, Option("--yes", help="really do it: there is no undo")] = False,
+    out: Annotated[Path | None, Option(help="write the erased version there instead")] = None,
+    key: Annotated[Path | None, Option(help="private Ed25519 key (PEM): signs the receipt")] = None,
+    receipt: Annotated[Path | None, Option(help="write the receipt there (JSON)")] = None,
+    finish: Annotated[bool, Option("--finish", help="only finish an interrupted run")] = False,
+    as_json: Json = False,
+) -> int:
+    """Remove images from a bundle for good, with a receipt; without --yes: what would go."""
+    from munkey_core.bundle import versions
     from munkey_core.bundle.find import find_bundle
-    from munkey_core.bundle.versions import Finished, finish
-    from munkey_core.erasure.erasure import erase
-    from munkey_core.studio import Studio
+    from munkey_core.erasure import erasure
 
-    folder = find_bundle(arguments.bundle)
-    if arguments.finish:
-        if arguments.ids or arguments.yes or arguments.out:
+    folder = find_bundle(bundle)
+    if finish:
+        if ids or yes or out:
             raise BadInputError("--finish takes no ids: it only finishes an interrupted run")
-        done = finish(folder).anything
+        done = versions.finish(folder).anything
         line = "finished: nothing of an old version is left" if done else "nothing to finish"
-        return answer(arguments, {"bundle": str(folder), "finished": done}, [line])
-    if not arguments.ids:
+        return answer(as_json, {"bundle": str(folder), "finished": done}, [line])
+    if not ids:
         raise BadInputError("name the images to erase: " + IDS_HELP)
-    if arguments.receipt and arguments.receipt.exists():
-        raise BadInputError(f"{arguments.receipt} exists already: a receipt is never replaced")
-    interrupted = finish(folder) if arguments.yes else Finished()
-    studio = Studio.open(str(folder))
-    ids = studio.erasure.named_ids(arguments.ids)
-    if interrupted.erased and _is_a_set(arguments.ids.strip(), ids):
+    if receipt and receipt.exists():
+        raise BadInputError(f"{receipt} exists already: a receipt is never replaced")
+    interrupted = versions.finish(folder) if yes else versions.Finished()
+    studio = session(str(folder))
+    named = studio.erasure.named_ids(ids)
+    if interrupted.erased and _is_a_set(ids.strip(), named):
         # After an erasure a set's name means other images: the same command would erase more.
         raise BadInputError(
             f"an interrupted erasure was finished (receipt {len(studio.erasure.ledger())}); "
-            f"{arguments.ids.strip()} now means other images: run it again if they should go too"
+            f"{ids.strip()} now means other images: run it again if they should go too"
         )
-    plan = studio.erasure.plan(ids)
-    if not arguments.yes:
+    plan = studio.erasure.plan(named)
+    if not yes:
         lines = [*plan_lines(plan), "nothing was erased: --yes does it, and there is no undo"]
-        answer(arguments, {**plan.to_dict(), "erased": False}, lines)
-        return 2 if plan.problem else 0
-    receipt = watch(erase(folder, ids, arguments.out, arguments.key))
-    if arguments.receipt:
-        with arguments.receipt.open("x", encoding="utf-8") as file:
-            file.write(studio.erasure.receipt_text(receipt))
-    place = str(arguments.out or folder)
-    document = {"bundle": place, "erased": True, "receipt": receipt.to_dict()}
-    return answer(arguments, document, receipt_lines(receipt, place))
+        code = 2 if plan.problem else 0
+        return answer(as_json, {**plan.to_dict(), "erased": False}, lines, code)
+    made = watch(erasure.erase(folder, named, out, key))
+    if receipt:
+        with receipt.open("x", encoding="utf-8") as file:
+            file.write(studio.erasure.receipt_text(made))
+    place = str(out or folder)
+    document = {"bundle": place, "erased": True, "receipt": made.to_dict()}
+    return answer(as_json, document, receipt_lines(made, place))
 
 
 def _is_a_set(spec: str, ids: tuple[str, ...]) -> bool:
@@ -118,24 +105,26 @@ def receipt_lines(receipt: Receipt, place: str) -> list[str]:
     ]
 
 
-def _some(ids: tuple[str, ...]) -> str:
+def _some(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def _key(arguments: argparse.Namespace) -> int:
+@command("munkey key K.pem")
+def key(
+    file: Annotated[Path, Argument(help="the private key; the public one is FILE.pub")],
+    as_json: Json = False,
+) -> int:
+    """Make a key pair that signs receipts."""
     from munkey_core.erasure.receipts import make_key, read_public_key
 
-    public = make_key(arguments.file)
+    public = make_key(file)
+    signer = read_public_key(public)
     return answer(
-        arguments,
-        {
-            "private": str(arguments.file),
-            "public": str(public),
-            "signer": read_public_key(public),
-        },
+        as_json,
+        {"private": str(file), "public": str(public), "signer": signer},
         [
-            f"{arguments.file}: keep it where the bundle is not, and let nobody read it",
-            f"{public}: give it to whoever checks receipts; signer {read_public_key(public)}",
+            f"{file}: keep it where the bundle is not, and let nobody read it",
+            f"{public}: give it to whoever checks receipts; signer {signer}",
         ],
     )

@@ -270,8 +270,16 @@ def test_without_json_the_answer_is_text(capsys, argv):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["nonsense"], "invalid choice"),
-        (["show"], "required"),
+        (["nonsense"], "no such command 'nonsense' (see munkey --help)"),
+        (["show"], "missing argument 'BUNDLE' (see munkey show --help)"),
+        (["show", "tiny", "more"], "unexpected extra argument"),
+        (["show", "tiny", "--nothing"], "no such option: --nothing (see munkey show --help)"),
+        (
+            ["audit", "tiny", "--forget"],
+            "requires an argument (see munkey audit --help)",
+        ),
+        (["project", "tiny", "--space", "colours"], "'colours' is not one of 'keys', 'tokens'"),
+        (["train", "--data", "bundles", "--out", "new", "--mode", "none"], "'joint', 'exact'"),
         (["show", "nope"], "no bundle 'nope'"),
         (["show", "x" * 5000], "no bundle"),
         (["predict", "tiny", "nobody"], "neither an id of bundle tiny nor a file"),
@@ -360,14 +368,40 @@ def test_an_interrupted_command_says_so_and_exits_130(capsys, monkeypatch):
 
 
 def test_help_is_given_for_every_command(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
+    assert main(["--help"]) == 0
     out = capsys.readouterr().out
     for command in ("app", "bundles", "show", "predict", "forget", "train", "audit", "bench"):
         assert command in out
     for command in ("retrain", "compare", "oracles", "project"):
         assert command in out
+
+
+@pytest.mark.parametrize(
+    "run", ["import munkey_core", "from munkey_core.cli import main; main({argv})"]
+)
+@pytest.mark.parametrize("argv", [["--help"], ["compare", "--help"], ["compare", "--nothing"]])
+def test_help_and_mistyped_options_import_nothing_that_takes_long(run, argv):
+    heavy = ("torch", "numpy", "streamlit", "rich")
+    script = f"{run.format(argv=argv)}\nimport sys\nassert not {heavy} & sys.modules.keys()"
+    script = script.replace(str(heavy), str(set(heavy)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_console_without_the_letters_shows_others(home):
+    done = subprocess.run(
+        [sys.executable, "-m", "munkey_core.cli", "train", "--dry-run", "--data", "bilder-für-θ"],
+        capture_output=True,
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 2
+    assert done.stderr == b"munkey: missing option '--out' (see munkey train --help)\n"
 
 
 # -- where only PyTorch is installed -----------------------------------------------------------
@@ -381,7 +415,9 @@ ALLOWED = {{
     # what PyTorch itself requires
     "sympy", "mpmath", "jinja2", "markupsafe", "networkx", "fsspec", "filelock",
     "typing_extensions", "packaging", "triton", "nvidia", "setuptools", "_distutils_hack",
-    "cachetools",  # small, of pure Python, and of our own choice
+    # small, and of our own choice: cachetools, and typer with what it requires
+    "cachetools", "typer", "annotated_doc", "pydantic", "pydantic_core", "annotated_types",
+    "typing_inspection",
 }}
 
 

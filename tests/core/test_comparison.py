@@ -12,6 +12,7 @@ from munkey_core.audit.audit import (
     AuditReport,
     ForgettingAudit,
 )
+from munkey_core.audit.canonical import compare_sets
 from munkey_core.audit.comparison import Comparison, known_methods
 from munkey_core.audit.image_table import HEADER, image_table
 from munkey_core.audit.reports import (
@@ -23,7 +24,6 @@ from munkey_core.audit.reports import (
 )
 from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
 from munkey_core.bundle.forget_sets import forget_set
-from munkey_core.cli.canonical import compare_sets
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.progress import drive, finish
 from munkey_core.results import PRIVATE, TEST

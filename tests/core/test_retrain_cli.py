@@ -75,7 +75,7 @@ def test_both_families_and_a_table_for_people(retrain):
     [
         (["--without", "nobody"], "nobody"),
         (["--without", "random-1pct", "--seeds", "0"], "--seeds must be between 1 and 20, got 0"),
-        (["--without", "random-1pct", "--family", "all"], "invalid choice"),
+        (["--without", "random-1pct", "--family", "all"], "'all' is not one of 'munkey', 'plain'"),
         (["--without", ""], "name at least one image"),
     ],
 )
