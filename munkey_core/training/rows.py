@@ -89,6 +89,3 @@ def _write_batch(
             rate = config.learning_rate * (1 - (step - 1) / config.steps)
             token = token - rate * steady / (spread + _EPSILON)
     return round_tokens(token.detach())[:n]
-
-
-# -- few bits ----------------------------------------------------------------------------------
