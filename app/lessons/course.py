@@ -16,7 +16,7 @@ from app.lessons.reader import refer
 from app.lessons.shelf import shelf
 from app.lessons.values import Values, values_of
 from app.session import models, state
-from app.session.links import UnknownDigestError
+from app.session.long_links import UnknownDigestError
 from munkey_core.errors import MunkeyError
 
 PATH = "lessons"  # the page that lessons are played on

@@ -29,7 +29,7 @@ from app.lessons.lesson import (
 from app.lessons.measures import MEASURES, Argument
 from app.lessons.nodes import Node, Part, Parts, compose
 from app.session import state
-from app.session.links import UnknownDigestError
+from app.session.long_links import UnknownDigestError
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")

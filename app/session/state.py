@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.components.address import correct_address
-from app.session.links import UnknownDigestError, shorten, spell_out
+from app.session.long_links import UnknownDigestError, shorten, spell_out
 from munkey_core.files import limits
 
 Groups = tuple[tuple[str, ...], ...]

@@ -19,7 +19,7 @@ from app.session import models, state
 from app.session.asker import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.jobs import own_data
-from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 
 MOST_LETTERS = 40

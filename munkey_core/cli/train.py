@@ -14,7 +14,7 @@ from munkey_core.cli.options import Device, Json
 from munkey_core.errors import BadInputError, BundleError, TrainingError
 
 if TYPE_CHECKING:
-    from munkey_core.jobs.estimate import TrainingOffer
+    from munkey_core.jobs.offer import TrainingOffer
 
 _SHOWN = 20  # skipped files, of thousands perhaps
 
@@ -56,8 +56,8 @@ def train(
     """Train a model on your own images and write its bundle."""
     from munkey_core.data import load_dataset
     from munkey_core.explain.projection import umap_installed
-    from munkey_core.jobs.estimate import make_offer, make_plan
     from munkey_core.jobs.making import make_bundle, may_carry
+    from munkey_core.jobs.offer import make_offer, make_plan
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
     from munkey_core.training.recipes import default_recipe, load_recipe, with_seed

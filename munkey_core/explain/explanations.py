@@ -10,7 +10,6 @@ import torch
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.errors import BadInputError, UnknownIdError
-from munkey_core.explain.exemplars import ExemplarAttribution, shapley
 from munkey_core.explain.influence import (
     Influence,
     InfluencedQuery,
@@ -21,6 +20,7 @@ from munkey_core.explain.influence import (
 from munkey_core.explain.pathways import PathwayReport, pathways
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck
+from munkey_core.explain.shapley import ExemplarAttribution, shapley
 from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor

@@ -20,8 +20,8 @@ from munkey_core.bundle.manifest import JOINT_MODE
 from munkey_core.config import Recipe
 from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
-from munkey_core.jobs.estimate import REFERENCES
 from munkey_core.jobs.job import making_folder
+from munkey_core.jobs.offer import REFERENCES
 from munkey_core.progress import Progress, Steps, changed
 from munkey_core.training.build import Build, data_digest
 from munkey_core.training.joint import resolve_device

@@ -32,8 +32,8 @@ from munkey_core.explain.projection import umap_installed
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
-from munkey_core.jobs.estimate import TrainingOffer, make_offer, make_plan
 from munkey_core.jobs.job import training_job
+from munkey_core.jobs.offer import TrainingOffer, make_offer, make_plan
 from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.progress import Progress, Steps
 from munkey_core.training.recipes import default_recipe

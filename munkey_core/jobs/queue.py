@@ -22,9 +22,9 @@ from pathlib import Path
 
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.files.limits import limits, refuse_in_demo, variable
-from munkey_core.jobs.clock import STARTING, Clock, Stages, keep_stages
 from munkey_core.jobs.job import Job, job_command
 from munkey_core.jobs.process import progress_of, reason_of, remove_partial, send, start, write_ids
+from munkey_core.jobs.time_left import STARTING, Clock, Stages, keep_stages
 from munkey_core.progress import Progress
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from munkey_core.bundle.manifest import SPACES
 from munkey_core.explain.map import Maps
-from munkey_core.jobs.clock import expected_stages
 from munkey_core.jobs.job import PROJECT, RETRAIN, make_job
 from munkey_core.jobs.queue import JobStatus, machine_queue
+from munkey_core.jobs.time_left import expected_stages
 from munkey_core.studio.audit import Audit
 from munkey_core.studio.shared import SharedModel
 

@@ -25,11 +25,11 @@ from app.screens.explain.pathways import sentence as pathway_sentence
 from app.screens.explain.pixels import convergence, facts, strength, verdict
 from app.session.services import Session
 from app.words.theme import palette
-from munkey_core.explain.exemplars import ExemplarAttribution
 from munkey_core.explain.influence import InfluencedQuery
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
 from munkey_core.explain.pixels import PixelAttribution
 from munkey_core.explain.randomisation import SanityCheck, SanityStage
+from munkey_core.explain.shapley import ExemplarAttribution
 
 EVIL = '<img src=x onerror="alert(1)">'
 LIGHT, DARK = palette(dark=False), palette(dark=True)

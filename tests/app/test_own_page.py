@@ -15,7 +15,7 @@ from app.screens.own.start import size
 from app.session import trainings
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
-from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
 from tests.app.screen import opened, query, text, watch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.session import links, state
-from app.session.links import MAX_QUERY, TextStore, UnknownDigestError
+from app.session import long_links as links
+from app.session import state
+from app.session.long_links import MAX_QUERY, TextStore, UnknownDigestError
 
 
 def prop(name):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from munkey_core.config import EnsembleConfig
 from munkey_core.errors import BadInputError
-from munkey_core.explain.exemplars import every_coalition, shapley, shapley_values
+from munkey_core.explain.shapley import every_coalition, shapley, shapley_values
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 
@@ -188,7 +188,7 @@ def test_values_do_not_depend_on_the_company_of_a_query(monkeypatch):
     predictor = tiny.random_predictor(k=3, aggregation="single_pass", tau=0.3)
     view, queries = BankView(tiny.random_bank(6)), tiny.random_queries(5)
     together = shapley(predictor, queries, view)
-    monkeypatch.setattr("munkey_core.explain.exemplars._BLOCK_CELLS", 1)
+    monkeypatch.setattr("munkey_core.explain.shapley._BLOCK_CELLS", 1)
     for one, other in zip(together, shapley(predictor, queries, view), strict=True):
         assert one.values == pytest.approx(other.values, abs=1e-6)
 

@@ -14,7 +14,6 @@ import torch
 from munkey_core.audit.evidence import Evidence
 from munkey_core.bundle.read import read_bundle
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
-from munkey_core.jobs.clock import Clock, expected_stages
 from munkey_core.jobs.job import (
     COMPARE,
     PROJECT,
@@ -26,6 +25,7 @@ from munkey_core.jobs.job import (
     training_job,
 )
 from munkey_core.jobs.queue import JobQueue
+from munkey_core.jobs.time_left import Clock, expected_stages
 from munkey_core.progress import Progress
 from munkey_core.studio import Studio
 from munkey_core.training.retraining import MUNKEY, Run

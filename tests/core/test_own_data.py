@@ -17,8 +17,8 @@ from munkey_core.bundle.write import write_bundle
 from munkey_core.data import image_folder, load_dataset
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
-from munkey_core.jobs.estimate import TrainingOffer
 from munkey_core.jobs.job import training_job
+from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobQueue
 from munkey_core.progress import Progress, drive
 from tests.waiting import until
@@ -224,13 +224,13 @@ def test_too_few_images_are_an_error_and_too_little_memory_is_a_problem(home, mo
     few = paint_folder(home / "data" / "few", [20, 20], size=(16, 16))
     with pytest.raises(BadInputError, match="wanted 60 images to split, got 40"):
         offer_of(str(few))
-    monkeypatch.setattr("munkey_core.jobs.estimate.free_memory", lambda: 1000)
+    monkeypatch.setattr("munkey_core.jobs.offer.free_memory", lambda: 1000)
     found = offer_of(a_source())
     assert "of memory and 1 kB are free" in found.problem
     with pytest.raises(BadInputError, match="of memory"):
         own_data.start_training(found, "me")
-    monkeypatch.setattr("munkey_core.jobs.estimate.free_memory", lambda: None)
-    monkeypatch.setattr("munkey_core.jobs.estimate.free_disk", lambda folder: 1000)
+    monkeypatch.setattr("munkey_core.jobs.offer.free_memory", lambda: None)
+    monkeypatch.setattr("munkey_core.jobs.offer.free_disk", lambda folder: 1000)
     assert "of disk and 1 kB are free" in offer_of(a_source()).problem
 
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_said_in_one_line_before_anything_is_written(
 ):
     folder = paint_folder(tmp_path / "pets", [30, 30], (20, 20))
     argv = ["train", "--data", str(folder), "--out", str(tmp_path / "out")]
-    monkeypatch.setattr("munkey_core.jobs.estimate.free_memory", lambda: 1000)
+    monkeypatch.setattr("munkey_core.jobs.offer.free_memory", lambda: 1000)
     code, document, err = munkey(*argv)
     assert (code, document) == (2, None)
     assert err.splitlines()[-1].startswith("munkey: the training needs about ")

@@ -21,7 +21,7 @@ from app.session.services import Session
 from app.shared.looking import section
 from app.words.glossary import term
 from app.words.phrases import count
-from munkey_core.explain.exemplars import ExemplarAttribution
+from munkey_core.explain.shapley import ExemplarAttribution
 
 _NOTHING = 0.005  # Less than half a percentage point is no change that a sentence is about.
 _HARDLY_ASKED = 0.01  # share of the answer

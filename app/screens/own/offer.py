@@ -13,7 +13,7 @@ from app.session.background import POLL, Background
 from app.shared.job_words import stage_words
 from app.words.phrases import count
 from munkey_core.jobs import own_data
-from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.progress import Steps
 
 _ENCODERS = {

@@ -8,7 +8,7 @@ from app.screens.own.offer import encoder_words, look_again
 from app.session import state, trainings
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
-from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.offer import TrainingOffer
 
 _REFUSED = state.REFUSED + "own-start"
 

@@ -18,7 +18,7 @@ from app.session.pages import turn_to
 from app.shared.job_words import stage_words, where
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
-from munkey_core.jobs.estimate import TrainingOffer
+from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 
 _POLL = 1.0

@@ -14,7 +14,7 @@ from app.lessons.lesson import PAGES
 from app.lessons.shelf import shelf
 from app.screens.teacher import class_link
 from app.session import models, services, state
-from app.session.links import UnknownDigestError
+from app.session.long_links import UnknownDigestError
 from app.session.pages import TITLES
 from app.session.services import Session
 from app.words.phrases import count

@@ -19,7 +19,7 @@ from munkey_core.config import Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.files.machine import free_disk, free_memory, readable_bytes
-from munkey_core.jobs.clock import START_SECONDS, STARTING, Stages, guessed_maps
+from munkey_core.jobs.time_left import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
