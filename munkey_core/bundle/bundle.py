@@ -263,12 +263,3 @@ class Bundle:
     def records_of(self, split: str) -> tuple[Record, ...]:
         """Records of one split ("private", "test", "anchor", "calibration"), in bundle order."""
         return tuple(record for record in self.records if record.split == split)
-
-
-# -- writing ---------------------------------------------------------------------------------
-
-
-# -- reading ---------------------------------------------------------------------------------
-
-
-# -- finding ---------------------------------------------------------------------------------
