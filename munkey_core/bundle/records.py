@@ -33,13 +33,6 @@ _MAX_UNPACKED = 1_000_000_000
 _BATCH = 4096
 
 
-def write_records(folder: Path, records: Sequence[Record]) -> str:
-    """Write the table into `folder` and return its file name."""
-    name, data = pack_records(records)
-    (folder / name).write_bytes(data)
-    return name
-
-
 def pack_records(records: Sequence[Record]) -> tuple[str, bytes]:
     """The table's file name and bytes."""
     columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS}

@@ -125,9 +125,6 @@ class Thumbnails:
             )
         return cls(ids, shape, transform, blob, offsets, counts)
 
-    def write(self, folder: Path) -> None:
-        (folder / THUMBNAILS).write_bytes(self.pack())
-
     def pack(self) -> bytes:
         """The file's bytes."""
         tensors: dict[str, npt.NDArray[Any]] = {

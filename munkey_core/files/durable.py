@@ -42,9 +42,7 @@ OWNER_ONLY = 0o600  # permissions of a file of the cache that holds what was lea
 PATIENCE = 60.0  # seconds to wait for whoever holds a lock
 _PAUSE = 0.02
 _LOCK_FILE = ".munkey.lock"
-# Windows has none of the first and the last, and no system but Windows the other.
-_TO_WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_TO_WRITE = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # Windows' last
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -60,7 +58,7 @@ class Disk:
 
     def open(self, path: Path) -> int:
         """Open a file to overwrite it; never what a link points to."""
-        return os.open(path, _TO_WRITE | _NO_LINK)
+        return os.open(path, _TO_WRITE | getattr(os, "O_NOFOLLOW", 0))
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         """Returns how many bytes were written."""
@@ -129,9 +127,8 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """What was made, renamed or removed in a folder is on the disk when this returns (on Windows,
-    where a folder can't be opened, somewhat later)."""
-    if sys.platform == "win32":
+    """What was made, renamed or removed in a folder is on the disk when this returns."""
+    if sys.platform == "win32":  # which opens no folder, and writes such things soon
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -61,7 +61,7 @@ def nearest(
     own = torch.arange(len(keys)) if others else None
     k = min(k, len(keys) - others)
     found = [part.topk(k, dim=1) for _, part in cosines(queries, keys, own)]
-    return torch.cat([rows for _, rows in found]), torch.cat([values for values, _ in found])
+    return torch.cat([one.indices for one in found]), torch.cat([one.values for one in found])
 
 
 def near_pairs(

@@ -1,8 +1,4 @@
-"""What a method is made of, so that no result of another version of it is ever found again.
-
-A class notes it when it is made, which is while its file runs: what the file says after an edit
-that nobody has imported is not what runs.
-"""
+"""What a method is made of, so that no result of another version of it is ever found again."""
 
 from __future__ import annotations
 
@@ -22,9 +18,9 @@ _seen: dict[Path, str] = {}  # SHA-256 of files, when they ran or were first loo
 
 class Sourced:
     """source: SHA-256 (hex) of the file that defines a class, of those that it imports from its
-    own folder or this one, and of its bases' `source`. None where that can't be told: in a
-    notebook, at a prompt, for a class made in a function, if the file or a helper was edited since
-    it was loaded. What is given to a class after its file has run doesn't show in it.
+    own folder or this one, and of its bases' `source`, as they are when the class is made. None
+    where that can't be told: in a notebook, at a prompt, for a class made in a function, if the
+    file or a helper was edited since it was loaded. What the class is given later doesn't show.
     """
 
     source: ClassVar[str | None] = None
@@ -43,8 +39,8 @@ class Sourced:
 
 
 def _digests(frame: FrameType) -> list[str | None]:
-    """SHA-256 of the file that runs in this frame, and of its helpers, sorted; a None among them
-    if one isn't what was loaded. Raises OSError, SyntaxError or ValueError for no such file."""
+    """SHA-256 of the file that runs in this frame, and of its helpers, sorted; [None] if one isn't
+    what was loaded. Raises OSError, SyntaxError or ValueError for no such file."""
     code, names = frame.f_code, frame.f_globals
     own = Path(code.co_filename).resolve()
     # A cell of a notebook is no module's file. What was compiled before may be of an older text.
@@ -56,38 +52,34 @@ def _digests(frame: FrameType) -> list[str | None]:
     todo, found = [(own, str(names.get("__package__") or ""))], dict[Path, str]()
     while todo:
         path, package = todo.pop()
-        if path not in found and (path == own or _is_near(path, own.parent)):
+        if path not in found:
             text = path.read_bytes()
             found[path] = hashlib.sha256(text).hexdigest()
-            todo += _imported(text, package, own.parent)
+            todo += _helpers(text, package, own.parent)
     known = all(_seen.setdefault(path, digest) == digest for path, digest in found.items())
     return [*sorted(found.values())] if known else [None]
 
 
-def _is_near(path: Path, folder: Path) -> bool:
-    beside = path.is_relative_to(folder) and "site-packages" not in path.relative_to(folder).parts
-    return beside or path.is_relative_to(_HERE)
-
-
-def _imported(text: bytes, package: str, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files of the modules that a text may import, and their packages: of those that are loaded,
-    and of those in `folder` that will be."""
-    for name in _names(text, package):
+def _helpers(text: bytes, package: str, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files in `folder` and this one, and their packages, of the modules that a text may import:
+    loaded ones, and those that will be."""
+    for name in _imports(text, package):
         module = sys.modules.get(name)
-        file = Path(getattr(module, "__file__", None) or folder / (name.replace(".", "/") + ".py"))
-        if file.is_file():
-            yield file.resolve(), getattr(module, "__package__", None) or ""
+        file = getattr(module, "__file__", None) or folder / (name.replace(".", "/") + ".py")
+        path = Path(file).resolve()
+        beside = path.is_relative_to(folder) and "site-packages" not in path.parts
+        if path.is_file() and (beside or path.parent == folder or path.is_relative_to(_HERE)):
+            yield path, getattr(module, "__package__", None) or ""
 
 
 @cache
-def _names(text: bytes, package: str) -> tuple[str, ...]:
+def _imports(text: bytes, package: str) -> tuple[str, ...]:
     """Dotted names in a text's imports that may be modules'; none of the standard library's."""
     found: list[str] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(base, package) if node.level else base
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return tuple(n for n in found if n.partition(".")[0] not in sys.stdlib_module_names)

@@ -31,7 +31,7 @@ from munkey_core.bundle.manifest import (
     read_manifest,
 )
 from munkey_core.bundle.read import read_bundle
-from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records, write_records
+from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BundleError
 from munkey_core.files.durable import sha256
@@ -317,7 +317,8 @@ RECORDS = tiny.random_bundle().records
     ],
 )
 def test_records_that_do_not_fit_are_refused(folder, records, message):
-    write_records(folder, records)
+    name, data = pack_records(records)
+    (folder / name).write_bytes(data)
     reseal(folder)
     with pytest.raises(BundleError, match=message):
         read_bundle(folder)
@@ -349,7 +350,8 @@ def test_records_that_the_manifest_does_not_vouch_for_are_never_read(original, f
     as_csv(folder, original.records)
     reseal(folder)
     forged = [dataclasses.replace(record, owner="someone else") for record in original.records]
-    write_records(folder, forged)  # records.parquet, beside the sealed records.csv
+    name, data = pack_records(forged)
+    (folder / name).write_bytes(data)  # records.parquet, beside the sealed records.csv
     assert read_bundle(folder).records == original.records
 
 
