@@ -326,7 +326,8 @@ def test_the_leak_is_only_claimed_where_its_interval_excludes_zero():
 )
 def test_a_memory_that_is_hardly_asked_is_not_said_to_have_made_the_answer(share, wanted):
     bees = SimpleNamespace(
-        classes=("ant", "bee"), record=lambda id_: SimpleNamespace(label=1, owner="")
+        about=SimpleNamespace(classes=("ant", "bee")),
+        memory=SimpleNamespace(record=lambda id_: SimpleNamespace(label=1, owner="")),
     )
     session = Session("bees", bees, None)
     found = ExemplarAttribution(

@@ -433,7 +433,7 @@ def test_a_plan_tells_found_unknown_gone_public_and_near_ones(folder, bundle):
 def test_a_session_erases_the_whole_bundle_in_whatever_mode_it_is(folder):
     studio = Studio.open(str(folder)).session("exact")
     assert studio.erasure.plan(TWO).modes == ("joint", "exact")
-    receipt = finish(studio.erase(TWO))
+    receipt = finish(studio.erasure.erase(TWO))
     assert set(receipt.rows) == {"joint", "exact"}
     assert studio.erasure.stale
 

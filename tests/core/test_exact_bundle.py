@@ -287,7 +287,7 @@ def test_a_session_in_the_other_mode_answers_with_the_other_memory(bundle):
     exact = joint.session(EXACT_MODE)
     assert joint.about.modes == ("joint", "exact")
     assert (joint.about.mode, exact.about.mode) == ("joint", "exact")
-    assert joint.about.digest != exact.digest
+    assert joint.about.digest != exact.about.digest
     said = [studio.predict(IDS[:1]).probabilities for studio in (joint, exact)]
     assert not np.array_equal(*said)
     exact.forget(IDS)

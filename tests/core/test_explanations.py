@@ -94,7 +94,7 @@ def test_influence_is_what_the_bundle_stores_or_what_is_computed(studio, digits)
     found = finish(studio.explain.compute_influence())
     assert found.ids == studio.memory.private_ids()
     assert found.n_test == len(studio.memory.test_ids())
-    assert digits.explain.influence().ids == digits.private_ids()
+    assert digits.explain.influence().ids == digits.memory.private_ids()
 
 
 def test_influence_is_that_of_the_undiminished_memory(studio):

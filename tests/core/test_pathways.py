@@ -151,7 +151,7 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_a_trained_memory_knows_its_images_and_deleting_their_keys_takes_that_away(digits):
-    ids = digits.canonical_sets()["random-10pct"]
+    ids = digits.memory.canonical_sets()["random-10pct"]
     report = finish(digits.explain.pathways(ids))
     before, after = report.figures["forget before"], report.figures["forget after"]
     assert before["memory"].accuracy > 95

@@ -11,7 +11,7 @@ import tiny
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from munkey_core.audit import attacks as module
+from munkey_core.audit import privacy as module
 from munkey_core.audit.attacks import (
     AFTER,
     ATTACKS,

@@ -45,7 +45,7 @@ def random_encoder():
     torch.manual_seed(0)
     encoder = FrozenEncoder(ENCODER)
     encoder.fit_statistics(random_images(40, seed=99))
-    return encoder.requires_grad_(False)
+    return encoder.eval().requires_grad_(False)
 
 
 def random_model():
