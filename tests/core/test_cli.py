@@ -415,9 +415,9 @@ ALLOWED = {{
     # what PyTorch itself requires
     "sympy", "mpmath", "jinja2", "markupsafe", "networkx", "fsspec", "filelock",
     "typing_extensions", "packaging", "triton", "nvidia", "setuptools", "_distutils_hack",
-    # small, and of our own choice: cachetools, and typer with what it requires
+    # small, and of our own choice: cachetools; typer with what it requires
     "cachetools", "typer", "annotated_doc", "pydantic", "pydantic_core", "annotated_types",
-    "typing_inspection",
+    "typing_inspection", "shellingham",
 }}
 
 
