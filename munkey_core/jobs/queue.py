@@ -176,7 +176,7 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
     results = maps_of(bundle.bank).folder() if kind == PROJECT else runs_folder(bundle)
     with contextlib.suppress(OSError, MunkeyError):
         path = _stages_file(results, kind)
-        return checked(Stages, parse_json(path.read_bytes(), path.name), path.name)
+        return checked(Stages, path.read_bytes(), path.name)
     if kind == PROJECT:
         return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
     provenance = bundle.manifest.provenance
