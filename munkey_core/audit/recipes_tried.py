@@ -46,7 +46,7 @@ from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
-from munkey_core.files.untrusted import parse_json, read_toml
+from munkey_core.files.untrusted import read_toml
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
@@ -412,7 +412,7 @@ def _shares(image: Verdicts | None) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _read(path: Path) -> Trial | None:
     """A trial of the cache; a damaged file counts as none."""
     try:
-        return checked(Trial, parse_json(path.read_bytes(), path.name), path.name)
+        return checked(Trial, path.read_bytes(), path.name)
     except FileNotFoundError:
         return None
     except (OSError, BadInputError):

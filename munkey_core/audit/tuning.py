@@ -17,7 +17,6 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
-from munkey_core.files.untrusted import parse_json
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Steps, staged
 from munkey_core.training.retraining import PLAIN, Run
@@ -77,7 +76,7 @@ def find_tuning(bundle: Bundle) -> TunedMethods:
     """What `tune_methods` gave, newest first: from the cache, else from the bundle; else empty."""
     path = runs_folder(bundle) / _FILE
     try:
-        return checked(TunedMethods, parse_json(path.read_bytes(), _FILE), _FILE)
+        return checked(TunedMethods, path.read_bytes(), _FILE)
     except (OSError, BadInputError):
         return bundle.measured.get("tuning") or {}
 

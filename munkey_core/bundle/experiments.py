@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import Count, checked
-from munkey_core.files.untrusted import parse_json, shown
+from munkey_core.files.untrusted import shown
 
 SHIPPED: Final = "shipped"
 VARIANT: Final = "variant"
@@ -149,7 +149,7 @@ def read_experiments(text: str) -> Experiments:
     """Raises BundleError for anything but what `experiments_text` writes."""
     name = "experiments.json"
     try:
-        found = checked(Experiments, parse_json(text.encode(), name), name)
+        found = checked(Experiments, text.encode(), name)
     except BadInputError as error:
         raise BundleError(str(error)) from error
     recipes = [recipe.name for recipe in found.recipes]

@@ -9,7 +9,6 @@ from typing import Any, NotRequired, TypedDict
 
 from munkey_core.errors import BadInputError
 from munkey_core.files.typed import checked
-from munkey_core.files.untrusted import parse_json
 
 Reports = dict[str, dict[str, Any]]  # by forget set, as `to_dict` of an audit or its attacks gives
 
@@ -53,10 +52,9 @@ class Metrics(TypedDict, total=False):
 def parse_metrics(data: bytes, name: str) -> dict[str, Any]:
     """The plain values of a file called `name`, which are a `Metrics`. Raises BadInputError for
     any others."""
-    values: dict[str, Any] = parse_json(data, name)
-    metrics = checked(Metrics, values, name)
+    metrics = checked(Metrics, data, name)
     for part in (metrics, metrics.get("exact") or Metrics()):
         tuning = part.get("tuning") or TunedMethods()
         if tuning.get("methods") and "n_forget" not in tuning:
             raise BadInputError(f"{name}: tuning needs n_forget")
-    return values
+    return dict(metrics)

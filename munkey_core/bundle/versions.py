@@ -25,7 +25,6 @@ from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files import durable
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.typed import Digest, DigestOrNone, checked
-from munkey_core.files.untrusted import parse_json
 
 MANIFEST = "manifest.json"
 LEFTOVERS = (".training", ".making", ".writing")  # of runs that made the bundle of this name
@@ -276,6 +275,6 @@ def _read(path: Path) -> Journal | None:
     try:
         if path.is_symlink() or path.stat().st_size > _JOURNAL_LIMIT:
             return None
-        return checked(Journal, parse_json(path.read_bytes(), path.name), path.name)
+        return checked(Journal, path.read_bytes(), path.name)
     except (OSError, BadInputError):
         return None

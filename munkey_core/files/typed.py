@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, cast, is_typeddict
 import msgspec
 
 from munkey_core.errors import BadInputError
-from munkey_core.files.untrusted import MAX_NAME, NAME, shown
+from munkey_core.files.untrusted import MAX_NAME, NAME, parse_json, shown
 
 T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME, pattern=NAME)]
@@ -44,11 +44,14 @@ def checked(
     most: float = sys.float_info.max,
 ) -> T:
     """`values` as a `kind`: a dataclass, or a TypedDict, which stays the table that it is with
-    whatever else it holds. where: the file or table, for messages. others: dataclasses whose tables
-    may hold names that they don't have; they are passed over. most: size of a number.
+    whatever else it holds. values: plain ones, or the bytes of a JSON file. where: the file or
+    table, for messages. others: dataclasses whose tables may hold names that they don't have; they
+    are passed over. most: size of a number.
 
     Raises BadInputError such as "manifest.json: dataset.grey must be true or false, got 'yes'".
     """
+    if isinstance(values, bytes):
+        values = parse_json(values, where)
     try:
         made = msgspec.convert(values, kind)
     except msgspec.ValidationError as error:

@@ -14,7 +14,6 @@ from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
-from munkey_core.files.untrusted import parse_json
 from munkey_core.jobs.job import PROJECT, RETRAIN, TRAIN, Job
 from munkey_core.progress import Progress
 from munkey_core.training.runs import runs_folder
@@ -37,7 +36,7 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
     results = maps_of(bundle.bank).folder() if kind == PROJECT else runs_folder(bundle)
     with contextlib.suppress(OSError, MunkeyError):
         path = _stages_file(results, kind)
-        return checked(Stages, parse_json(path.read_bytes(), path.name), path.name)
+        return checked(Stages, path.read_bytes(), path.name)
     if kind == PROJECT:
         return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
     provenance = bundle.manifest.provenance

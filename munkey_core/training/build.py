@@ -47,7 +47,6 @@ from munkey_core.explain.influence import influence, influence_scores, leave_one
 from munkey_core.explain.projection import fit_maps
 from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
-from munkey_core.files.untrusted import parse_json
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import (
     Encoded,
@@ -99,8 +98,7 @@ class _StageClock:
         self._path = path
         self.seconds: dict[str, float] = {}
         if path.exists():
-            values = parse_json(path.read_bytes(), path.name)
-            self.seconds = checked(dict[str, float], values, path.name)
+            self.seconds = checked(dict[str, float], path.read_bytes(), path.name)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

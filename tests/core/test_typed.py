@@ -54,6 +54,12 @@ def test_what_fits_is_made():
     assert tree(pair=[1, 2]).pair == (1.0, 2.0)
 
 
+def test_the_bytes_of_a_json_file_are_read():
+    assert checked(Leaf, b'{"n": 2}', "t.json") == Leaf(2)
+    with pytest.raises(BadInputError, match=r"^t\.json is not valid JSON"):
+        checked(Leaf, b'{"n": NaN}', "t.json")
+
+
 def test_whole_numbers_stay_whole_where_both_are_wanted():
     found = tree(settings={"epochs": 2, "rate": 0.5}).settings
     assert [type(value) for value in found.values()] == [int, float]
