@@ -15,6 +15,7 @@ from munkey_core.audit import comparison as module
 from munkey_core.audit.audit import ForgettingAudit
 from munkey_core.audit.comparison import Comparison
 from munkey_core.audit.evidence import Evidence
+from munkey_core.progress import finish
 from munkey_core.training.runs import Runs, short_digest
 from munkey_core.unlearning import METHODS, SYSTEMS
 from munkey_core.unlearning.base import LoopMethod, Method
@@ -111,8 +112,7 @@ def evidence(digits_bundle, tmp_path_factory):
 
 def compare(evidence, *methods):
     audit = ForgettingAudit(evidence.bundle, SET, 1, evidence=evidence)
-    *_, report = Comparison(audit, methods).run()
-    return report
+    return finish(Comparison(audit, methods).run())
 
 
 def said(figures):
@@ -142,7 +142,7 @@ def test_a_method_in_a_file_of_its_own_has_a_row_and_an_edit_other_figures(
     assert said(other) != said(row)
     # By the edited code, worked out by hand from what the comparison gives a method.
     audit = ForgettingAudit(evidence.bundle, SET, 1, evidence=evidence)
-    *_, by_hand = module.unlearn(audit, "my-method", {}, 0)
+    by_hand = finish(module.unlearn(audit, "my-method", {}, 0))
     assert 100 * (by_hand.test.argmax(axis=1) == evidence.test_labels).mean() == pytest.approx(
         other.test_accuracy
     )
