@@ -24,6 +24,7 @@ from munkey_core.errors import BundleError
 from munkey_core.files import durable
 from munkey_core.files.durable import Disk
 
+pytestmark = pytest.mark.slow
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points
 BLOCK = 2048  # so that most files take several writes

@@ -20,6 +20,8 @@ from munkey_core.training import recipes
 from munkey_core.training.retraining import MUNKEY, PLAIN
 from munkey_core.training.runs import Runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
