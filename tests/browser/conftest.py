@@ -91,8 +91,8 @@ def browser() -> Iterator[Browser]:
             chromium = playwright.chromium.launch(
                 executable_path=path,
                 timeout=1000 * PATIENCE,
-                # WebGL without a graphics card, for the memory map; the rest of a page is quicker
-                # without it.
+                # WebGL without a graphics card, for the memory map; the rest is drawn without,
+                # which is quicker then.
                 args=[
                     *("--no-sandbox", "--disable-dev-shm-usage"),
                     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
