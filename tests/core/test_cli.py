@@ -163,6 +163,7 @@ def test_forgetting_everything_is_answered_too(munkey):
     assert all(image["neighbours_after"] == [] for image in document["images"])
 
 
+@pytest.mark.slow
 def test_train_makes_a_bundle_of_a_folder_of_images(munkey, pictures, tmp_path):
     config = str(pictures.parent / "recipe.toml")
     out = tmp_path / "mine"
@@ -451,6 +452,7 @@ sys.exit(main({argv!r}) or main({show!r}))
 """
 
 
+@pytest.mark.slow
 def test_training_needs_nothing_but_pytorch_and_its_bundle_opens_anywhere(pictures, tmp_path):
     out = tmp_path / "bundle"
     argv = ["train", "--data", str(pictures), "--out", str(out), "--device", "cpu",

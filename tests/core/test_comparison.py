@@ -30,6 +30,7 @@ from munkey_core.results import PRIVATE, TEST
 from munkey_core.studio import SharedModel, Studio
 from munkey_core.unlearning import METHODS, SYSTEMS
 
+pytestmark = pytest.mark.slow
 SET = "random-10pct"
 
 

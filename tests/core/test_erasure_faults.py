@@ -25,6 +25,7 @@ from munkey_core.files import durable
 from munkey_core.files.durable import Disk
 from munkey_core.progress import finish
 
+pytestmark = pytest.mark.slow
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
 EVERY = 1 if THOROUGH else 12  # which share of the points
 BLOCK = 2048  # so that most files take several writes

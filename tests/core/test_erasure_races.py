@@ -18,6 +18,7 @@ from munkey_core.erasure.receipts import ledger_problems
 from munkey_core.erasure.verification import damaged_files
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).resolve().parent
 READER = """
 import json, sys

@@ -51,6 +51,7 @@ def test_other_files_are_refused_with_what_is_wanted(data, message):
         parse_csv(data, "t.csv")
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_refused_soon():
     data = b"id\n" + b"a\n" * 1_000_000
     with pytest.raises(BadInputError, match=r"at most 500,000 rows \(\$MUNKEY_MAX_CSV_ROWS\)"):

@@ -14,6 +14,7 @@ from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.studio import Studio
 from munkey_core.training.joint import JointTraining, TrainingData
 
+pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 SEEDS = (1, 2, 3)
 

@@ -203,6 +203,7 @@ def test_records_that_would_deceive_are_refused(folder, changes, message):
     refused(folder, message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_a_parquet_bomb_is_refused_within_its_memory(folder, codec):
     """One long text, named a million times, would unpack to 10 TB."""
@@ -262,6 +263,7 @@ except MunkeyError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_pickle_under_every_name_is_never_loaded(folder):
     import pickle
 

@@ -110,6 +110,7 @@ def test_influence_holds_among_copies_of_one_key():
     check_influence(found, predictor, copies, queries, labels, range(8))
 
 
+@pytest.mark.slow
 def test_influence_in_a_trained_bundle_is_what_deleting_gives(digits):
     shared = digits._shared
     queries = shared.encode(digits.memory.test_ids())

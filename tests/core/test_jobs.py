@@ -307,6 +307,7 @@ def test_closing_stops_all_and_takes_no_more(queue_of):
         queue.submit(job("c"), "me")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_no_job_outlives_its_server(tmp_path, digits_folder, ending):
     """Neither when the interpreter exits, nor when it is killed and can do nothing about it."""
@@ -451,6 +452,7 @@ def test_a_map_is_about_the_whole_memory_and_needs_no_images(digits_bundle):
 # -- for real -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_real_retraining_is_found_by_whoever_looks(
     digits_folder, cache, monkeypatch, temporary, stages
 ):
@@ -478,6 +480,7 @@ def test_a_real_retraining_is_found_by_whoever_looks(
     assert 0 < measured["training"] < PATIENCE
 
 
+@pytest.mark.slow
 def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, cache):
     wish = make_job(RETRAIN, digits_bundle, digits_bundle.bank.ids[:2])
     queue = JobQueue(command=lambda job, ids: [*job_command(job, ids), "--seeds", "20"])
@@ -489,6 +492,7 @@ def test_a_real_child_that_is_killed_fails_with_a_reason(digits_bundle, cache):
     assert (status.state, status.reason) == ("failed", "killed by SIGKILL (out of memory?)")
 
 
+@pytest.mark.slow
 def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, cache, tmp_path):
     import shutil
 
@@ -505,6 +509,7 @@ def test_a_bundle_that_changed_on_disk_fails_with_a_reason(digits_folder, cache,
     assert "model.safetensors" in queue.status(wish).reason
 
 
+@pytest.mark.slow
 def test_real_maps_are_fitted_by_a_process_of_their_own(
     digits_folder, cache, monkeypatch, temporary, stages
 ):

@@ -84,6 +84,7 @@ def test_damage_is_refused_in_words():
         unpack({**packed, "seconds": torch.tensor(float("nan"))}, labels, 40, 4)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked():
     outputs, labels = random_outputs()
     bomb = pack_truth(np.zeros((1, 20_000_000)))

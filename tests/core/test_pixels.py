@@ -488,6 +488,7 @@ def test_spreading_over_pixels_keeps_every_cells_share(rows, columns, height, wi
 # -- a trained model -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_integrated_gradients_converge_on_a_trained_model(digits):
     """Within 5% of the change, or, where there is hardly a change, within a tenth of a nat."""
     predictor, view = digits._shared.predictor, digits._view
@@ -574,6 +575,7 @@ def test_an_image_of_another_size_is_resized_by_an_encoder(view, method):
 # -- the first screen ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_opening_the_library_imports_no_captum():
     code = (
         "import sys, munkey_core.studio, munkey_core.explain.pixels; print('captum' in sys.modules)"

@@ -17,6 +17,7 @@ def random_weights(monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "key_dim"), [("resnet18", 512), ("vit_b_16", 768)])
 def test_keys_and_tokens_have_the_shapes_that_the_settings_ask_for(name, key_dim):
     torch.manual_seed(0)

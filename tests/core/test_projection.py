@@ -131,6 +131,7 @@ def test_duplicates_however_many_are_no_problem(same):
     assert np.isfinite(fit_umap(points, 0)).all()
 
 
+@pytest.mark.slow
 def test_importing_the_studio_imports_neither_umap_nor_numba():
     script = "import sys, munkey_core.studio; print({'umap', 'numba'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

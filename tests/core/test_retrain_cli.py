@@ -18,7 +18,7 @@ from munkey_core.training.runs import Runs
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache")]
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ def predictor():
 # -- a trained model -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "at_most"), [("ig", 0.6), ("saliency", 0.4)])
 def test_a_trained_models_map_loses_its_likeness(digits, method, at_most):
     predictor, view = digits._shared.predictor, digits._view

@@ -21,6 +21,8 @@ from munkey_core.training.recipes import load_recipe
 from munkey_core.training.retraining import MUNKEY, PLAIN
 from munkey_core.training.runs import Runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
