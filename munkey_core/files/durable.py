@@ -53,7 +53,8 @@ class Disk:
     def create(self, path: Path, mode: int) -> int:
         """Make a file that isn't there yet; returns its descriptor."""
         descriptor = os.open(path, _TO_WRITE | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        path.chmod(mode)
+        if hasattr(os, "fchmod"):  # Windows knows no such permissions
+            os.fchmod(descriptor, mode)
         return descriptor
 
     def open(self, path: Path) -> int:
