@@ -68,6 +68,16 @@ def cache_of_its_own(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def own_environment(cache_of_its_own):
+    """What a test lets commands set (`--images` sets $MUNKEY_IMAGES) ends with it."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MUNKEY_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MUNKEY_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Makes a folder for the whole run: the worker that comes first does, and others wait for it.

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.browser.visit import delete, pick
+from tests.browser.visit import at_rest, delete, pick
 
 pytestmark = pytest.mark.timeout(1200)
 PER_CLASS = 40
@@ -88,6 +88,7 @@ def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str)
 
 def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: str) -> None:
     page.goto(url)
+    at_rest(page)  # a click before the first run has ended may lead nowhere
     page.get_by_role("link", name="Own images").click()
     expect(page.get_by_text("What it needs")).to_be_visible()
     uploader(page).set_input_files(archive("stripes.zip", stripes()))
