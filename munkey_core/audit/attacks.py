@@ -1,9 +1,4 @@
-"""Can an attacker tell that the forgotten images were trained on? (METHOD.md §3)
-
-Every attack of one table on every state of the model: before deletion, after it, and retrained
-without the images; and on the plain transformer, whose leak shows that the attacks work. Members
-are the forget set, non-members all test images, never retain images.
-"""
+"""The membership attacks, in one table (METHOD.md §3): a larger score means member."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def watch(steps: Steps[T]) -> T:
 
 
 def _watch_for_parent(steps: Steps[T]) -> T:
-    """Tell progress to jobs.py, as JSON lines on stderr, at most a few a second."""
+    """Tell progress to `jobs.process`, as JSON lines on stderr, at most a few a second."""
     stage, told = "", 0.0
 
     def see(step: Progress) -> None:

@@ -25,13 +25,6 @@ from filelock import FileLock
 
 from munkey_core.errors import BundleError
 
-
-def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 try:
     import fcntl
 except ImportError:  # Windows
@@ -92,6 +85,12 @@ class Disk:
 
 
 DISK = Disk()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_file(path: Path, data: bytes | memoryview, mode: int = 0o644) -> None:

@@ -2,7 +2,7 @@
 
 A job is a command of `munkey`. Its result is not handed over: the command leaves it in the cache,
 where it is found by what it was made from, so a reload or another server finds it too. The process
-is started with MUNKEY_BACKGROUND=1 (see cli.py): it takes the lowest priority, prints progress as
+is started with MUNKEY_BACKGROUND=1 (see `cli`): it takes the lowest priority, prints progress as
 JSON lines on stderr, and ends itself when its stdin closes, that is when this process is gone.
 """
 
