@@ -16,7 +16,7 @@ from app.words.glossary import TERMS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage
-from tests.browser.visit import undisturbed, worked_out
+from tests.browser.visit import open_page, undisturbed, worked_out
 
 TABLET = {"width": 820, "height": 1180}
 PROJECTOR = {"width": 1280, "height": 720}
@@ -47,9 +47,9 @@ def ids(digits_folder: Path) -> list[str]:
     return [one.id for one in records if one.split == PRIVATE][:2]
 
 
-def open_page(page: Page, address: str) -> None:
+def open_projected(page: Page, address: str) -> None:
     page.set_viewport_size(PROJECTOR)
-    page.goto(address)
+    open_page(page, address)
     worked_out(page)
 
 
@@ -103,14 +103,14 @@ STATES = (
 def test_nobody_is_shut_out_of_a_page(page: Page, url: str, ids: list[str], state: str) -> None:
     """In light and normal print, then in dark and large print; on a projector and on a tablet."""
     address = url + STATES[state].format(*ids)
-    open_page(page, address)
+    open_projected(page, address)
     assert undisturbed(page, serious) == []
     assert undisturbed(page, too_wide) == []
     page.set_viewport_size(TABLET)
     assert undisturbed(page, too_wide) == []
 
     page.emulate_media(color_scheme="dark")
-    open_page(page, f"{address}{'&' if '?' in address else '?'}large=1")
+    open_projected(page, f"{address}{'&' if '?' in address else '?'}large=1")
     assert page.locator(".stApp").evaluate("e => getComputedStyle(e).colorScheme") == "dark"
     assert undisturbed(page, serious) == []
     assert undisturbed(page, too_wide) == []
@@ -118,7 +118,7 @@ def test_nobody_is_shut_out_of_a_page(page: Page, url: str, ids: list[str], stat
 
 def test_large_print_is_switched_on_and_travels_in_the_link(page: Page, url: str) -> None:
     size = "() => parseFloat(getComputedStyle(document.querySelector('.stMain h1')).fontSize)"
-    open_page(page, url)
+    open_projected(page, url)
     normal, picture = page.evaluate(size), page.locator(".tile .frame").first.bounding_box()
     page.locator(".stSidebar label", has_text="Large print").click()
     page.wait_for_function(f"normal => ({size})() > 1.25 * normal", arg=normal)
@@ -156,7 +156,7 @@ def tab_to(page: Page, text: str, most: int = 60) -> None:
 
 
 def test_pick_delete_undo_and_turn_the_page_by_keyboard(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_projected(page, url)
     page.locator(".tile").first.focus()
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowRight")
@@ -180,7 +180,7 @@ def test_pick_delete_undo_and_turn_the_page_by_keyboard(page: Page, url: str) ->
 
 
 def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_projected(page, url)
     tip = page.locator(".mk-tip")
     word = page.locator('.stMain a[href="#term-key"]').first
     expect(word).to_have_role("button")  # The page's terms are known by now.
@@ -204,7 +204,7 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, url: str)
 
 
 def test_a_chart_answers_what_it_is_and_says_what_it_shows(page: Page, url: str) -> None:
-    open_page(page, f"{url}/compare?of=random-10pct")
+    open_projected(page, f"{url}/compare?of=random-10pct")
     chart = page.get_by_role("figure", name="Avg Gap in points, the closest to its retrained twin")
     expect(chart).to_have_count(1)
     page.locator(".st-key-looking-gap-by-method button").focus()
@@ -223,7 +223,7 @@ def test_a_chart_answers_what_it_is_and_says_what_it_shows(page: Page, url: str)
 
 
 def test_the_map_is_walked_and_picked_from_by_keyboard(page: Page, url: str) -> None:
-    open_page(page, f"{url}/map?layout=pca")
+    open_projected(page, f"{url}/map?layout=pca")
     MapOnPage(page).expect_drawn(drawn=300)
     stage, said = page.locator(".mkmap-stage"), page.locator(".mkmap-notice")
     stage.focus()

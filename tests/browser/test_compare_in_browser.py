@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visit import at_rest
+from tests.browser.visit import at_rest, open_page
 from tests.waiting import until
 
 
@@ -17,8 +17,8 @@ def url(reports_url: str) -> str:
     return reports_url
 
 
-def open_page(page: Page, address: str) -> None:
-    page.goto(address)
+def open_comparison(page: Page, address: str) -> None:
+    open_page(page, address)
     expect(page.get_by_role("heading", name="How close is forgetting")).to_be_visible()
 
 
@@ -44,7 +44,7 @@ def choose_set(page: Page, name: str) -> None:
 
 
 def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page], url: str) -> None:
-    open_page(page, f"{url}/compare")
+    open_comparison(page, f"{url}/compare")
     expect(page.get_by_text("no one can tell deletion from retraining")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page.locator("tbody tr")).to_have_count(9)
@@ -60,7 +60,7 @@ def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page]
     expect(page).to_have_url(re.compile("family=post-hoc"))
 
     other = new_page(834, 1112)
-    open_page(other, page.url)
+    open_comparison(other, page.url)
     expect(other.locator("tbody tr")).to_have_count(2)
     expect(other.locator("th[aria-sort=descending]")).to_contain_text("TA")
     at_rest(other)
@@ -76,6 +76,6 @@ def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page]
 
 
 def test_a_set_without_a_report_says_so(page: Page, url: str) -> None:
-    open_page(page, f"{url}/compare?of=random-1pct")
+    open_comparison(page, f"{url}/compare?of=random-1pct")
     expect(page.get_by_text("Nothing is known about this set yet")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Compare now"))).to_be_visible()

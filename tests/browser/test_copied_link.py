@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from tests.browser.visit import at_rest, long_after
+from tests.browser.visit import long_after, open_page, turn_to
 
 # Path of the page → what it is headed by.
 HEADINGS = {
@@ -33,9 +33,8 @@ def some(digits_folder: Path) -> tuple[str, ...]:
 
 
 def opened(page: Page, address: str, name: str) -> None:
-    page.goto(address)
+    open_page(page, address)
     expect(page.get_by_role("heading", name=re.compile(HEADINGS[name]))).to_be_visible()
-    at_rest(page)
 
 
 def copied(page: Page) -> str:
@@ -88,9 +87,8 @@ def test_a_link_can_take_the_menu_away(page, url):
 
 def test_back_and_forward_between_pages_and_within_one(page, url, some):
     opened(page, f"{url}/?basket={some[0]}", "")
-    page.get_by_role("link", name="Memory map").click()
+    turn_to(page, "Memory map")
     expect(page.get_by_role("heading", name=HEADINGS["map"])).to_be_visible()
-    at_rest(page)
     expect(page).to_have_url(re.compile(rf"/map\?.*basket={some[0]}"))
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("0 picked")).to_be_visible()

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from munkey_core.bundle.write import write_bundle
 from munkey_core.studio import Studio
-from tests.browser.visit import at_rest
+from tests.browser.visit import open_page, turn_to
 from tests.core import tiny
 
 OWNER = "owner-3"
@@ -65,12 +65,11 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     stays = next(id_ for id_ in studio.memory.private_ids() if id_ not in theirs)
 
     # Another person has deleted one of the images, and picked it and one that stays.
-    other.goto(f"{url}/?forgotten={theirs[0]}&basket={theirs[1]}+{stays}")
+    open_page(other, f"{url}/?forgotten={theirs[0]}&basket={theirs[1]}+{stays}")
     expect(other.get_by_text("1 key deleted in")).to_be_visible()
 
-    page.goto(url)
-    at_rest(page)  # a click before the first run has ended may lead nowhere
-    page.get_by_role("link", name="Request desk").click()
+    open_page(page, url)
+    turn_to(page, "Request desk")
     expect(page.get_by_text("How it goes")).to_be_visible()
     field = page.get_by_role("combobox", name="asks to be forgotten")
     field.fill(OWNER[-3:])
@@ -119,7 +118,7 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     expect(page.get_by_text("This receipt proves nothing")).to_be_visible()
 
     # The other person is told at the next step, and goes on with what is still there.
-    other.get_by_role("link", name="Explain").click()
+    turn_to(other, "Explain")
     expect(other.get_by_role("heading", name="This bundle has changed")).to_be_visible()
     expect(other.locator(".mk-thumbs")).to_have_count(0)
     other.get_by_role("button", name="Reload").click()

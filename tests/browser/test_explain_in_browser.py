@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
 from munkey_core.studio.pictures import BundlePictures
-from tests.browser.visit import worked_out
+from tests.browser.visit import open_page, open_popover, turn_to, worked_out
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,8 @@ def overlays(page: Page) -> Locator:
     return page.locator(".mk-maps .mk-stack img:last-child")
 
 
-def turn_to(page: Page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).click()
-
-
 def test_choose_switch_delete_compare_and_share(page: Page, other: Page, url: str) -> None:
-    page.goto(f"{url}/explain")
+    open_page(page, f"{url}/explain")
     page.get_by_role("button", name="Look at the image it knows best").click()
     expect(answers(page)).to_have_count(2)
     expect(answers(page).first).to_contain_text("Its own memory")
@@ -63,7 +59,7 @@ def test_choose_switch_delete_compare_and_share(page: Page, other: Page, url: st
     expect(page).to_have_url(re.compile(f"forgotten={id_}"))
     expect(page).to_have_url(re.compile("opacity=59"))
 
-    other.goto(page.url)
+    open_page(other, page.url)
     expect(overlays(other)).to_have_count(2)
     worked_out(page)
     worked_out(other)
@@ -81,7 +77,7 @@ def test_an_image_that_a_memory_changes_an_id_the_map_and_an_own_picture(
     some = studio.browse(Browse())
     id_ = next(i for i in some if any(abs(q.shift) > 0.01 for q in studio.explain.influenced(i)))
     changed = studio.explain.influenced(id_)[0].id
-    page.goto(f"{url}/explain?query={id_}")
+    open_page(page, f"{url}/explain?query={id_}")
     tile = page.locator(f'.tile[data-id="{changed}"]')
     tile.scroll_into_view_if_needed()
     tile.click()
@@ -100,8 +96,8 @@ def test_an_image_that_a_memory_changes_an_id_the_map_and_an_own_picture(
     picture = tmp_path / "own.png"
     noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     picture.write_bytes(BundlePictures.as_png(noise))
-    page.get_by_role("button", name="Your own picture").click()
-    page.locator('input[type="file"]').set_input_files(picture)
+    own = open_popover(page, "Your own picture")
+    own.locator('input[type="file"]').set_input_files(picture)
     expect(page.get_by_text("Your own picture: it has no key")).to_be_visible()
     expect(page).not_to_have_url(re.compile("query="))
     expect(overlays(page)).to_have_count(1)
@@ -111,7 +107,7 @@ def test_a_click_on_a_deleted_or_a_picked_image_chooses_it(
     page: Page, url: str, digits_folder: Path
 ) -> None:
     gone, picked = Studio.open(str(digits_folder)).browse(Browse())[:2]
-    page.goto(f"{url}/explain?forgotten={gone}&basket={picked}")
+    open_page(page, f"{url}/explain?forgotten={gone}&basket={picked}")
     expect(page.get_by_text("you have deleted its key")).to_be_visible()
     page.locator(f'.tile[data-id="{picked}"]').click()
     expect(page).to_have_url(re.compile(f"query={picked}"))

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.visit import at_rest, delete, long_after, pick
+from tests.browser.visit import at_rest, delete, long_after, open_page, pick, turn_to
 from tests.shipped import needs_fashion
 
 pytestmark = needs_fashion
@@ -20,11 +20,10 @@ def url(fashion_url: str) -> str:
     return fashion_url
 
 
-def open_page(page: Page, url: str) -> None:
-    page.goto(url)
+def open_gallery(page: Page, url: str) -> None:
+    open_page(page, url)
     expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
     expect(tiles(page).or_(page.locator(".empty")).first).to_be_visible()
-    at_rest(page)
 
 
 def tiles(page: Page) -> Locator:
@@ -58,7 +57,7 @@ def result(page: Page) -> str:
 
 
 def test_pick_delete_see_it_turn_undo_and_share(page: Page, other: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     before = pick_two(page)
     assert all("%" in verdict and "→" not in verdict for verdict in before)
     delete_two(page)
@@ -72,7 +71,7 @@ def test_pick_delete_see_it_turn_undo_and_share(page: Page, other: Page, url: st
     said = result(page)
 
     expect(page).to_have_url(re.compile("forgotten="))
-    open_page(other, page.url)
+    open_gallery(other, page.url)
     assert result(other) == said
     expect(other).to_have_url(page.url)
 
@@ -85,8 +84,8 @@ def test_pick_delete_see_it_turn_undo_and_share(page: Page, other: Page, url: st
 
 
 def test_two_browsers_are_two_people(page: Page, other: Page, url: str) -> None:
-    open_page(page, url)
-    open_page(other, url)
+    open_gallery(page, url)
+    open_gallery(other, url)
     pick_two(page)
     delete_two(page)
     tiles(other).nth(2).click()
@@ -96,7 +95,7 @@ def test_two_browsers_are_two_people(page: Page, other: Page, url: str) -> None:
 
 
 def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     for thing in (tiles(page).nth(5), page.locator(".st-key-delete"), page.get_by_text("0 picked")):
         box = thing.bounding_box()
         assert box is not None
@@ -105,7 +104,7 @@ def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: 
 
 
 def test_delete_stays_in_reach_when_scrolled(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     pick_two(page)
     page.locator(".stMain").evaluate("main => main.scrollTo(0, 500)")
     expect(page.locator(".st-key-delete button")).to_be_in_viewport(ratio=1)
@@ -113,7 +112,7 @@ def test_delete_stays_in_reach_when_scrolled(page: Page, url: str) -> None:
 
 
 def test_on_a_tablet_nothing_leaves_its_card(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     page.set_viewport_size({"width": 834, "height": 1112})
     pick_two(page)
     delete_two(page)
@@ -129,18 +128,18 @@ def test_on_a_tablet_nothing_leaves_its_card(page: Page, url: str) -> None:
 
 
 def test_the_basket_follows_to_another_page_and_back(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     pick_two(page)
-    page.get_by_role("link", name="About").click()
+    turn_to(page, "About")
     expect(page.get_by_role("heading", name="About this model")).to_be_visible()
     expect(page.get_by_text("2 picked")).to_be_visible()
-    page.get_by_role("link", name="Forget").click()
+    turn_to(page, "Forget")
     expect(page.locator(".tile.selected")).to_have_count(2)
     expect(page).to_have_url(re.compile("basket="))
 
 
 def test_back_button_takes_the_last_step_back(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("Page 2 of")).to_be_visible()
     expect(page).to_have_url(re.compile("page=2"))
@@ -150,7 +149,7 @@ def test_back_button_takes_the_last_step_back(page: Page, url: str) -> None:
 
 
 def test_back_works_twice_in_a_row_and_forward_again(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     for number in (2, 3):
         page.get_by_role("button", name="Next").click()
         expect(page).to_have_url(re.compile(f"page={number}"))
@@ -161,7 +160,7 @@ def test_back_works_twice_in_a_row_and_forward_again(page: Page, url: str) -> No
 
 
 def test_own_picture_is_predicted_and_a_bad_file_refused(page: Page, url: str) -> None:
-    open_page(page, url)
+    open_gallery(page, url)
     page.get_by_text("Try a picture of your own").click()
     chooser = page.locator("input[type=file]")
     chooser.set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from app.lessons.reader import read_lesson
-from tests.browser.visit import at_rest
+from tests.browser.visit import at_rest, open_page, turn_to
 from tests.servers import ROOT
 from tests.shipped import needs_fashion
 
@@ -48,7 +48,7 @@ def guess(page: Page, kind: str) -> None:
 def test_a_lesson_can_be_played_from_its_first_step_to_its_last(
     page: Page, url: str, lesson
 ) -> None:
-    page.goto(f"{url}/lessons")
+    open_page(page, f"{url}/lessons")
     expect(button(page, f"lesson-start-{lesson.id}")).to_be_visible()
     button(page, f"lesson-start-{lesson.id}").click()
     for number, step in enumerate(lesson.steps, 1):
@@ -72,18 +72,20 @@ def test_a_lesson_can_be_played_from_its_first_step_to_its_last(
 def test_the_link_opens_the_same_step_and_what_is_hidden_no_key_reaches(
     page: Page, other: Page, url: str
 ) -> None:
-    page.goto(f"{url}/lessons?lesson=remember&step=7")
+    open_page(page, f"{url}/lessons?lesson=remember&step=7")
     at_step(page, 7)
     expect(page.locator(".st-key-delete")).to_be_visible()  # this step shows it
 
-    page.goto(f"{url}/teacher?lesson=remember&step=7&hide=delete+history+pick+filters&basket=")
+    open_page(
+        page, f"{url}/teacher?lesson=remember&step=7&hide=delete+history+pick+filters&basket="
+    )
     code = page.locator("[data-testid=stCode] code")
     expect(code).to_contain_text("lesson=remember")
     link = code.inner_text()
     expect(page.locator("img.mk-qr")).to_have_attribute("alt", f"QR code that opens {link}")
     expect(page.get_by_text("This link works on this machine only.")).to_be_visible()
 
-    other.goto(link)
+    open_page(other, link)
     at_step(other, 7)
     expect(other.get_by_role("heading", name="Your turn")).to_be_visible()
     expect(other.locator(".tile").first).to_be_visible()
@@ -116,9 +118,9 @@ def all_focused(page: Page) -> list[str]:
 
 
 def test_a_link_to_a_page_opens_it_with_its_images(page: Page, other: Page, url: str) -> None:
-    page.goto(f"{url}/?basket=train-14265&forgotten=train-42395")
+    open_page(page, f"{url}/?basket=train-14265&forgotten=train-42395")
     expect(page.get_by_text("1 key deleted in").first).to_be_visible()
-    page.get_by_role("link", name="Lessons").click()
+    turn_to(page, "Lessons")
     button(page, "to-teacher").click()
     code = page.locator("[data-testid=stCode] code")
     expect(code).to_be_visible()
@@ -126,7 +128,7 @@ def test_a_link_to_a_page_opens_it_with_its_images(page: Page, other: Page, url:
     page.locator(".st-key-teacher-read-only label").first.click()
     expect(code).to_contain_text("hide=menu+filters+pick")
 
-    other.goto(code.inner_text())
+    open_page(other, code.inner_text())
     expect(other.get_by_text("1 key deleted in").first).to_be_visible()
     expect(other.get_by_text("1 picked")).to_be_visible()
     expect(other.locator(".st-key-delete")).to_have_count(0)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from munkey_core.studio import Studio
 from tests.browser.map_on_page import MapOnPage, Outline, enclosed
-from tests.browser.visit import at_rest
+from tests.browser.visit import at_rest, open_page
 from tests.servers import ROOT
 from tests.shipped import needs_fashion
 
@@ -38,7 +38,7 @@ def positions() -> np.ndarray:
 
 
 def open_map(page: Page, url: str, query: str = "layout=pca") -> MapOnPage:
-    page.goto(f"{url}/map?{query}")
+    open_page(page, f"{url}/map?{query}")
     return MapOnPage(page)
 
 
@@ -111,7 +111,7 @@ def test_a_link_shows_the_same_map_in_a_fresh_browser(
     shares = page.locator(".mkmap-share").all_text_contents()
 
     other = new_page()
-    other.goto(page.url)
+    open_page(other, page.url)
     again = MapOnPage(other)
     expect(other.locator(".mkmap-star")).to_have_count(1)
     expect(other.locator(".mkmap-share")).to_have_text(shares)
@@ -160,7 +160,7 @@ def test_everything_needed_is_on_a_projector_without_scrolling(page: Page, url: 
 
 def test_on_a_tablet_the_map_has_the_full_width(page: Page, url: str) -> None:
     page.set_viewport_size({"width": 834, "height": 1112})
-    page.goto(f"{url}/map?layout=pca")
+    open_page(page, f"{url}/map?layout=pca")
     MapOnPage(page)
     at_rest(page)
     box = page.locator(".mkmap-stage").bounding_box()

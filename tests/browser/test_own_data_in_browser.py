@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.browser.visit import at_rest, delete, pick
+from tests.browser.visit import delete, open_page, pick, turn_to
 
 pytestmark = pytest.mark.timeout(1200)
 PER_CLASS = 40
@@ -76,7 +76,7 @@ def name_it(page: Page, name: str) -> None:
 
 
 def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str) -> None:
-    page.goto(f"{url}/own")
+    open_page(page, f"{url}/own")
     expect(page.get_by_text("What it needs")).to_be_visible()
     uploader(page).set_input_files(archive("bad.zip", {"../evil.png": b"x"}))
     expect(page.get_by_text("This archive can’t be used: bad.zip")).to_be_visible()
@@ -87,9 +87,8 @@ def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str)
 
 
 def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: str) -> None:
-    page.goto(url)
-    at_rest(page)  # a click before the first run has ended may lead nowhere
-    page.get_by_role("link", name="Own images").click()
+    open_page(page, url)
+    turn_to(page, "Own images")
     expect(page.get_by_text("What it needs")).to_be_visible()
     uploader(page).set_input_files(archive("stripes.zip", stripes()))
 
@@ -114,14 +113,14 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
     expect(cancel(page)).to_be_visible()
 
     # It is there after a turn of pages, after a reload, and in another browser.
-    page.get_by_role("link", name="About").click()
+    turn_to(page, "About")
     expect(page.get_by_role("heading", name="About this model")).to_be_visible()
-    page.get_by_role("link", name="Own images").click()
+    turn_to(page, "Own images")
     told = page.get_by_text(re.compile("^my-stripes is (being trained|ready)"))
     expect(told.first).to_be_visible()
     page.reload()
     expect(told.first).to_be_visible()
-    other.goto(page.url)
+    open_page(other, page.url)
     seen = other.get_by_text(re.compile("^my-stripes is (being trained|ready)"))
     expect(seen.first).to_be_visible()
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visit import delete, pick
+from tests.browser.visit import delete, open_page, pick, turn_to
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +18,11 @@ def url(digits_url: str) -> str:
 def test_delete_open_privacy_read_the_sentence_and_pick_an_exposed_image(
     page: Page, url: str
 ) -> None:
-    page.goto(url)
+    open_page(page, url)
     pick(page, 0, 1)
     delete(page, 2)
 
-    page.get_by_role("link", name="Privacy").click()
+    turn_to(page, "Privacy")
     expect(page.get_by_role("heading", name="Can an attacker tell")).to_be_visible()
     sentence = page.locator(".mk-plainly")
     expect(sentence).to_contain_text("Shown one of the 2 deleted images")

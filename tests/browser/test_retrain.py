@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.visit import delete, pick
+from tests.browser.visit import delete, open_page, pick
 
 pytestmark = pytest.mark.timeout(1200)
 EPOCHS = 3_000  # Of a training that nobody waits for: it is there to be cancelled.
@@ -45,7 +45,7 @@ def url(serve, digits_folder: Path, tmp_path_factory, cache: Path) -> Iterator[s
 
 def delete_two(page: Page, url: str, first: int) -> None:
     """Pick two images by hand and delete them. first: place of the first in the gallery."""
-    page.goto(url)
+    open_page(page, url)
     pick(page, first, first + 1)
     delete(page, 2)
     expect(offer(page)).to_be_visible()
@@ -89,7 +89,7 @@ def test_it_runs_beside_the_pages_and_stops_when_told_to(
     expect(page.get_by_text(re.compile("^Training, about .* left"))).to_be_visible()
 
     # Other pages answer meanwhile, this person's and anybody else's, and the job goes on.
-    other.goto(url)
+    open_page(other, url)
     other.locator(".tile").first.wait_for()
     for person in (page, other):
         assert min(turns(person)) < max(1.0, 4 * min(quiet))
@@ -98,7 +98,7 @@ def test_it_runs_beside_the_pages_and_stops_when_told_to(
     # A reload, or a link: the same job, and no second one.
     page.reload()
     expect(cancel(page)).to_be_visible()
-    other.goto(page.url)
+    open_page(other, page.url)
     expect(other.get_by_text("Somebody else on this server asked for it")).to_be_visible()
     expect(cancel(other)).to_have_count(0)
 
@@ -127,7 +127,7 @@ def test_when_it_is_done_the_third_bars_appear_and_a_reload_finds_them(
     sentence = said.inner_text()
     page.reload()
     expect(bars_of(page).first).to_be_visible()
-    other.goto(page.url)
+    open_page(other, page.url)
     expect(bars_of(other).first).to_be_visible()
     expect(other.get_by_text(sentence)).to_be_visible()
     page.locator(".st-key-undo-newest button").click()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.session import state
 from tests.waiting import until
@@ -25,6 +25,7 @@ _AT_REST = """
   const rests = answered
     && ![document, ...inside].some((root) => root?.getAnimations().some(moves));
 """
+_STYLED = "getComputedStyle(seen('.stApp')).getPropertyValue('--mk-page')"
 _LOGS = "const logs = [...(window.munkeyActionLogs?.values() ?? [])];"
 # Counts in window.disturbed whatever begins to run, to move or to fade.
 _WATCH = """() => {
@@ -43,6 +44,40 @@ def wait_for(page: Page, script: str) -> None:
 def at_rest(page: Page) -> None:
     """Wait until no run is under way and nothing moves."""
     wait_for(page, f"{_AT_REST} return rests;")
+
+
+def open_page(page: Page, address: str) -> None:
+    """Go to an address, and begin when its first run is over (one that ends later takes away what a
+    click has just opened, and a click of the menu can be lost in it) and the style sheet is there,
+    which may come after the text."""
+    page.goto(address)
+    wait_for(page, f"{_AT_REST} return rests && {_STYLED};")
+
+
+def turn_to(page: Page, name: str) -> None:
+    """Go to another page by the menu, when what was done before is answered."""
+    at_rest(page)
+    title = page.locator(".stMain h1")
+    here = title.inner_text()
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(title).not_to_have_text(here)
+    at_rest(page)
+
+
+def open_popover(page: Page, name: str) -> Locator:
+    """Open the popover behind a button, and once more where a run that ended took it away; returns
+    what it holds."""
+    inside = page.locator("[data-testid=stPopoverBody]")
+
+    def shown() -> bool:
+        at_rest(page)
+        if not inside.is_visible():
+            page.get_by_role("button", name=name).click()
+            at_rest(page)
+        return inside.is_visible()
+
+    until(shown)
+    return inside
 
 
 def worked_out(page: Page) -> None:
