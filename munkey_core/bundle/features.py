@@ -1,12 +1,11 @@
 """What a slow encoder made of a bundle's images, kept in the cache: one file a split.
 
 A pretrained encoder takes minutes for the images of a whole bundle on a CPU, and every retraining
-reads them all. Like the images themselves this is data of the people in them: `clear` removes it.
+reads them all. Like the images themselves this is data of the people in them.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -87,13 +86,6 @@ class KeptFeatures:
         for split, images in encoded.items():
             if len(images):
                 self._keep(split, [images])
-
-    def clear(self) -> int:
-        """Remove every file; returns how many there were."""
-        self._read.clear()
-        count = sum(1 for path in self.folder.glob("*")) if self.folder.is_dir() else 0
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return count
 
     def _keep(self, split: str, parts: Sequence[Encoded]) -> None:
         if demo():  # no visitor of a demonstration makes a file

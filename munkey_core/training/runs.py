@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -253,15 +252,6 @@ class Runs:
 def runs_folder(bundle: Bundle) -> Path:
     """The cache's folder for the runs of a bundle."""
     return cache_folder() / "runs" / source_digest(bundle)[:24]
-
-
-def clear_runs(bundle: Bundle) -> int:
-    """Remove every cached run of a bundle; returns how many files there were. They hold what was
-    learned from its images."""
-    folder = runs_folder(bundle)
-    count = sum(1 for path in folder.glob("*") if path.is_file()) if folder.is_dir() else 0
-    shutil.rmtree(folder, ignore_errors=True)
-    return count
 
 
 def _to_tensors(outputs: Outputs) -> dict[str, Tensor]:
