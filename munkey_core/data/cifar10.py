@@ -61,7 +61,7 @@ def load(path: Path | None = None) -> ImageDataset:
     Raises DataError if there is no such data, or an archive holds anything else.
     """
     if path is None:
-        path = find() or _download(data_home() / "cifar10")
+        path = find() or download()
     if path.is_file():
         return _from_files(_tar_members(path), path)
     if has_batches(path):
@@ -89,7 +89,15 @@ def download() -> Path:
 
     Raises DataError if that fails, as it does offline.
     """
-    return _download(data_home() / "cifar10")
+    root = data_home() / "cifar10"
+
+    def from_torchvision() -> None:
+        from torchvision.datasets import CIFAR10
+
+        CIFAR10(str(root), download=True)
+
+    fetch("CIFAR-10", from_torchvision, _ADVICE)
+    return root
 
 
 def has_batches(folder: Path) -> bool:
@@ -138,16 +146,6 @@ def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     positions = np.empty(len(labels), dtype=np.int64)
     positions[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered, side="left")
     return positions
-
-
-def _download(root: Path) -> Path:
-    def download() -> None:
-        from torchvision.datasets import CIFAR10
-
-        CIFAR10(str(root), download=True)
-
-    fetch("CIFAR-10", download, _ADVICE)
-    return root
 
 
 def _from_batches(root: Path) -> ImageDataset:

@@ -7,7 +7,6 @@ their new K are the others and the one that came next.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from munkey_core.files.durable import write_whole
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import FloatArray, IntArray, Record
 
 
@@ -101,7 +100,7 @@ def influence(
     labels: (n_test,) int64. encode: a slice of the test images → these, encoded. Equal to deleting
     one key after another and predicting every test image each time, up to rounding.
     """
-    start = time.perf_counter()
+    pace = Pace("influence", len(labels))
     view, k = BankView(bank), predictor.config.k
     touched, flips = torch.zeros(2, len(bank), dtype=torch.int64)
     shift, total = torch.zeros(2, len(bank), dtype=torch.float64)
@@ -118,9 +117,7 @@ def influence(
         flips.index_add_(0, rows, (classes[:, 1:] != classes[:, :1]).flatten().long())
         shift.index_add_(0, rows, change)
         total.index_add_(0, rows, change.abs())
-        elapsed = time.perf_counter() - start
-        left = elapsed / part.stop * (len(labels) - part.stop)
-        yield Progress("influence", part.stop, len(labels), elapsed, left)
+        yield pace.at(part.stop)
     return Influence(
         ids=bank.ids,
         touched=touched.numpy(),

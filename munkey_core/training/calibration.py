@@ -17,7 +17,7 @@ from torch import Tensor
 
 from munkey_core.config import EnsembleConfig
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.model.encoder import Encoded
+from munkey_core.model.encoder import Encoded, concatenate
 from munkey_core.model.predictor import Predictor, candidate_similarity, exemplar_weights
 
 K_GRID = (4, 8)
@@ -57,12 +57,8 @@ def choose_ensemble(
     """
     members = _passes(predictor, BankView(bank), calibration)
     without = BankView(bank, calibration_ids)
-    unknown = Encoded(
-        torch.cat([calibration.keys, validation.keys]),
-        torch.cat([calibration.features, validation.features]),
-    )
     unknown_labels = torch.cat([calibration_labels, validation_labels])
-    strangers = _passes(predictor, without, unknown)
+    strangers = _passes(predictor, without, concatenate(calibration, validation))
 
     nearest = strangers[1][:, 0]
     anchors = [None, *(round(float(nearest.quantile(q)), 3) for q in ANCHOR_QUANTILES)]

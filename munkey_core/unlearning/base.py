@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from torch import Tensor
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.encoder import augment
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.unlearning.batches import Rows
 from munkey_core.unlearning.source import Sourced
 
@@ -213,7 +212,7 @@ class LoopMethod(Method[L]):
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=0.0
         )
-        start = time.perf_counter()
+        pace = Pace("unlearning", len(steps))
         model.train()
         for step, rows in enumerate(steps):
             for group in optimiser.param_groups:
@@ -230,9 +229,7 @@ class LoopMethod(Method[L]):
             _apply_mask(work)
             torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
             optimiser.step()
-            elapsed = time.perf_counter() - start
-            left = elapsed / (step + 1) * (len(steps) - step - 1)
-            yield Progress("unlearning", step + 1, len(steps), elapsed, left, {"loss": value})
+            yield pace.at(step + 1, loss=value)
 
 
 def _take(task: Task, rows: Rows, done: float, generator: torch.Generator) -> Batch:
