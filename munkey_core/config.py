@@ -214,12 +214,9 @@ class EnsembleConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.k <= 64, "k", "between 1 and 64", self.k)
         _require(1e-4 <= self.tau <= 1e6, "tau", "between 0.0001 and 1,000,000", self.tau)
-        _require(
-            self.aggregation in get_args(Aggregation),
-            "aggregation",
-            "one of " + ", ".join(get_args(Aggregation)),
-            self.aggregation,
-        )
+        known = get_args(Aggregation)
+        wanted = "one of " + ", ".join(known)
+        _require(self.aggregation in known, "aggregation", wanted, self.aggregation)
         if self.anchor is not None:
             _require(-1 <= self.anchor <= 1, "anchor", "a cosine in [-1, 1]", self.anchor)
 

@@ -107,8 +107,7 @@ def attack_scores(name: str, target: Target) -> Signal:
 
 
 def target_of(outputs: Outputs, labels: Labels, references: References | None) -> Target:
-    both = np.concatenate([outputs.private, outputs.test])
-    return Target(both, labels, len(outputs.private), references)
+    return Target(outputs.both, labels, len(outputs.private), references)
 
 
 def count_references(references: References | None) -> int:

@@ -57,12 +57,7 @@ from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verd
 from munkey_core.training.calibration import choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import (
-    Runs,
-    runs_folder,
-    short_digest,
-    source_digest,
-)
+from munkey_core.training.runs import Runs, runs_folder, short_digest, source_digest
 
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"

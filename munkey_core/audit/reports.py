@@ -74,9 +74,7 @@ def with_stored(report: AuditReport, stored: AuditReport | None) -> AuditReport:
     others = {name: row for name, row in stored.models.items() if name not in report.models}
     bands = {name: b for name, b in stored.null_bands.items() if name not in report.null_bands}
     return replace(
-        report,
-        models={**report.models, **others},
-        null_bands={**report.null_bands, **bands},
+        report, models={**report.models, **others}, null_bands={**report.null_bands, **bands}
     )
 
 

@@ -139,9 +139,7 @@ def _best(report: AuditReport) -> str | None:
     return min(gaps, key=lambda name: gaps[name], default=None)
 
 
-def _standing(
-    report: AuditReport,
-) -> tuple[dict[str, list[str]], dict[tuple[str, ...], list[str]]]:
+def _standing(report: AuditReport) -> tuple[dict[str, list[str]], dict[tuple[str, ...], list[str]]]:
     """Which methods lie where beside their band, and by the methods that they beat, which are
     better."""
     methods = {

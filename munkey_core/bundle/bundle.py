@@ -36,9 +36,7 @@ from munkey_core.bundle.records import CSV, PARQUET
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.bundle.versions import MANIFEST as MANIFEST
 from munkey_core.bundle.versions import manifest_digest
-from munkey_core.config import (
-    EnsembleConfig,
-)
+from munkey_core.config import EnsembleConfig
 from munkey_core.data.pictures import Pictures, PictureStatus, SourcePictures, no_pictures
 from munkey_core.errors import BundleChangedError, BundleError
 from munkey_core.files.cache import cache_folder

@@ -241,10 +241,6 @@ class Ledger:
             previous, digest = row.hash, entry.digest_after
         return found
 
-    def gone(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """Those of `ids` that some receipt says were erased."""
-        return tuple(self.numbers(ids))
-
     def numbers(self, ids: Iterable[str]) -> dict[str, int]:
         """Erased id → number of the newest receipt that says so; ids that none names are left
         out."""

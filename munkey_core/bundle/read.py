@@ -1,7 +1,4 @@
-"""Reading a bundle: version, checksums, shapes and dtypes are checked; anything else is refused.
-
-Nothing in a bundle is ever unpickled or executed; what is wrong is one BundleError.
-"""
+"""Reading a bundle, as `bundle` promises: what is wrong with it is one BundleError."""
 
 from __future__ import annotations
 

@@ -269,14 +269,6 @@ def _expect(
 # -- transforms --------------------------------------------------------------------------------
 
 
-def _plain(images: ImageArray) -> ImageArray:
-    return images
-
-
-def _from_plain(raw: ImageArray, shape: _Shape) -> ImageArray:
-    return raw.reshape(shape)
-
-
 def _differences(images: ImageArray) -> ImageArray:
     """Each pixel less its left and upper neighbours, red and blue less green, one plane a colour.
 
@@ -303,7 +295,4 @@ def _from_differences(raw: ImageArray, shape: _Shape) -> ImageArray:
 
 _TRANSFORMS: dict[
     str, tuple[Callable[[ImageArray], ImageArray], Callable[[ImageArray, _Shape], ImageArray]]
-] = {
-    "none": (_plain, _from_plain),
-    "differences": (_differences, _from_differences),
-}
+] = {"none": (np.asarray, np.reshape), "differences": (_differences, _from_differences)}

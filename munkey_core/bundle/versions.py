@@ -213,7 +213,8 @@ def _finish(folder: Path) -> Finished:
     # Where nothing was erased the old version holds no more than the new one.
     erased = journal is not None and switched and journal.erased
     if journal is not None and erased:
-        count += _wipe_elsewhere(folder, journal.caches)
+        places = _elsewhere(folder, journal.caches).items()
+        count += sum(durable.wipe(path, overwrite) for path, overwrite in places)
     for path in (draft, aside):
         count += durable.wipe(path, overwrite=erased)
     durable.sync_folder(work)
@@ -237,31 +238,22 @@ def _put_back(folder: Path, draft: Path, aside: Path, journal: Journal | None) -
         )
 
 
-def _wipe_elsewhere(folder: Path, caches: Sequence[str]) -> int:
-    """Remove what was made of erased rows outside the bundle."""
-    count = sum(durable.wipe(folder.with_name(folder.name + ending)) for ending in LEFTOVERS)
-    try:
+def _elsewhere(folder: Path, caches: Sequence[str]) -> dict[Path, bool]:
+    """What may lie outside a bundle that was made of its rows, and whether it is to be overwritten:
+    encoded images aren't, as they are mapped into the memory of those who read them."""
+    places = {folder.with_name(folder.name + ending): True for ending in LEFTOVERS}
+    with contextlib.suppress(BadInputError):  # without a cache nothing lies in it
         cache = cache_folder()
-    except BadInputError:
-        return count
-    for name in caches:
-        # Encoded images are mapped into the memory of those who read them: not overwritten.
-        count += durable.wipe(cache / name, overwrite=not name.startswith("features"))
-        for path in sorted((cache / "jobs").glob(f"*-{Path(name).name}.json")):
-            count += durable.wipe(path)
-    return count
+        for name in caches:
+            places[cache / name] = not name.startswith("features")
+            timed = sorted((cache / "jobs").glob(f"*-{Path(name).name}.json"))
+            places.update(dict.fromkeys(timed, True))
+    return places
 
 
 def count_elsewhere(folder: Path, caches: Sequence[str]) -> int:
     """How many files lie outside a bundle that were made of its rows."""
-    places = [folder.with_name(folder.name + ending) for ending in LEFTOVERS]
-    with contextlib.suppress(BadInputError):
-        cache = cache_folder()
-        places += [cache / name for name in caches]
-        places += [
-            path for name in caches for path in (cache / "jobs").glob(f"*-{Path(name).name}.json")
-        ]
-    return sum(_count(path) for path in places)
+    return sum(_count(path) for path in _elsewhere(folder, caches))
 
 
 def _count(path: Path) -> int:

@@ -43,12 +43,7 @@ def audit(
 
 
 @command("munkey attacks fashion")
-def attacks(
-    bundle: BundleName,
-    mode: Mode = "",
-    save: Save = False,
-    as_json: Json = False,
-) -> int:
+def attacks(bundle: BundleName, mode: Mode = "", save: Save = False, as_json: Json = False) -> int:
     """Try every membership attack on all canonical forget sets."""
     from munkey_core.audit.canonical import attack_sets
     from munkey_core.audit.privacy import attack_lines

@@ -23,18 +23,7 @@ from munkey_core.data.images import decode_image
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ATTRIBUTION = (
     "CIFAR-10; Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 )

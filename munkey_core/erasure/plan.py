@@ -15,6 +15,7 @@ from munkey_core.bundle.ledger import Ledger, Purged, Remaining
 from munkey_core.bundle.manifest import (
     BANK,
     EXACT,
+    EXACT_MODE,
     EXPERIMENTS,
     METRICS,
     MODEL,
@@ -24,7 +25,6 @@ from munkey_core.bundle.manifest import (
 )
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST
-from munkey_core.erasure.receipts import keeps_shared_weights
 from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
@@ -72,7 +72,7 @@ def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePl
     ids = tuple(id_ for id_ in asked if id_ in bundle.bank)
     public = tuple((id_, split[id_]) for id_ in asked if id_ in split and id_ not in bundle.bank)
     nowhere = [id_ for id_ in asked if id_ not in split]
-    gone = ledger.gone(nowhere)
+    gone = tuple(ledger.numbers(nowhere))
     unknown = tuple(id_ for id_ in nowhere if id_ not in set(gone))
     left = len(bundle.bank) - len(ids)
     plan = ErasurePlan(
@@ -164,7 +164,7 @@ def _purged(bundle: Bundle, ids: Sequence[str]) -> Iterator[Purged]:
 
 
 def _remains(bundle: Bundle) -> Iterator[Remaining]:
-    if keeps_shared_weights(bundle):
+    if bundle.mode != EXACT_MODE:
         yield Remaining(
             MODEL,
             "the shared weights of the joint mode were trained while these images were there and "
@@ -196,8 +196,7 @@ def _remains(bundle: Bundle) -> Iterator[Remaining]:
         )
     if (bundle.metrics or {}).get("reports") or BEFORE in (bundle.metrics or {}):
         yield Remaining(
-            METRICS,
-            "figures over whole forget sets, marked as measured before; they name no image",
+            METRICS, "figures over whole forget sets, marked as measured before; they name no image"
         )
     yield Remaining(
         "outside",

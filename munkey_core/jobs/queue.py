@@ -89,9 +89,7 @@ class JobQueue:
     """
 
     def __init__(
-        self,
-        running: int = 1,
-        command: Callable[[Job, Path], Sequence[str]] = job_command,
+        self, running: int = 1, command: Callable[[Job, Path], Sequence[str]] = job_command
     ) -> None:
         self._running = running
         self._command = command
@@ -100,11 +98,7 @@ class JobQueue:
         self._closed = False
 
     def submit(
-        self,
-        job: Job,
-        asker: str,
-        found: Callable[[], bool] = lambda: True,
-        expected: Stages = (),
+        self, job: Job, asker: str, found: Callable[[], bool] = lambda: True, expected: Stages = ()
     ) -> None:
         """Ask for a job. One that failed or was cancelled starts anew.
 

@@ -183,7 +183,17 @@ class Build:
         if self.maps:
             with clock.stage("maps"):
                 projections = yield from fit_maps(chosen.bank)
-        bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds, projections)
+        bundle = Bundle(
+            manifest=self._manifest(splits, chosen, parts, clock.seconds),
+            encoder=encoder,
+            model=chosen.model,
+            bank=chosen.bank,
+            records=self._records(splits),
+            test_keys=parts[TEST].keys,
+            scores=chosen.scores,
+            thumbnails=self._pictures(splits) if self.thumbnails else None,
+            projections=projections,
+        )
         if made is not None:
             bundle = self._with_exact(bundle, made)
         yield Progress("finishing", 1, 2, 0.0)
@@ -353,27 +363,6 @@ class Build:
 
     # -- what goes into the bundle beside the weights ------------------------------------------
 
-    def _bundle(
-        self,
-        chosen: _Chosen,
-        encoder: FrozenEncoder,
-        splits: Splits,
-        parts: dict[str, Encoded],
-        seconds: dict[str, float],
-        projections: dict[str, FittedMap],
-    ) -> Bundle:
-        return Bundle(
-            manifest=self._manifest(splits, chosen, parts, seconds),
-            encoder=encoder,
-            model=chosen.model,
-            bank=chosen.bank,
-            records=self._records(splits),
-            test_keys=parts[TEST].keys,
-            scores=chosen.scores,
-            thumbnails=self._pictures(splits) if self.thumbnails else None,
-            projections=projections,
-        )
-
     def _records(self, splits: Splits) -> tuple[Record, ...]:
         data = self.dataset
         simulated = simulate_owners(len(splits.private), self.recipe.owners)
@@ -393,11 +382,7 @@ class Build:
         )
 
     def _manifest(
-        self,
-        splits: Splits,
-        chosen: _Chosen,
-        parts: dict[str, Encoded],
-        seconds: dict[str, float],
+        self, splits: Splits, chosen: _Chosen, parts: dict[str, Encoded], seconds: dict[str, float]
     ) -> Manifest:
         data = self.dataset
         names = (PRIVATE, TEST, ANCHOR, CALIBRATION, "validation", "encoder")

@@ -31,7 +31,7 @@ _Values = npt.NDArray[np.float64]
 
 def pack(outputs: Outputs, labels: IntArray) -> dict[str, Tensor]:
     """Outputs → named uint8 tensors (and `seconds`). labels: (N + T,) of private, then test."""
-    both = np.concatenate([outputs.private, outputs.test]).astype(np.float64)
+    both = outputs.both.astype(np.float64)
     rows = np.arange(len(labels))
     tensors = {
         "codes": _squeeze(_codes(both).T),

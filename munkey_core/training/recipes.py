@@ -58,9 +58,7 @@ def default_recipe(dataset: ImageDataset, name: str) -> Recipe:
                 _PRETRAINED_STEPS if photographic else _TRAINING_STEPS,
             ),
         ),
-        owners=OwnersConfig(
-            count=min(_MOST_OWNERS, max(2, split.private // _IMAGES_AN_OWNER)),
-        ),
+        owners=OwnersConfig(count=min(_MOST_OWNERS, max(2, split.private // _IMAGES_AN_OWNER))),
     )
 
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
@@ -201,7 +200,7 @@ class Runs:
         view = BankView(trained.bank)
         seconds = view.forget(ids).milliseconds / 1000
         touched = self.neighbours.touched_by(trained.bank.rows(ids)).numpy()
-        both = np.concatenate([before.private, before.test])
+        both = before.both
         records = [*bundle.records_of(PRIVATE), *bundle.records_of(TEST)]
         for first in range(0, len(touched), _BLOCK):
             yield Progress("after deletion", first, len(touched), 0.0)

@@ -42,9 +42,8 @@ class Knn(System):
         yield pace.at(1)
 
     def _answer(self, queries: Encoded) -> Tensor:
-        none = torch.empty(0, dtype=torch.int64, device=self.device)
         retriever = ExactRetriever(self.support.keys)
-        rows, similarity = retriever.search(queries.keys.to(self.device), self.neighbours, none)
+        rows, similarity = retriever.search(queries.keys.to(self.device), self.neighbours)
         labels = self.support.labels[rows]
         return vote(similarity, labels, self.temperature, self.n_classes)
 
