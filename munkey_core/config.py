@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from munkey_core.errors import BadInputError
 
@@ -252,13 +252,10 @@ class Recipe:
         wanted = "above 0 for encoder conv and 0 for one that comes trained"
         _require(ok, "public_encoder", wanted, self.split.public_encoder)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     def to_toml(self) -> str:
         """The text of a recipe file; `training.recipes.load_recipe` gives an equal recipe back."""
         lines = [f"name = {json.dumps(self.name)}"]
-        for table, values in self.to_dict().items():
+        for table, values in asdict(self).items():
             if isinstance(values, dict):
                 lines += ["", f"[{table}]"]
                 # JSON writes strings, numbers and booleans as TOML does.

@@ -16,6 +16,7 @@ from munkey_core.audit.membership.signals import (
     true_class_probability,
 )
 from munkey_core.errors import AttackError, BadInputError
+from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.shipped import References
 
@@ -54,14 +55,12 @@ def _signal(signal: Callable[[Probabilities, Labels], Signal]) -> Attack:
     return lambda target: signal(target.probabilities, target.labels)
 
 
-def _online(target: Target) -> Signal:
-    references = target.required()
-    return lira_online(target.truth, references.truth, references.member)
+def _lira(attack: Callable[[Signal, Signal, BoolArray], Signal]) -> Attack:
+    def scores(target: Target) -> Signal:
+        references = target.required()
+        return attack(target.truth, references.truth, references.member)
 
-
-def _offline(target: Target) -> Signal:
-    references = target.required()
-    return lira_offline(target.truth, references.truth, references.member)
+    return scores
 
 
 def _rmia(target: Target) -> Signal:
@@ -86,8 +85,8 @@ def _population(target: Target) -> Signal:
 # Larger score = member, for every one of them.
 ATTACKS: dict[str, Attack] = {
     **{name: _signal(signal) for name, signal in SIGNALS.items()},
-    LIRA_ONLINE: _online,
-    "LiRA offline": _offline,
+    LIRA_ONLINE: _lira(lira_online),
+    "LiRA offline": _lira(lira_offline),
     "RMIA": _rmia,
     "population": _population,
 }

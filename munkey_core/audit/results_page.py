@@ -16,12 +16,12 @@ from typing import Any
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN, clearly_closer, place
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.experiments import Experiments
 from munkey_core.bundle.find import shipped_folder
 from munkey_core.bundle.forget_sets import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.manifest import EXACT_MODE, Manifest
 from munkey_core.bundle.read import read_figures
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.templates import fill
 

@@ -82,10 +82,6 @@ class Receipt:
     hash: Digest = ""
     signature: Annotated[str, Meta(pattern=r"\A([0-9a-f]{128})?\Z")] = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class LedgerEntry:
@@ -102,10 +98,6 @@ class LedgerEntry:
     previous: DigestOrNone
     hash: Digest
     receipt: Receipt | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 LEDGER = "ledger.sqlite"
@@ -293,7 +285,7 @@ def receipt_body(receipt: Receipt) -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """A receipt as a JSON file; `read_receipt` gives an equal one back."""
-    return json.dumps({"format": RECEIPT_FORMAT, **receipt.to_dict()}, indent=1) + "\n"
+    return json.dumps({"format": RECEIPT_FORMAT, **asdict(receipt)}, indent=1) + "\n"
 
 
 def read_receipt(data: bytes | str) -> Receipt:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig, WriteConfig
 from munkey_core.data.places import PictureSource
 from munkey_core.errors import BadInputError, BundleError

@@ -36,13 +36,12 @@ from munkey_core.bundle.manifest import (
 from munkey_core.bundle.metrics import parse_metrics
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records
 from munkey_core.bundle.thumbnails import Thumbnails
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
-from munkey_core.bundle.versions import manifest_digest
+from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.data.pictures import SourcePictures
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.limits import at_most, limits
-from munkey_core.files.tensors import read_tensors as read_tensors
+from munkey_core.files.tensors import read_tensors
 from munkey_core.files.untrusted import is_name, is_plain, read_limited, shown
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import FrozenEncoder, own_state

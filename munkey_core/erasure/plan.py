@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.card import BEFORE
@@ -57,10 +56,6 @@ class ErasurePlan:
     purged: tuple[Purged, ...]
     remains: tuple[Remaining, ...]
     problem: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePlan:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set
 from munkey_core.bundle.ledger import LEDGER
 from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, read_manifest
@@ -28,6 +28,7 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
+from munkey_core.files.tensors import read_tensors
 from munkey_core.files.typed import checked
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor

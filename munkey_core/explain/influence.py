@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.manifest import SCORES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
@@ -23,6 +23,7 @@ from munkey_core.bundle.write import seal
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
 from munkey_core.files.durable import write_whole
+from munkey_core.files.tensors import read_tensors
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor

@@ -73,7 +73,4 @@ class BundlePictures:
             invert = bool(dataset.get("dark_background")) and border.mean() / 255 > _BRIGHT_BORDER
         return (255 - pixels if invert else pixels)[None]
 
-    @staticmethod
-    def as_png(image: ImageArray) -> bytes:
-        """uint8 (H, W) or (H, W, 3) → a PNG file."""
-        return encode_png(image)
+    as_png = staticmethod(encode_png)

@@ -212,7 +212,7 @@ class Build:
         """The folder of unfinished work, checked to be this very run's."""
         work = self.out.with_name(self.out.name + ".training")
         identity = json.dumps(
-            {"recipe": self.recipe.to_dict(), "data": data_digest(self.dataset)}, sort_keys=True
+            {"recipe": asdict(self.recipe), "data": data_digest(self.dataset)}, sort_keys=True
         )
         named = work / "run.json"
         if not named.exists() or named.read_text() != identity:

@@ -157,15 +157,10 @@ class Retraining:
         predictor = Predictor(self.bundle.encoder, model, self.bundle.manifest.ensemble)
         return TrainedModel(predictor, bank, seconds)
 
-    def outputs(
-        self, family: Family, trained: TrainedModel, view: BankView | None = None
-    ) -> Steps[Outputs]:
-        """Yield progress; return what a model says about all private and test images.
-
-        view: the entries it answers with (default: all it was trained with).
-        """
+    def outputs(self, family: Family, trained: TrainedModel) -> Steps[Outputs]:
+        """Yield progress; return what a model says about all private and test images."""
         yield from self.encode()
-        view = BankView(trained.bank) if view is None else view
+        view = BankView(trained.bank)
         answers: list[FloatArray] = []
         image: list[Verdicts | None] = []
         for done, split in enumerate((PRIVATE, TEST)):

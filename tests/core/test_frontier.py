@@ -358,7 +358,7 @@ def test_the_command(folder, tmp_path, capsys):
     document = json.loads(out)
     assert [r["name"] for r in document["recipes"]][1:3] == ["p_mem 0.2", "three layers"]
     assert "recipe 2 of 2, three layers, seed 0" in err
-    assert read_bundle(folder).experiments.to_dict() == read_experiments(out).to_dict()
+    assert read_bundle(folder).experiments == read_experiments(out)
     assert main([*wish, "--device", "cpu"]) == 0
     out, _ = capsys.readouterr()
     assert "plain transformer" in out
