@@ -54,7 +54,7 @@ from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.progress import Progress, Steps, staged
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
-from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.calibration import Labelled, calibrated
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs, runs_folder, short_digest, source_digest
@@ -241,33 +241,15 @@ class Frontier:
             training = JointTraining(model_config, config, data, self.runs.device, checkpoint)
             yield from training.run()
         seconds = time.perf_counter() - start
-        predictor, bank = self._calibrated(training)
+        # As a bundle is made, but its validation images are not in it.
+        private, calibration = (
+            Labelled(retraining.ids[split], encoded[split], labels[split])
+            for split in (PRIVATE, CALIBRATION)
+        )
+        predictor, bank, _ = calibrated(self.bundle.encoder, training, private, calibration)
         before, after = yield from self._answers(predictor, bank, seconds)
         checkpoint.unlink(missing_ok=True)
         return self._measure(config.seed, before, after, predictor.config)
-
-    def _calibrated(self, training: JointTraining) -> tuple[Predictor, MemoryBank]:
-        """τ, s_0 and K as `Build` chooses them, but on the calibration images alone: the
-        validation images are not in a bundle. The bank then holds private entries only."""
-        retraining, bundle = self.runs.retraining, self.bundle
-        model, tokens = training.model.cpu().float(), training.tokens
-        private, calibration = (retraining.encoded[split] for split in (PRIVATE, CALIBRATION))
-        private_ids, calibration_ids = (retraining.ids[split] for split in (PRIVATE, CALIBRATION))
-        ensemble, _ = choose_ensemble(
-            Predictor(bundle.encoder, model, EnsembleConfig()),
-            MemoryBank(
-                [*private_ids, *calibration_ids],
-                torch.cat([private.keys, calibration.keys]),
-                tokens,
-            ),
-            calibration_ids,
-            calibration,
-            retraining.labels[CALIBRATION],
-            calibration[:0],
-            retraining.labels[CALIBRATION][:0],
-        )
-        bank = MemoryBank(private_ids, private.keys.clone(), tokens[: len(private_ids)].clone())
-        return Predictor(bundle.encoder, model, ensemble), bank
 
     def _answers(
         self, predictor: Predictor, bank: MemoryBank, seconds: float

@@ -49,11 +49,10 @@ class Journal:
 @dataclass(frozen=True)
 class Finished:
     """What became of an interrupted change. anything: whether there was one. erased: whether it was
-    an erasure whose new version had taken the bundle's place. files: how many went."""
+    an erasure whose new version had taken the bundle's place."""
 
     anything: bool = False
     erased: bool = False
-    files: int = 0
 
 
 def work_folder(folder: Path) -> Path:
@@ -102,28 +101,6 @@ def abandon(folder: Path) -> None:
         durable.wipe(work_folder(folder), overwrite=False)
 
 
-def switch(folder: Path, journal: Journal) -> None:
-    """Put the new version, whole and on the disk, in the place of the bundle, which is locked.
-    Afterwards `_finish` has to be gone through. Raises OSError; the bundle is then wholly old or
-    wholly new."""
-    work = work_folder(folder)
-    draft, aside = work / folder.name, work / "aside"
-    durable.sync_folder(draft)
-    durable.write_file(work / _JOURNAL, json.dumps(asdict(journal)).encode())
-    durable.sync_folder(work)
-    durable.sync_folder(folder.parent)
-    if not folder.exists():
-        durable.rename(draft, folder)
-    elif not durable.exchange(draft, folder):
-        durable.rename(folder, aside)
-        durable.rename(draft, folder)
-
-
-def complete(folder: Path) -> int:
-    """After `switch`: remove the old version and what the journal says; returns how many files."""
-    return _finish(folder).files
-
-
 @contextlib.contextmanager
 def rewriting(folder: Path) -> Iterator[Path]:
     """A copy of the bundle, in which the block may write and which it seals; when the block ends
@@ -144,24 +121,34 @@ def rewriting(folder: Path) -> Iterator[Path]:
         except BaseException:
             abandon(real)
             raise
-        _switch_or_abandon(real, Journal(before, after))
-        complete(real)
+        put(real, Journal(before, after))
 
 
-def put(folder: Path, draft: Path, journal: Journal) -> int:
-    """`switch` to a draft that is whole, then `complete`; returns how many files went."""
-    durable.sync_folder(draft)
-    _switch_or_abandon(folder, journal)
-    return complete(folder)
-
-
-def _switch_or_abandon(folder: Path, journal: Journal) -> None:
+def put(folder: Path, journal: Journal) -> None:
+    """Put the new version, whole and on the disk, in the place of the bundle, which is locked, and
+    remove the old one and what the journal says. Raises OSError; the bundle is then wholly old or
+    wholly new."""
     try:
-        switch(folder, journal)
+        _switch(folder, journal)
     except OSError:
         if manifest_digest(folder) == journal.before:
             abandon(folder)
         raise
+    _finish(folder)
+
+
+def _switch(folder: Path, journal: Journal) -> None:
+    work = work_folder(folder)
+    draft, aside = work / folder.name, work / "aside"
+    durable.sync_folder(draft)
+    durable.write_file(work / _JOURNAL, json.dumps(asdict(journal)).encode())
+    durable.sync_folder(work)
+    durable.sync_folder(folder.parent)
+    if not folder.exists():
+        durable.rename(draft, folder)
+    elif not durable.exchange(draft, folder):
+        durable.rename(folder, aside)
+        durable.rename(draft, folder)
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -209,18 +196,17 @@ def _finish(folder: Path) -> Finished:
         _put_back(folder, draft, aside, journal)
     switched = journal is not None and manifest_digest(folder) == journal.after
     durable.sync_folder(folder.parent)  # nothing of the old goes before the new is there for good
-    count = 0
     # Where nothing was erased the old version holds no more than the new one.
     erased = journal is not None and switched and journal.erased
     if journal is not None and erased:
-        places = _elsewhere(folder, journal.caches).items()
-        count += sum(durable.wipe(path, overwrite) for path, overwrite in places)
+        for path, overwrite in _elsewhere(folder, journal.caches).items():
+            durable.wipe(path, overwrite)
     for path in (draft, aside):
-        count += durable.wipe(path, overwrite=erased)
+        durable.wipe(path, overwrite=erased)
     durable.sync_folder(work)
     durable.wipe(work)
     durable.sync_folder(folder.parent)
-    return Finished(True, erased, count)
+    return Finished(True, erased)
 
 
 def _put_back(folder: Path, draft: Path, aside: Path, journal: Journal | None) -> None:

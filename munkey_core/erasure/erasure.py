@@ -158,7 +158,7 @@ def _put(
             raise _failed(place, error, "nothing was changed") from error
         raise
     try:
-        put(place, draft, journal)
+        put(place, journal)
     except OSError as error:
         switched = manifest_digest(place) == journal.after
         state = (

@@ -34,7 +34,8 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, Steps, staged
 from munkey_core.results import PRIVATE, TEST
-from munkey_core.training.exact import ExactCheck, Labelled, labelled, write_again
+from munkey_core.training.calibration import Labelled
+from munkey_core.training.exact import ExactCheck, labelled, write_again
 
 _SEED = 61_000  # of the other order
 _SEAL_LIMIT = 4096

@@ -55,13 +55,12 @@ from munkey_core.model.encoder import (
     concatenate,
     encode_inputs,
 )
-from munkey_core.model.predictor import Predictor
 from munkey_core.model.search import cosines
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
-from munkey_core.training.calibration import choose_ensemble
-from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
+from munkey_core.training.calibration import Labelled, calibrated
+from munkey_core.training.exact import SPLITS, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.training.provenance import provenance
 
@@ -291,30 +290,20 @@ class Build:
     ) -> Steps[_Chosen]:
         """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest; the
         generator returns all that."""
-        labels = torch.from_numpy(self.dataset.labels)
-        model, tokens = training.model.cpu().float(), training.tokens
-        private_ids = [self.dataset.ids[i] for i in splits.private]
-        calibration_ids = tuple(self.dataset.ids[i] for i in splits.calibration)
-        keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
-        ensemble, calibration = choose_ensemble(
-            Predictor(encoder, model, EnsembleConfig()),
-            MemoryBank([*private_ids, *calibration_ids], keys, tokens),
-            calibration_ids,
-            parts[CALIBRATION],
-            labels[splits.calibration],
-            parts["validation"],
-            labels[splits.validation],
+        private = self._labelled(splits, parts, PRIVATE)
+        predictor, bank, calibration = calibrated(
+            encoder,
+            training,
+            private,
+            self._labelled(splits, parts, CALIBRATION),
+            self._labelled(splits, parts, "validation"),
         )
-        bank = MemoryBank(
-            private_ids, parts[PRIVATE].keys.clone(), tokens[: len(private_ids)].clone()
-        )
-        predictor = Predictor(encoder, model, ensemble)
-        kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
+        kept, gone = leave_one_out(predictor, bank, private.images.features, private.labels)
         scores = {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone}
-        test = parts[TEST]
-        found = yield from influence(predictor, bank, labels[splits.test], lambda part: test[part])
+        test = self._labelled(splits, parts, TEST)
+        found = yield from influence(predictor, bank, test.labels, lambda part: test.images[part])
         scores |= influence_scores(found)
-        return _Chosen(model, bank, ensemble, calibration, scores)
+        return _Chosen(predictor.model, bank, predictor.config, calibration, scores)
 
     def _keep_features(self, bundle: Bundle, parts: dict[str, Encoded]) -> None:
         """Every retraining reads them, and a slow encoder takes minutes for them."""
