@@ -14,7 +14,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -144,15 +144,22 @@ def require_between(settings: object, **limits: tuple[float, float]) -> None:
             raise BadInputError(f"{name} must be between {low:g} and {high:g}, got {value!r}")
 
 
+def setting(default: float, low: float, high: float) -> Any:
+    """A field of `LoopSettings` with its default and its range."""
+    return field(default=default, metadata={"between": (low, high)})
+
+
 @dataclass(frozen=True)
 class LoopSettings:
-    """epochs: passes over the method's images. learning_rate: at the start; falls to 0."""
+    """epochs: passes over the method's images. learning_rate: at the start; falls to 0. Raises
+    BadInputError for one outside its range, a subclass's own too."""
 
     epochs: int = 1
     learning_rate: float = 2e-4
 
     def __post_init__(self) -> None:
-        require_between(self, epochs=(1, 1000), learning_rate=(1e-8, 1.0))
+        own = {f.name: f.metadata["between"] for f in fields(self) if "between" in f.metadata}
+        require_between(self, epochs=(1, 1000), learning_rate=(1e-8, 1.0), **own)
 
 
 class Method(Sourced, ABC, Generic[S]):

@@ -14,7 +14,6 @@ from munkey_core.unlearning.batches import Rows, retain_only
 
 @dataclass(frozen=True)
 class FineTuningSettings(LoopSettings):
-    epochs: int = 1
     learning_rate: float = 1e-3
 
 

@@ -14,7 +14,6 @@ from munkey_core.unlearning.batches import Rows, forget_only
 
 @dataclass(frozen=True)
 class GradientAscentSettings(LoopSettings):
-    epochs: int = 1
     learning_rate: float = 1e-4
 
 
