@@ -4,8 +4,6 @@ A recipe is a TOML file whose tables are the fields of :class:`Recipe`. Every va
 when the object is made, so a setting that exists is a setting that works.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Long work is a generator of Progress that returns its result; this runs it to that end."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The membership attacks, in one table (METHOD.md §3): a larger score means member."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

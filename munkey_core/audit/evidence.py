@@ -3,8 +3,6 @@
 Outputs come from the bundle or the cache (`runs`), or are computed by predicting.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock

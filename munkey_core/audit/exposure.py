@@ -1,7 +1,5 @@
 """How exposed each private image is before any deletion."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from munkey_core.audit.attacks import LIRA_ONLINE, attack_scores, count_references, target_of

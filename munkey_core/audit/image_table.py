@@ -1,7 +1,5 @@
 """One CSV row an image: what MUNKEY said before and after deletion, and what the oracle says."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ without the images; and on the plain transformer, whose leak shows that the atta
 are the forget set, non-members all test images, never retain images.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field

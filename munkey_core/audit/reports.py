@@ -1,7 +1,5 @@
 """Audit reports as text, as JSON, as part of a bundle and in the cache."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ images, and nothing depends on the day or the machine, so the page is the same b
 whenever it is written again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """CARD.md: what a bundle is, as a Hugging Face model card (YAML head, then Markdown)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from munkey_core.bundle.bundle import Bundle

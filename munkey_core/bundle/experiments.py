@@ -1,7 +1,5 @@
 """experiments.json: what came of other recipes on a bundle's images, read and checked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field

@@ -4,8 +4,6 @@ A pretrained encoder takes minutes for the images of a whole bundle on a CPU, an
 reads them all. Like the images themselves this is data of the people in them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

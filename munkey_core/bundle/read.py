@@ -1,7 +1,5 @@
 """Reading a bundle, as `bundle` promises: what is wrong with it is one BundleError."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass

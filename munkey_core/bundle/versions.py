@@ -8,8 +8,6 @@ version's files to overwrite, results of the cache to remove) the next one who c
 does first. All who change a bundle lock the folder that it lies in.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """`munkey audit` and `munkey attacks`: what is left of images that were forgotten."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

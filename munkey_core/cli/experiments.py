@@ -1,7 +1,5 @@
 """`munkey experiments`: other recipes on a bundle's images."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Where the images come from: one file a source, one door for all of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import tempfile
 from collections.abc import Callable

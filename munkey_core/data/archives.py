@@ -5,8 +5,6 @@ two members of one name, and archives that are too large once unpacked. Passed o
 and what macOS and Windows add on their own.
 """
 
-from __future__ import annotations
-
 import stat
 import tempfile
 import unicodedata

@@ -4,8 +4,6 @@ It comes in two layouts, torchvision's pickled batches and a tree of JPEG files,
 same ids in the same order: `train-cat-0012` is the 13th cat of the original training order.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """Fashion-MNIST (Zalando SE, MIT): 70,000 grey images of 28 x 28, in ten classes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

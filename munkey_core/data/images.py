@@ -1,7 +1,5 @@
 """One image in, one small square of bytes out: for folders, archives and the app's upload."""
 
-from __future__ import annotations
-
 import io
 import os
 from contextlib import nullcontext, suppress

@@ -1,7 +1,5 @@
 """Simulated owners, for sources that name none: a few own much, most own little."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -5,8 +5,6 @@ them; they must be the bundle's own: a fixed sample of private images is encoded
 come out near their own stored keys. A lossy copy passes, another data set does not.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

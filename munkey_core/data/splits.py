@@ -4,8 +4,6 @@ Where the source names owners, no owner has images both with a key and in a publ
 the classes allow: what is public was learned for good, and forgetting the owner doesn't reach it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 

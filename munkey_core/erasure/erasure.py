@@ -6,8 +6,6 @@ other rows and all weights keep their bytes. What was measured or learned by oth
 erased images goes as well, or is kept as what it is: a measurement from before.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import stat

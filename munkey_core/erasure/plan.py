@@ -1,7 +1,5 @@
 """What an erasure would do: what goes, what was gone, what stays, and why it can't be done."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ again in another order and in other batches, and what comes out is compared byte
 another machine wrote may end in other last bits here; then both memories are written here.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path

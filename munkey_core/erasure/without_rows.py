@@ -1,7 +1,5 @@
 """A bundle without some of its rows, and what has to be measured anew in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

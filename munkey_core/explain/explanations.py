@@ -1,7 +1,5 @@
 """The door to explanations: what a session asks about one image, one memory, one forget set."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 

@@ -5,8 +5,6 @@ as they are. Deleting an entry concerns only the queries that have it among thei
 their new K are the others and the one that came next.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -21,8 +21,6 @@ touches the shared modules: they are functions of the pixels, without hooks, and
 take no gradients. Captum takes seconds to import, so it is imported at the first need.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Every limit has one environment variable, so that whoever runs a server can move
 refusal names both. They are read when they are needed: a test or a notebook may change them.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, fields
 

@@ -4,8 +4,6 @@ Everything is made in `<out>.making` and moved to `out` at the end, so that a bu
 is finished. A run that was killed goes on when the same is asked for again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

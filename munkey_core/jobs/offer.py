@@ -4,8 +4,6 @@ Nothing is read from a table of machines: the recipe's own networks encode a few
 make a few training steps, and the rest is multiplied out.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

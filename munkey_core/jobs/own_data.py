@@ -8,8 +8,6 @@
 `munkey train` does the same in one command.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The process of a job: started, listened to, ended, cleaned up after."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import os

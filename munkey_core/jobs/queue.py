@@ -6,8 +6,6 @@ is started with MUNKEY_BACKGROUND=1 (see `cli`): it takes the lowest priority, p
 JSON lines on stderr, and ends itself when its stdin closes, that is when this process is gone.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import signal

@@ -4,8 +4,6 @@ Keys have unit length, so a dot product is a cosine. Deletion is a list of rows 
 nothing is rebuilt, and a deleted row can't be returned whatever its similarity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol

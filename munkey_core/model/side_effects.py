@@ -4,8 +4,6 @@ An image's prediction depends on its own features and its K nearest keys, so an 
 none of its neighbours can't have changed. Only the others are predicted, before and after.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The images of a bundle, and a person's own in its format."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -6,8 +6,6 @@ The *validation* images never had one; with the calibration images, once their k
 they show how well the model treats what it does not know.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import asdict, dataclass
 from typing import Any

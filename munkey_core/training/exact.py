@@ -6,8 +6,6 @@ images; keys come from the frozen encoder. So retraining without an image is wri
 that is what its deletion leaves.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace

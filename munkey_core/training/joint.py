@@ -5,8 +5,6 @@ it. Each step in which the image pathway answers alone for a private image teach
 where no deletion reaches it: those steps are taken on public images (the anchors, ours).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math

@@ -7,8 +7,6 @@ stored in steps of 1/8 between −8 and 8, which moves a probability by at most 
 scaled to sum to 1 again, which moves the true class's by at most 0.002.
 """
 
-from __future__ import annotations
-
 import lzma
 from typing import Any
 

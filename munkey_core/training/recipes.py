@@ -1,7 +1,5 @@
 """Recipes: read from files, and made for a person's own images by their kind and number."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ A bundle carries every image its joint training read (private, calibration, anch
 can be retrained without a forget set wherever the bundle is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -8,8 +8,6 @@ beside it. And a token is rounded to few bits inside the writing, so the row tha
 the row that is stored.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

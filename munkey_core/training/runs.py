@@ -5,8 +5,6 @@ encoder and bank), the recipe, the forget set, the seed, the text of an unlearni
 PyTorch's version, so nothing stale is ever found.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

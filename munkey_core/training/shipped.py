@@ -5,8 +5,6 @@ one forget set, with its digest. `oracles/references.safetensors`: the reference
 probabilities. See `packing` for what is kept of an answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

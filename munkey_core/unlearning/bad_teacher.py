@@ -1,7 +1,5 @@
 """Bad teacher: on the forget set learn from a teacher that knows nothing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

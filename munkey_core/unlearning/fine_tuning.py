@@ -1,7 +1,5 @@
 """Fine-tuning: train on what is retained and hope that the rest fades."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

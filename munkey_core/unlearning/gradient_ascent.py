@@ -1,7 +1,5 @@
 """Gradient ascent: undo the training on the forget set by climbing its loss."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

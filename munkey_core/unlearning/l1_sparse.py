@@ -1,7 +1,5 @@
 """ℓ1-sparse: fine-tuning that prunes, as sparse models forget more easily."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """NegGrad+: climb the forget set's loss while descending that of the retain set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

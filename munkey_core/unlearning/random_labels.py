@@ -1,7 +1,5 @@
 """Random labels: teach the forget set wrong answers, the retain set its own."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

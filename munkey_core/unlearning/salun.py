@@ -1,7 +1,5 @@
 """SalUn: random labels, but only the weights that matter most for the forget set may change."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """SCRUB: a student that disobeys its teacher on the forget set and obeys it elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """SSD: dampen the weights that matter more for the forget set than for all the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Choosing a method's hyper-parameters, on a forget set that is not reported on."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time

@@ -6,8 +6,6 @@ and scored on the same data, so even two identical models don't reach 1: never s
 null.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

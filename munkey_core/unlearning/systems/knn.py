@@ -1,7 +1,5 @@
 """kNN on keys: nothing is trained on what can be forgotten, so deletion is exact."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """A retrieval-augmented classifier: a trained network and a vote of retrieved labels, added."""
 
-from __future__ import annotations
-
 import math
 
 import torch
