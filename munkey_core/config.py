@@ -4,11 +4,9 @@ A recipe is a TOML file whose tables are the fields of :class:`Recipe`. Every va
 when the object is made, so a setting that exists is a setting that works.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from munkey_core.errors import BadInputError
 
@@ -214,12 +212,9 @@ class EnsembleConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.k <= 64, "k", "between 1 and 64", self.k)
         _require(1e-4 <= self.tau <= 1e6, "tau", "between 0.0001 and 1,000,000", self.tau)
-        _require(
-            self.aggregation in get_args(Aggregation),
-            "aggregation",
-            "one of " + ", ".join(get_args(Aggregation)),
-            self.aggregation,
-        )
+        known = get_args(Aggregation)
+        wanted = "one of " + ", ".join(known)
+        _require(self.aggregation in known, "aggregation", wanted, self.aggregation)
         if self.anchor is not None:
             _require(-1 <= self.anchor <= 1, "anchor", "a cosine in [-1, 1]", self.anchor)
 
@@ -255,13 +250,10 @@ class Recipe:
         wanted = "above 0 for encoder conv and 0 for one that comes trained"
         _require(ok, "public_encoder", wanted, self.split.public_encoder)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     def to_toml(self) -> str:
         """The text of a recipe file; `training.recipes.load_recipe` gives an equal recipe back."""
         lines = [f"name = {json.dumps(self.name)}"]
-        for table, values in self.to_dict().items():
+        for table, values in asdict(self).items():
             if isinstance(values, dict):
                 lines += ["", f"[{table}]"]
                 # JSON writes strings, numbers and booleans as TOML does.

@@ -1,7 +1,6 @@
 """Long work is a generator of Progress that returns its result; this runs it to that end."""
 
-from __future__ import annotations
-
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,24 @@ class Progress:
     elapsed_seconds: float
     remaining_seconds: float | None = None
     detail: dict[str, float] = field(default_factory=dict)
+
+
+class Pace:
+    """Where work stands that goes on evenly: what was done so far tells how long the rest takes.
+
+    It begins when this is made. total: of whatever `at` counts. before: of it, what was done by
+    then.
+    """
+
+    def __init__(self, stage: str, total: int, before: int = 0) -> None:
+        self._stage, self._total, self._before = stage, total, before
+        self._start = time.perf_counter()
+
+    def at(self, done: int, **detail: float) -> Progress:
+        """The progress when so much is done."""
+        elapsed, here = time.perf_counter() - self._start, done - self._before
+        left = elapsed / here * (self._total - done) if here else None
+        return Progress(self._stage, done, self._total, elapsed, left, detail)
 
 
 T = TypeVar("T")

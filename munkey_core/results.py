@@ -4,8 +4,6 @@ NumPy only, so that whoever shows a result needs no PyTorch. Positions never app
 are named by id. Every result that depends on the memory bank carries its `generation`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

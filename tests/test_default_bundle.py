@@ -9,11 +9,12 @@ import torch
 from munkey_core.audit.audit import ForgettingAudit
 from munkey_core.audit.figures import GAP_TERMS
 from munkey_core.audit.reports import report_from_dict
-from munkey_core.bundle.card import main_figures, write_card
+from munkey_core.bundle.card import write_card
 from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.forget_sets import CANONICAL, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import Recipe, SplitConfig
+from munkey_core.files.templates import fill
 from munkey_core.files.typed import checked
 from munkey_core.progress import finish
 from munkey_core.results import PRIVATE, TEST
@@ -117,7 +118,8 @@ def test_an_audit_of_the_shipped_answers_gives_the_saved_figures(fashion):
 def test_the_figures_of_the_readme_are_the_measured_ones(fashion):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     _, block, _ = re.split(r"<!-- /?figures -->\n", readme)
-    assert block == main_figures(fashion.metrics, "random-10pct")
+    report = fashion.metrics["reports"]["random-10pct"]
+    assert block == fill("bundle/templates/readme.md.j2", report=report)
 
 
 VERIFIED = {"random-1pct": 100, "random-10pct": 1000, "one-class": 1000, "one-owner": 1139}

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from munkey_core.audit.results_page import results_page, shipped_bundles
-from munkey_core.bundle.bundle import MANIFEST
+from munkey_core.bundle.versions import MANIFEST
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "pretrained" / "RESULTS.md"

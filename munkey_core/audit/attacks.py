@@ -1,7 +1,5 @@
 """The membership attacks, in one table (METHOD.md §3): a larger score means member."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +14,7 @@ from munkey_core.audit.membership.signals import (
     true_class_probability,
 )
 from munkey_core.errors import AttackError, BadInputError
+from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.shipped import References
 
@@ -54,14 +53,12 @@ def _signal(signal: Callable[[Probabilities, Labels], Signal]) -> Attack:
     return lambda target: signal(target.probabilities, target.labels)
 
 
-def _online(target: Target) -> Signal:
-    references = target.required()
-    return lira_online(target.truth, references.truth, references.member)
+def _lira(attack: Callable[[Signal, Signal, BoolArray], Signal]) -> Attack:
+    def scores(target: Target) -> Signal:
+        references = target.required()
+        return attack(target.truth, references.truth, references.member)
 
-
-def _offline(target: Target) -> Signal:
-    references = target.required()
-    return lira_offline(target.truth, references.truth, references.member)
+    return scores
 
 
 def _rmia(target: Target) -> Signal:
@@ -86,8 +83,8 @@ def _population(target: Target) -> Signal:
 # Larger score = member, for every one of them.
 ATTACKS: dict[str, Attack] = {
     **{name: _signal(signal) for name, signal in SIGNALS.items()},
-    LIRA_ONLINE: _online,
-    "LiRA offline": _offline,
+    LIRA_ONLINE: _lira(lira_online),
+    "LiRA offline": _lira(lira_offline),
     "RMIA": _rmia,
     "population": _population,
 }
@@ -107,8 +104,7 @@ def attack_scores(name: str, target: Target) -> Signal:
 
 
 def target_of(outputs: Outputs, labels: Labels, references: References | None) -> Target:
-    both = np.concatenate([outputs.private, outputs.test])
-    return Target(both, labels, len(outputs.private), references)
+    return Target(outputs.both, labels, len(outputs.private), references)
 
 
 def count_references(references: References | None) -> int:

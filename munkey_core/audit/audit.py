@@ -4,8 +4,6 @@ MUNKEY before and after deletion beside the oracles: MUNKEY and the plain transf
 without the forget set, for every seed.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """One forget set, or all canonical ones, with every method: what `munkey compare` does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

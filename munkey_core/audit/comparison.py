@@ -4,8 +4,6 @@ Post-hoc methods repair the plain transformer and are held against the plain tra
 each by-design system is held against itself fitted without the forget set.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Mapping, Sequence

@@ -3,15 +3,13 @@
 Outputs come from the bundle or the cache (`runs`), or are computed by predicting.
 """
 
-from __future__ import annotations
-
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import FIFOCache
 
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import EXACT_MODE
@@ -31,7 +29,7 @@ class Evidence:
     def __init__(self, runs: Runs) -> None:
         self.bundle = runs.bundle
         self.runs = runs
-        self._after: OrderedDict[str, Outputs] = OrderedDict()
+        self._after: FIFOCache[str, Outputs] = FIFOCache(_KEPT)
         self._lock = Lock()
 
     @cached_property
@@ -59,9 +57,9 @@ class Evidence:
         rows: IntArray = self.bundle.bank.rows(ids).numpy()
         return rows
 
-    def original(self, family: Family = MUNKEY, seed: int | None = None) -> Outputs | None:
+    def original(self, family: Family = MUNKEY) -> Outputs | None:
         """Outputs of the model trained on everything; None if nobody has computed them yet."""
-        return self.runs.known_outputs(Run(family, (), self.runs.seed if seed is None else seed))
+        return self.runs.known_outputs(Run(family, (), self.runs.seed))
 
     def retrained(
         self, ids: Sequence[str], family: Family = MUNKEY, seed: int | None = None
@@ -93,7 +91,7 @@ class Evidence:
             known = self.runs.known_outputs(reference_run(family, len(truth)))
             if known is None:
                 break
-            both = np.concatenate([known.private, known.test]).astype(np.float64)
+            both = known.both.astype(np.float64)
             truth.append(both[np.arange(len(labels)), labels])
             member.append(in_reference(len(member), len(labels)).numpy())
         return References(np.stack(truth), np.stack(member)) if truth else None
@@ -111,6 +109,4 @@ class Evidence:
             found = yield from self.runs.after(self.runs.original(MUNKEY), ids)
             with self._lock:
                 self._after[digest] = found
-                while len(self._after) > _KEPT:
-                    self._after.popitem(last=False)
         return found

@@ -4,8 +4,6 @@ Each row is what one model says about every image (`Outputs`), for each seed; ev
 computed from that (METHOD.md §3).
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,18 +1,13 @@
 """One CSV row an image: what MUNKEY said before and after deletion, and what the oracle says."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence
 
-import numpy as np
-
 from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, ForgettingAudit
 from munkey_core.audit.figures import Entry
 from munkey_core.files.untrusted import safe_cell
-from munkey_core.results import PRIVATE, TEST, FloatArray
-from munkey_core.training.answers import Outputs
+from munkey_core.results import PRIVATE, TEST
 
 _STATES = {"before": BEFORE, "after": AFTER, "retrained": ORACLE}
 HEADER = (
@@ -33,7 +28,7 @@ def image_table(audit: ForgettingAudit, entries: Sequence[Entry]) -> str:
     """
     bundle = audit.bundle
     outputs = {entry.name: entry.outputs[0] for entry in entries}
-    states = {state: _both(outputs[name]) for state, name in _STATES.items()}
+    states = {state: outputs[name].both for state, name in _STATES.items()}
     forget = set(audit.ids)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -60,8 +55,3 @@ def image_table(audit: ForgettingAudit, entries: Sequence[Entry]) -> str:
             ]
         )
     return text.getvalue()
-
-
-def _both(outputs: Outputs) -> FloatArray:
-    both: FloatArray = np.concatenate([outputs.private, outputs.test])
-    return both

@@ -1,7 +1,5 @@
 """Where the trace of a forget set lies: in the memory, or in the shared weights (METHOD.md §3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean

@@ -1,7 +1,5 @@
 """Oracles: models retrained without a forget set, and how often they are right (METHOD.md §1)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

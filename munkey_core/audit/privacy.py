@@ -5,11 +5,10 @@ without the images; and on the plain transformer, whose leak shows that the atta
 are the forget set, non-members all test images, never retain images.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from munkey_core.audit.attacks import (
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Table
 from munkey_core.audit.leak import LeakSplit, leak_split
-from munkey_core.audit.membership.bootstrap import Bootstrap
+from munkey_core.audit.membership.bootstrap import Bootstrap, Interval
 from munkey_core.audit.membership.metrics import (
     auroc,
     balanced_accuracy,
@@ -147,7 +146,6 @@ _ORACLE_SEEDS = 10
 _BINS = 60
 _TAIL = 0.5  # percent of scores beyond either end of a histogram
 _ROC_POINTS = 80
-_RARE_FPR = 0.001
 # A probability piles up at 0 and 1; on this scale one sees its distribution.
 _SHOWN_AS: dict[str, Callable[[Signal], Signal]] = {"true-class probability": logit}
 
@@ -168,8 +166,7 @@ class Judge:
         if not n or not n_test:
             raise AttackError(f"needs members and non-members, got {n} and {n_test}")
         self._bootstrap = Bootstrap(n, n_test)
-        reported = n_test - n_test // 2
-        self._half_bootstrap = Bootstrap(n, reported)
+        self._half_bootstrap = Bootstrap(n, n_test - n_test // 2)
 
     def split(self, scores: Signal) -> tuple[Signal, Signal]:
         """Scores of members and of non-members. scores: (N + T,)."""
@@ -183,50 +180,44 @@ class Judge:
             check_scores(members, others)
         except BadInputError as error:
             raise AttackError(str(error)) from error
-        figures = AttackFigures(
-            auroc=100 * auroc(members, others),
-            auroc_ci95=_percent(self._bootstrap.auroc(members, others)),
-            tpr_1pct=None,
-            tpr_1pct_ci95=None,
-            tpr_01pct=None,
-            tpr_01pct_ci95=None,
-            balanced_accuracy=None,
-            balanced_accuracy_ci95=None,
+        area, area_ci95 = auroc(members, others), self._bootstrap.auroc(members, others)
+        found: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        for name, measure in (
+            ("tpr_1pct", partial(self._rate, members, others, 0.01)),
+            ("tpr_01pct", partial(self._rate, members, others, 0.001)),
+            ("balanced_accuracy", partial(self._balanced, scores)),
+        ):
+            found[name] = found[f"{name}_ci95"] = None
+            try:
+                value, bounds = measure()
+                found |= {name: 100 * value, f"{name}_ci95": _percent(bounds)}
+            except BadInputError as error:
+                errors[name] = str(error)
+        return AttackFigures(
+            auroc=100 * area,
+            auroc_ci95=_percent(area_ci95),
+            **found,
             n_members=len(members),
             n_non_members=len(others),
             roc=roc_points(members, others),
+            errors=errors,
         )
-        for name, rate in (("tpr_1pct", 0.01), ("tpr_01pct", _RARE_FPR)):
-            figures = self._rate(figures, name, members, others, rate)
-        return self._balanced(figures, scores)
 
-    def _rate(
-        self, figures: AttackFigures, name: str, members: Signal, others: Signal, rate: float
-    ) -> AttackFigures:
-        try:
-            value = tpr_at_fpr(members, others, rate)
-        except BadInputError as error:
-            return replace(figures, errors={**figures.errors, name: str(error)})
-        bounds = _percent(self._bootstrap.tpr_at_fpr(members, others, rate))
-        found: dict[str, Any] = {name: 100 * value, f"{name}_ci95": bounds}
-        return replace(figures, **found)
+    def _rate(self, members: Signal, others: Signal, fpr: float) -> tuple[float, Interval | None]:
+        rate = tpr_at_fpr(members, others, fpr)
+        return rate, self._bootstrap.tpr_at_fpr(members, others, fpr)
 
-    def _balanced(self, figures: AttackFigures, scores: Signal) -> AttackFigures:
+    def _balanced(self, scores: Signal) -> tuple[float, Interval | None]:
         members, others = self.split(scores)
         chosen_on = scores[: len(self._members)][self._other_members]
         try:
             threshold = best_threshold(chosen_on, others[self._choose])
         except BadInputError as error:
-            reason = f"no other images to choose a threshold on: {error}"
-            return replace(figures, errors={**figures.errors, "balanced_accuracy": reason})
+            raise BadInputError(f"no other images to choose a threshold on: {error}") from error
         rest = others[~self._choose]
-        return replace(
-            figures,
-            balanced_accuracy=100 * balanced_accuracy(members, rest, threshold),
-            balanced_accuracy_ci95=_percent(
-                self._half_bootstrap.balanced_accuracy(members, rest, threshold)
-            ),
-        )
+        bounds = self._half_bootstrap.balanced_accuracy(members, rest, threshold)
+        return balanced_accuracy(members, rest, threshold), bounds
 
 
 def roc_points(members: Signal, others: Signal) -> tuple[tuple[float, float], ...]:
@@ -369,7 +360,7 @@ def _leak(table: Table, models: dict[str, Outputs]) -> tuple[LeakSplit | None, s
         return None, str(error)
 
 
-def _percent(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+def _percent(bounds: Interval | None) -> Interval | None:
     return None if bounds is None else (100 * bounds[0], 100 * bounds[1])
 
 

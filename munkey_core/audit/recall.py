@@ -4,8 +4,6 @@ Keys of private and test images come with every bundle, so no picture is needed.
 needs the image's features; without them only answers that the bundle carries are known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from msgspec import Meta
 
+from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.leak import accuracy_difference
 from munkey_core.audit.membership.metrics import auroc
 from munkey_core.bundle.bundle import Bundle
@@ -52,18 +52,12 @@ from munkey_core.model.encoder import concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.side_effects import NeighbourTable
 from munkey_core.progress import Progress, Steps, staged
-from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, IntArray
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST
 from munkey_core.training.answers import Outputs, Verdicts, split_verdicts, verdicts
-from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.calibration import Labelled, calibrated
 from munkey_core.training.joint import JointTraining, joint_data, resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
-from munkey_core.training.runs import (
-    Runs,
-    runs_folder,
-    short_digest,
-    source_digest,
-)
-from munkey_core.training.shipped import all_labels
+from munkey_core.training.runs import Runs, runs_folder, short_digest, source_digest
 
 MAX_SEEDS = 20
 DEFAULT_FORGET = "random-10pct"
@@ -133,11 +127,12 @@ class Frontier:
             raise BadInputError(f"--seeds must be between 1 and {MAX_SEEDS}, got {seeds}")
         self.bundle = bundle
         self.runs = Runs(bundle, resolve_device(device))
+        self.evidence = Evidence(self.runs)
         self.seeds = tuple(range(self.runs.seed, self.runs.seed + seeds))
         self.forget = forget.strip()
         self.ids = tuple(sorted(forget_set(forget, bundle)))
         self._forget = np.zeros(len(bundle.bank), dtype=np.bool_)
-        self._forget[bundle.bank.rows(self.ids).numpy()] = True
+        self._forget[self.evidence.rows(self.ids)] = True
         if self._forget.all() or not self._forget.any():
             raise BadInputError("the forget set must name images and leave at least one to retain")
         if not bundle.records_of(CALIBRATION):
@@ -182,7 +177,7 @@ class Frontier:
             set_digest=forget_set_digest(self.ids),
             n_forget=len(self.ids),
             n_private=len(self.bundle.bank),
-            n_test=len(self._test_labels),
+            n_test=len(self.evidence.test_labels),
             seeds=self.seeds,
             device=str(self.runs.device),
             recipes=tuple(tried),
@@ -204,8 +199,8 @@ class Frontier:
     def _plain(self, seed: int) -> Steps[Trial]:
         outputs = yield from self.runs.outputs(Run(PLAIN, (), seed))
         image = [
-            verdicts(outputs.private, self._private_labels),
-            verdicts(outputs.test, self._test_labels),
+            verdicts(outputs.private, self.evidence.private_labels),
+            verdicts(outputs.test, self.evidence.test_labels),
         ]
         alone = Outputs(outputs.private, outputs.test, outputs.seconds, *image)
         return self._measure(seed, alone, None, None)
@@ -246,33 +241,15 @@ class Frontier:
             training = JointTraining(model_config, config, data, self.runs.device, checkpoint)
             yield from training.run()
         seconds = time.perf_counter() - start
-        predictor, bank = self._calibrated(training)
+        # As a bundle is made, but its validation images are not in it.
+        private, calibration = (
+            Labelled(retraining.ids[split], encoded[split], labels[split])
+            for split in (PRIVATE, CALIBRATION)
+        )
+        predictor, bank, _ = calibrated(self.bundle.encoder, training, private, calibration)
         before, after = yield from self._answers(predictor, bank, seconds)
         checkpoint.unlink(missing_ok=True)
         return self._measure(config.seed, before, after, predictor.config)
-
-    def _calibrated(self, training: JointTraining) -> tuple[Predictor, MemoryBank]:
-        """τ, s_0 and K as `Build` chooses them, but on the calibration images alone: the
-        validation images are not in a bundle. The bank then holds private entries only."""
-        retraining, bundle = self.runs.retraining, self.bundle
-        model, tokens = training.model.cpu().float(), training.tokens
-        private, calibration = (retraining.encoded[split] for split in (PRIVATE, CALIBRATION))
-        private_ids, calibration_ids = (retraining.ids[split] for split in (PRIVATE, CALIBRATION))
-        ensemble, _ = choose_ensemble(
-            Predictor(bundle.encoder, model, EnsembleConfig()),
-            MemoryBank(
-                [*private_ids, *calibration_ids],
-                torch.cat([private.keys, calibration.keys]),
-                tokens,
-            ),
-            calibration_ids,
-            calibration,
-            retraining.labels[CALIBRATION],
-            calibration[:0],
-            retraining.labels[CALIBRATION][:0],
-        )
-        bank = MemoryBank(private_ids, private.keys.clone(), tokens[: len(private_ids)].clone())
-        return Predictor(bundle.encoder, model, ensemble), bank
 
     def _answers(
         self, predictor: Predictor, bank: MemoryBank, seconds: float
@@ -281,7 +258,7 @@ class Frontier:
         Only images that lose a neighbour are predicted again: no other answer can change."""
         retraining = self.runs.retraining
         queries = concatenate(retraining.encoded[PRIVATE], retraining.encoded[TEST])
-        labels, n = all_labels(self.bundle), len(bank)
+        labels, n = self.evidence.labels, len(bank)
         view = BankView(bank)
         found = []
         for first in range(0, len(queries), _BLOCK):
@@ -327,18 +304,10 @@ class Frontier:
 
     def _state(self, outputs: Outputs) -> StateFigures:
         forget, retain, test = split_verdicts(
-            outputs, self._private_labels, self._test_labels, self._forget
+            outputs, self.evidence.private_labels, self.evidence.test_labels, self._forget
         )
         right = [100 * float(part.correct.mean()) for part in (test, retain, forget)]
         return StateFigures(right[0], right[1], right[2], 100 * auroc(forget.truth, test.truth))
-
-    @cached_property
-    def _private_labels(self) -> IntArray:
-        return all_labels(self.bundle)[: len(self.bundle.bank)]
-
-    @cached_property
-    def _test_labels(self) -> IntArray:
-        return all_labels(self.bundle)[len(self.bundle.bank) :]
 
     # -- recipes -----------------------------------------------------------------------------------
 

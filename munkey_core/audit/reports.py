@@ -1,7 +1,5 @@
 """Audit reports as text, as JSON, as part of a bundle and in the cache."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -74,9 +72,7 @@ def with_stored(report: AuditReport, stored: AuditReport | None) -> AuditReport:
     others = {name: row for name, row in stored.models.items() if name not in report.models}
     bands = {name: b for name, b in stored.null_bands.items() if name not in report.null_bands}
     return replace(
-        report,
-        models={**report.models, **others},
-        null_bands={**report.null_bands, **bands},
+        report, models={**report.models, **others}, null_bands={**report.null_bands, **bands}
     )
 
 

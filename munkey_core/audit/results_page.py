@@ -5,8 +5,6 @@ images, and nothing depends on the day or the machine, so the page is the same b
 whenever it is written again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +14,12 @@ from typing import Any
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN, clearly_closer, place
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.experiments import Experiments
 from munkey_core.bundle.find import shipped_folder
 from munkey_core.bundle.forget_sets import CANONICAL, CANONICAL_TITLES
 from munkey_core.bundle.manifest import EXACT_MODE, Manifest
 from munkey_core.bundle.read import read_figures
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.templates import fill
 
@@ -139,9 +137,7 @@ def _best(report: AuditReport) -> str | None:
     return min(gaps, key=lambda name: gaps[name], default=None)
 
 
-def _standing(
-    report: AuditReport,
-) -> tuple[dict[str, list[str]], dict[tuple[str, ...], list[str]]]:
+def _standing(report: AuditReport) -> tuple[dict[str, list[str]], dict[tuple[str, ...], list[str]]]:
     """Which methods lie where beside their band, and by the methods that they beat, which are
     better."""
     methods = {

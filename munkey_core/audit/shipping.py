@@ -1,7 +1,5 @@
 """Training the models that stand beside a bundle's own, and putting their answers into it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

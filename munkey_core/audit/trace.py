@@ -1,7 +1,5 @@
 """What one mode of a bundle keeps of a forget set, as far as is known without any training."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Hyper-parameters of the post-hoc methods, chosen on a forget set that is not reported on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Judgements: where a model's gap lies beside those of honest retrains, and who is closer."""
 
-from __future__ import annotations
-
 from munkey_core.audit.audit import AuditReport
 from munkey_core.audit.figures import ModelFigures
 

@@ -34,15 +34,11 @@ from munkey_core.bundle.manifest import (
 from munkey_core.bundle.metrics import Metrics
 from munkey_core.bundle.records import CSV, PARQUET
 from munkey_core.bundle.thumbnails import Thumbnails
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
 from munkey_core.bundle.versions import manifest_digest
-from munkey_core.config import (
-    EnsembleConfig,
-)
+from munkey_core.config import EnsembleConfig
 from munkey_core.data.pictures import Pictures, PictureStatus, SourcePictures, no_pictures
 from munkey_core.errors import BundleChangedError, BundleError
 from munkey_core.files.cache import cache_folder
-from munkey_core.files.tensors import read_tensors as read_tensors
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import Encoded, FrozenEncoder, encode_inputs
 from munkey_core.model.transformer import ExemplarTransformer

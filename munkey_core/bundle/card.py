@@ -1,7 +1,5 @@
 """CARD.md: what a bundle is, as a Hugging Face model card (YAML head, then Markdown)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from munkey_core.bundle.bundle import Bundle
@@ -27,9 +25,3 @@ def write_card(bundle: Bundle, metrics: dict[str, Any] | None = None) -> str:
         measured=bool(metrics.keys() - {BEFORE, EXACT_MODE}),  # of the bundle as it is
         before=metrics.get(BEFORE),
     )
-
-
-def main_figures(metrics: dict[str, Any], forget: str) -> str:
-    """Markdown with the few figures of one forget set that a reader needs first, for the README:
-    MUNKEY before and after deletion and retrained, and the null band."""
-    return fill("bundle/templates/readme.md.j2", report=metrics["reports"][forget])

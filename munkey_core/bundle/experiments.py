@@ -1,12 +1,10 @@
 """experiments.json: what came of other recipes on a bundle's images, read and checked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from statistics import fmean, stdev
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -135,14 +133,10 @@ class Experiments:
     device: Text
     recipes: Annotated[tuple[RecipeTried, ...], Meta(max_length=64)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
 
 def experiments_text(experiments: Experiments) -> str:
     """The text of experiments.json; `read_experiments` gives an equal object back."""
-    return json.dumps(experiments.to_dict(), indent=1, allow_nan=False) + "\n"
+    return json.dumps(asdict(experiments), indent=1, allow_nan=False) + "\n"
 
 
 def read_experiments(text: str) -> Experiments:

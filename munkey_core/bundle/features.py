@@ -1,13 +1,9 @@
 """What a slow encoder made of a bundle's images, kept in the cache: one file a split.
 
 A pretrained encoder takes minutes for the images of a whole bundle on a CPU, and every retraining
-reads them all. Like the images themselves this is data of the people in them: `clear` removes it.
+reads them all. Like the images themselves this is data of the people in them.
 """
 
-from __future__ import annotations
-
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +14,7 @@ from safetensors.torch import load_file, save
 from munkey_core.files.durable import OWNER_ONLY, write_whole
 from munkey_core.files.limits import demo
 from munkey_core.model.encoder import Encoded, FrozenEncoder
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 
 _BLOCK = 512
 
@@ -71,15 +67,13 @@ class KeptFeatures:
         """Keep all that is missing, made by `encode`; yields progress, nothing if there is nothing
         to do. A split is kept whole or not at all."""
         todo = self.missing
-        total, done, start = sum(map(len, todo.values())), 0, time.perf_counter()
+        pace, done = Pace("encoding", sum(map(len, todo.values()))), 0
         for split, ids in todo.items():
             parts = []
             for first in range(0, len(ids), _BLOCK):
                 parts.append(encode(ids[first : first + _BLOCK]))
                 done += len(parts[-1])
-                elapsed = time.perf_counter() - start
-                left = elapsed / done * (total - done)
-                yield Progress("encoding", done, total, elapsed, left)
+                yield pace.at(done)
             self._keep(split, parts)
 
     def keep(self, encoded: Mapping[str, Encoded]) -> None:
@@ -87,13 +81,6 @@ class KeptFeatures:
         for split, images in encoded.items():
             if len(images):
                 self._keep(split, [images])
-
-    def clear(self) -> int:
-        """Remove every file; returns how many there were."""
-        self._read.clear()
-        count = sum(1 for path in self.folder.glob("*")) if self.folder.is_dir() else 0
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return count
 
     def _keep(self, split: str, parts: Sequence[Encoded]) -> None:
         if demo():  # no visitor of a demonstration makes a file

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from munkey_core.bundle.manifest import SEAL, Manifest, may_hold, read_manifest
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
-from munkey_core.bundle.versions import finish, unfinished
+from munkey_core.bundle.versions import MANIFEST, finish, unfinished
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.cache import cache_folder
 from munkey_core.results import PRIVATE, TEST

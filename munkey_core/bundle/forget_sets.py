@@ -1,7 +1,5 @@
 """Which images are meant: canonical forget sets, and the command line's ways to name ids."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import re

@@ -82,10 +82,6 @@ class Receipt:
     hash: Digest = ""
     signature: Annotated[str, Meta(pattern=r"\A([0-9a-f]{128})?\Z")] = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class LedgerEntry:
@@ -102,10 +98,6 @@ class LedgerEntry:
     previous: DigestOrNone
     hash: Digest
     receipt: Receipt | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 LEDGER = "ledger.sqlite"
@@ -241,10 +233,6 @@ class Ledger:
             previous, digest = row.hash, entry.digest_after
         return found
 
-    def gone(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """Those of `ids` that some receipt says were erased."""
-        return tuple(self.numbers(ids))
-
     def numbers(self, ids: Iterable[str]) -> dict[str, int]:
         """Erased id → number of the newest receipt that says so; ids that none names are left
         out."""
@@ -297,7 +285,7 @@ def receipt_body(receipt: Receipt) -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """A receipt as a JSON file; `read_receipt` gives an equal one back."""
-    return json.dumps({"format": RECEIPT_FORMAT, **receipt.to_dict()}, indent=1) + "\n"
+    return json.dumps({"format": RECEIPT_FORMAT, **asdict(receipt)}, indent=1) + "\n"
 
 
 def read_receipt(data: bytes | str) -> Receipt:

@@ -12,14 +12,8 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
-from munkey_core.config import (
-    EncoderConfig,
-    EnsembleConfig,
-    ModelConfig,
-    TrainConfig,
-    WriteConfig,
-)
+from munkey_core.bundle.versions import MANIFEST
+from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig, WriteConfig
 from munkey_core.data.places import PictureSource
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.typed import Count, Name, checked
@@ -220,9 +214,5 @@ def picture_source(name: str, manifest: Manifest) -> PictureSource:
     """Which images a bundle was made of. name: what it is opened by."""
     dataset = manifest.dataset
     return PictureSource(
-        name,
-        dataset.get("name", ""),
-        dataset["title"],
-        dataset["image_size"],
-        dataset["grey"],
+        name, dataset.get("name", ""), dataset["title"], dataset["image_size"], dataset["grey"]
     )

@@ -1,9 +1,4 @@
-"""Reading a bundle: version, checksums, shapes and dtypes are checked; anything else is refused.
-
-Nothing in a bundle is ever unpickled or executed; what is wrong is one BundleError.
-"""
-
-from __future__ import annotations
+"""Reading a bundle, as `bundle` promises: what is wrong with it is one BundleError."""
 
 import copy
 from collections.abc import Mapping
@@ -39,13 +34,12 @@ from munkey_core.bundle.manifest import (
 from munkey_core.bundle.metrics import parse_metrics
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, read_records
 from munkey_core.bundle.thumbnails import Thumbnails
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
-from munkey_core.bundle.versions import manifest_digest
+from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.data.pictures import SourcePictures
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.limits import at_most, limits
-from munkey_core.files.tensors import read_tensors as read_tensors
+from munkey_core.files.tensors import read_tensors
 from munkey_core.files.untrusted import is_name, is_plain, read_limited, shown
 from munkey_core.model.bank import MemoryBank
 from munkey_core.model.encoder import FrozenEncoder, own_state

@@ -4,8 +4,6 @@ Prediction reads none of it. `records.parquet` is written with pyarrow; a traini
 pyarrow writes the same table as `records.csv`, and either is read.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -20,7 +20,8 @@ from cachetools import LRUCache
 from safetensors.torch import save
 
 from munkey_core.bundle.records import THUMBNAILS
-from munkey_core.data.images import MAX_SIZE, encode_png
+from munkey_core.data.images import MAX_SIZE
+from munkey_core.data.pictures import Pictures
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from munkey_core.files.tensors import read_tensors
 from munkey_core.results import ImageArray, IntArray
@@ -34,7 +35,7 @@ _UNPACKING_MEMORY = 4 * _BLOCK_BYTES
 _Shape = tuple[int, ...]
 
 
-class Thumbnails:
+class Thumbnails(Pictures):
     """The images of a bundle by id. Made by `from_images` or `read`; several sessions share one.
 
     shape: (n, H, W) or (n, H, W, 3). transform: what was done to the pixels before packing.
@@ -79,8 +80,8 @@ class Thumbnails:
         size = _capacity(shape)
         transform = _best_transform(images)
         blocks = [images[first : first + size] for first in range(0, len(images), size)]
-        packed = _pack_all(blocks, transform)
-        return cls(ids, shape, transform, *_joined(packed), _lengths(blocks))
+        counts = np.array([len(block) for block in blocks], dtype=np.int64)
+        return cls(ids, shape, transform, *_joined(_pack_all(blocks, transform)), counts)
 
     @classmethod
     def read(cls, folder: Path, ids: Sequence[str]) -> Thumbnails:
@@ -139,12 +140,6 @@ class Thumbnails:
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._positions
-
-    def png(self, id_: str) -> bytes:
-        """One image as a PNG file. Raises UnknownIdError."""
-        position = self._position(id_)
-        number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        return encode_png(self._block(number)[position - self._starts[number]])
 
     def array(self, ids: Iterable[str]) -> ImageArray:
         """uint8 (n, H, W) or (n, H, W, 3) of the images `ids`. Raises UnknownIdError."""
@@ -259,10 +254,6 @@ def _joined(packed: Sequence[bytes]) -> tuple[ImageArray, IntArray]:
     return np.frombuffer(b"".join(packed), np.uint8), offsets
 
 
-def _lengths(blocks: Sequence[ImageArray]) -> IntArray:
-    return np.array([len(block) for block in blocks], dtype=np.int64)
-
-
 def _expect(
     tensors: dict[str, npt.NDArray[Any]], name: str, dtype: type[np.generic]
 ) -> npt.NDArray[Any]:
@@ -276,14 +267,6 @@ def _expect(
 
 
 # -- transforms --------------------------------------------------------------------------------
-
-
-def _plain(images: ImageArray) -> ImageArray:
-    return images
-
-
-def _from_plain(raw: ImageArray, shape: _Shape) -> ImageArray:
-    return raw.reshape(shape)
 
 
 def _differences(images: ImageArray) -> ImageArray:
@@ -312,7 +295,4 @@ def _from_differences(raw: ImageArray, shape: _Shape) -> ImageArray:
 
 _TRANSFORMS: dict[
     str, tuple[Callable[[ImageArray], ImageArray], Callable[[ImageArray, _Shape], ImageArray]]
-] = {
-    "none": (_plain, _from_plain),
-    "differences": (_differences, _from_differences),
-}
+] = {"none": (np.asarray, np.reshape), "differences": (_differences, _from_differences)}

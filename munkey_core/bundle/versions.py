@@ -8,8 +8,6 @@ version's files to overwrite, results of the cache to remove) the next one who c
 does first. All who change a bundle lock the folder that it lies in.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -49,11 +47,10 @@ class Journal:
 @dataclass(frozen=True)
 class Finished:
     """What became of an interrupted change. anything: whether there was one. erased: whether it was
-    an erasure whose new version had taken the bundle's place. files: how many went."""
+    an erasure whose new version had taken the bundle's place."""
 
     anything: bool = False
     erased: bool = False
-    files: int = 0
 
 
 def work_folder(folder: Path) -> Path:
@@ -102,28 +99,6 @@ def abandon(folder: Path) -> None:
         durable.wipe(work_folder(folder), overwrite=False)
 
 
-def switch(folder: Path, journal: Journal) -> None:
-    """Put the new version, whole and on the disk, in the place of the bundle, which is locked.
-    Afterwards `_finish` has to be gone through. Raises OSError; the bundle is then wholly old or
-    wholly new."""
-    work = work_folder(folder)
-    draft, aside = work / folder.name, work / "aside"
-    durable.sync_folder(draft)
-    durable.write_file(work / _JOURNAL, json.dumps(asdict(journal)).encode())
-    durable.sync_folder(work)
-    durable.sync_folder(folder.parent)
-    if not folder.exists():
-        durable.rename(draft, folder)
-    elif not durable.exchange(draft, folder):
-        durable.rename(folder, aside)
-        durable.rename(draft, folder)
-
-
-def complete(folder: Path) -> int:
-    """After `switch`: remove the old version and what the journal says; returns how many files."""
-    return _finish(folder).files
-
-
 @contextlib.contextmanager
 def rewriting(folder: Path) -> Iterator[Path]:
     """A copy of the bundle, in which the block may write and which it seals; when the block ends
@@ -144,24 +119,34 @@ def rewriting(folder: Path) -> Iterator[Path]:
         except BaseException:
             abandon(real)
             raise
-        _switch_or_abandon(real, Journal(before, after))
-        complete(real)
+        put(real, Journal(before, after))
 
 
-def put(folder: Path, draft: Path, journal: Journal) -> int:
-    """`switch` to a draft that is whole, then `complete`; returns how many files went."""
-    durable.sync_folder(draft)
-    _switch_or_abandon(folder, journal)
-    return complete(folder)
-
-
-def _switch_or_abandon(folder: Path, journal: Journal) -> None:
+def put(folder: Path, journal: Journal) -> None:
+    """Put the new version, whole and on the disk, in the place of the bundle, which is locked, and
+    remove the old one and what the journal says. Raises OSError; the bundle is then wholly old or
+    wholly new."""
     try:
-        switch(folder, journal)
+        _switch(folder, journal)
     except OSError:
         if manifest_digest(folder) == journal.before:
             abandon(folder)
         raise
+    _finish(folder)
+
+
+def _switch(folder: Path, journal: Journal) -> None:
+    work = work_folder(folder)
+    draft, aside = work / folder.name, work / "aside"
+    durable.sync_folder(draft)
+    durable.write_file(work / _JOURNAL, json.dumps(asdict(journal)).encode())
+    durable.sync_folder(work)
+    durable.sync_folder(folder.parent)
+    if not folder.exists():
+        durable.rename(draft, folder)
+    elif not durable.exchange(draft, folder):
+        durable.rename(folder, aside)
+        durable.rename(draft, folder)
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -209,17 +194,17 @@ def _finish(folder: Path) -> Finished:
         _put_back(folder, draft, aside, journal)
     switched = journal is not None and manifest_digest(folder) == journal.after
     durable.sync_folder(folder.parent)  # nothing of the old goes before the new is there for good
-    count = 0
     # Where nothing was erased the old version holds no more than the new one.
     erased = journal is not None and switched and journal.erased
     if journal is not None and erased:
-        count += _wipe_elsewhere(folder, journal.caches)
+        for path, overwrite in _elsewhere(folder, journal.caches).items():
+            durable.wipe(path, overwrite)
     for path in (draft, aside):
-        count += durable.wipe(path, overwrite=erased)
+        durable.wipe(path, overwrite=erased)
     durable.sync_folder(work)
     durable.wipe(work)
     durable.sync_folder(folder.parent)
-    return Finished(True, erased, count)
+    return Finished(True, erased)
 
 
 def _put_back(folder: Path, draft: Path, aside: Path, journal: Journal | None) -> None:
@@ -237,31 +222,22 @@ def _put_back(folder: Path, draft: Path, aside: Path, journal: Journal | None) -
         )
 
 
-def _wipe_elsewhere(folder: Path, caches: Sequence[str]) -> int:
-    """Remove what was made of erased rows outside the bundle."""
-    count = sum(durable.wipe(folder.with_name(folder.name + ending)) for ending in LEFTOVERS)
-    try:
+def _elsewhere(folder: Path, caches: Sequence[str]) -> dict[Path, bool]:
+    """What may lie outside a bundle that was made of its rows, and whether it is to be overwritten:
+    encoded images aren't, as they are mapped into the memory of those who read them."""
+    places = {folder.with_name(folder.name + ending): True for ending in LEFTOVERS}
+    with contextlib.suppress(BadInputError):  # without a cache nothing lies in it
         cache = cache_folder()
-    except BadInputError:
-        return count
-    for name in caches:
-        # Encoded images are mapped into the memory of those who read them: not overwritten.
-        count += durable.wipe(cache / name, overwrite=not name.startswith("features"))
-        for path in sorted((cache / "jobs").glob(f"*-{Path(name).name}.json")):
-            count += durable.wipe(path)
-    return count
+        for name in caches:
+            places[cache / name] = not name.startswith("features")
+            timed = sorted((cache / "jobs").glob(f"*-{Path(name).name}.json"))
+            places.update(dict.fromkeys(timed, True))
+    return places
 
 
 def count_elsewhere(folder: Path, caches: Sequence[str]) -> int:
     """How many files lie outside a bundle that were made of its rows."""
-    places = [folder.with_name(folder.name + ending) for ending in LEFTOVERS]
-    with contextlib.suppress(BadInputError):
-        cache = cache_folder()
-        places += [cache / name for name in caches]
-        places += [
-            path for name in caches for path in (cache / "jobs").glob(f"*-{Path(name).name}.json")
-        ]
-    return sum(_count(path) for path in places)
+    return sum(_count(path) for path in _elsewhere(folder, caches))
 
 
 def _count(path: Path) -> int:

@@ -1,7 +1,5 @@
 """Writing a bundle: it appears whole or not at all."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil
@@ -33,8 +31,7 @@ from munkey_core.bundle.manifest import (
     Manifest,
 )
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records
-from munkey_core.bundle.versions import MANIFEST as MANIFEST
-from munkey_core.bundle.versions import manifest_digest
+from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.errors import BundleError
 from munkey_core.files.durable import sha256, write_file, write_whole
 from munkey_core.model.bank import MemoryBank

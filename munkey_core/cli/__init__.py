@@ -6,8 +6,6 @@ What takes long to import is imported by the command that needs it: help and a m
 answered at once.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal

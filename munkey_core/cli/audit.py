@@ -1,7 +1,5 @@
 """`munkey audit` and `munkey attacks`: what is left of images that were forgotten."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -43,12 +41,7 @@ def audit(
 
 
 @command("munkey attacks fashion")
-def attacks(
-    bundle: BundleName,
-    mode: Mode = "",
-    save: Save = False,
-    as_json: Json = False,
-) -> int:
+def attacks(bundle: BundleName, mode: Mode = "", save: Save = False, as_json: Json = False) -> int:
     """Try every membership attack on all canonical forget sets."""
     from munkey_core.audit.canonical import attack_sets
     from munkey_core.audit.privacy import attack_lines

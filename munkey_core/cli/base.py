@@ -1,7 +1,4 @@
-"""What every command of `munkey` shares: the list it stands in, its answer, its progress.
-
-Answers go to stdout (with --json exactly one JSON document), progress and notes to stderr.
-"""
+"""What every command of `munkey` shares: the list it stands in, its answer, its progress."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """`munkey compare`: every unlearning method on a forget set, or on all canonical ones."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from typer import Option

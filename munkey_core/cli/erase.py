@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,13 +60,13 @@ def erase(
     if not yes:
         lines = [*plan_lines(plan), "nothing was erased: --yes does it, and there is no undo"]
         code = 2 if plan.problem else 0
-        return answer(as_json, {**plan.to_dict(), "erased": False}, lines, code)
+        return answer(as_json, {**asdict(plan), "erased": False}, lines, code)
     made = watch(erasure.erase(folder, named, out, key))
     if receipt:
         with receipt.open("x", encoding="utf-8") as file:
             file.write(studio.erasure.receipt_text(made))
     place = str(out or folder)
-    document = {"bundle": place, "erased": True, "receipt": made.to_dict()}
+    document = {"bundle": place, "erased": True, "receipt": asdict(made)}
     return answer(as_json, document, receipt_lines(made, place))
 
 

@@ -1,7 +1,6 @@
 """`munkey experiments`: other recipes on a bundle's images."""
 
-from __future__ import annotations
-
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -34,4 +33,4 @@ def experiments(
     if save:
         save_experiments(folder, found, source_digest(whole), text)
     failed = any(recipe.failed for recipe in found.recipes)
-    return answer(as_json, found.to_dict(), experiment_lines(found), 1 if failed else 0)
+    return answer(as_json, asdict(found), experiment_lines(found), 1 if failed else 0)

@@ -1,7 +1,5 @@
 """`munkey forget`: a deletion that is told and not kept."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from typer import Argument

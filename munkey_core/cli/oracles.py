@@ -1,7 +1,5 @@
 """`munkey oracles` and `munkey retrain`: models that never saw some images."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """`munkey results`: what all bundles measured, on one page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

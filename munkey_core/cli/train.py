@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -98,7 +99,7 @@ def train(
         offer = make_offer(dataset, recipe, plan, data, out.name)
         references = plan.references
         if dry_run:
-            return answer(as_json, offer.to_dict(), _estimate(offer, references))
+            return answer(as_json, asdict(offer), _estimate(offer, references))
         for line in _estimate(offer, references):
             print(line, file=sys.stderr)
         if offer.problem:

@@ -1,17 +1,16 @@
 """Where the images come from: one file a source, one door for all of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from munkey_core.data import cifar10, digits, fashion_mnist, image_folder, medmnist
-from munkey_core.data.archives import archive_limits, unpack_zip
+from munkey_core.data.archives import unpack_zip
 from munkey_core.data.base import ImageDataset, to_rgb
 from munkey_core.data.images import check_size, decode_image, encode_png, resize_images
 from munkey_core.errors import DataError
+from munkey_core.files.limits import limits
 
 __all__ = ["ImageDataset", "decode_image", "encode_png", "load_dataset", "to_rgb"]
 
@@ -74,7 +73,7 @@ def _at_path(source: str, image_size: int | None) -> ImageDataset:
     if path.is_file() and path.suffix.lower() == ".zip":
         with tempfile.TemporaryDirectory(prefix="munkey-zip-") as temporary:
             folder = Path(temporary) / path.stem
-            unpack_zip(path, folder, archive_limits(), path.name)
+            unpack_zip(path, folder, limits(), path.name)
             return image_folder.load(folder, image_size)
     if path.is_file() and path.name.endswith(_ARCHIVES):
         return cifar10.load(path)

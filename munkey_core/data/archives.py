@@ -5,20 +5,17 @@ two members of one name, and archives that are too large once unpacked. Passed o
 and what macOS and Windows add on their own.
 """
 
-from __future__ import annotations
-
 import stat
 import tempfile
 import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO
 
 from munkey_core.errors import BadInputError, DataError
-from munkey_core.files.limits import Limits, limits
+from munkey_core.files.limits import Limits
 from munkey_core.files.machine import free_disk, readable_bytes
 
 _RATIO_COUNTS_FROM = 100_000_000  # bytes; flat drawings pack well, and less does no harm
@@ -29,28 +26,12 @@ _BLOCK = 1 << 20
 _ADDED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """What an archive may be: number of files, bytes unpacked (and packed), and bytes unpacked
-    for each packed byte, which counts only above 100 MB."""
-
-    files: int = Limits.zip_files
-    total_bytes: int = Limits.zip_bytes
-    ratio: int = Limits.zip_ratio
-
-
-def archive_limits() -> ArchiveLimits:
-    """The limits in force, see `limits`. Raises BadInputError for one that can't be."""
-    now = limits()
-    return ArchiveLimits(now.zip_files, now.zip_bytes, now.zip_ratio)
-
-
-def unpack_zip(archive: Path | BinaryIO, folder: Path, limits: ArchiveLimits, name: str) -> int:
+def unpack_zip(archive: Path | BinaryIO, folder: Path, limits: Limits, name: str) -> int:
     """Unpack into a new folder, which appears whole or not at all; returns how many files.
 
-    archive: a file, or a seekable stream. name: of the archive, for messages. Files get the rights
-    of new ones, whatever the archive says. Raises DataError naming the member and what is wrong
-    with it, BadInputError if the folder exists.
+    archive: a file, or a seekable stream. limits: of which those of archives count. name: of the
+    archive, for messages. Files get the rights of new ones, whatever the archive says. Raises
+    DataError naming the member and what is wrong with it, BadInputError if the folder exists.
     """
     if folder.exists():
         raise BadInputError(f"{folder} exists already")
@@ -71,24 +52,25 @@ def unpack_zip(archive: Path | BinaryIO, folder: Path, limits: ArchiveLimits, na
 
 
 def checked_members(
-    opened: zipfile.ZipFile, limits: ArchiveLimits, name: str
+    opened: zipfile.ZipFile, limits: Limits, name: str
 ) -> list[tuple[zipfile.ZipInfo, tuple[str, ...]]]:
     """The files that are to be unpacked, each with its path in parts; raises DataError."""
     infos = opened.infolist()
-    if len(infos) > limits.files:
+    if len(infos) > limits.zip_files:
         raise DataError(
-            f"{name}: wanted at most {limits.files:,} files ($MUNKEY_ZIP_FILES), got {len(infos):,}"
+            f"{name}: wanted at most {limits.zip_files:,} files ($MUNKEY_ZIP_FILES), "
+            f"got {len(infos):,}"
         )
     total = sum(info.file_size for info in infos)
-    if total > limits.total_bytes:
+    if total > limits.zip_bytes:
         raise DataError(
-            f"{name}: wanted at most {limits.total_bytes:,} bytes once unpacked "
+            f"{name}: wanted at most {limits.zip_bytes:,} bytes once unpacked "
             f"($MUNKEY_ZIP_BYTES), got {total:,}"
         )
     packed = max(1, sum(info.compress_size for info in infos))
-    if total > _RATIO_COUNTS_FROM and total > limits.ratio * packed:
+    if total > _RATIO_COUNTS_FROM and total > limits.zip_ratio * packed:
         raise DataError(
-            f"{name}: wanted at most {limits.ratio:,} bytes unpacked for each packed byte "
+            f"{name}: wanted at most {limits.zip_ratio:,} bytes unpacked for each packed byte "
             f"($MUNKEY_ZIP_RATIO), got {total // packed:,}"
         )
     members: list[tuple[zipfile.ZipInfo, tuple[str, ...]]] = []

@@ -1,7 +1,5 @@
 """What every source of images gives: one frozen, checked :class:`ImageDataset`."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ It comes in two layouts, torchvision's pickled batches and a tree of JPEG files,
 same ids in the same order: `train-cat-0012` is the 13th cat of the original training order.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import tarfile
@@ -23,18 +21,7 @@ from munkey_core.data.images import decode_image
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ATTRIBUTION = (
     "CIFAR-10; Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 )
@@ -61,7 +48,7 @@ def load(path: Path | None = None) -> ImageDataset:
     Raises DataError if there is no such data, or an archive holds anything else.
     """
     if path is None:
-        path = find() or _download(data_home() / "cifar10")
+        path = find() or download()
     if path.is_file():
         return _from_files(_tar_members(path), path)
     if has_batches(path):
@@ -89,7 +76,15 @@ def download() -> Path:
 
     Raises DataError if that fails, as it does offline.
     """
-    return _download(data_home() / "cifar10")
+    root = data_home() / "cifar10"
+
+    def from_torchvision() -> None:
+        from torchvision.datasets import CIFAR10
+
+        CIFAR10(str(root), download=True)
+
+    fetch("CIFAR-10", from_torchvision, _ADVICE)
+    return root
 
 
 def has_batches(folder: Path) -> bool:
@@ -138,16 +133,6 @@ def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     positions = np.empty(len(labels), dtype=np.int64)
     positions[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered, side="left")
     return positions
-
-
-def _download(root: Path) -> Path:
-    def download() -> None:
-        from torchvision.datasets import CIFAR10
-
-        CIFAR10(str(root), download=True)
-
-    fetch("CIFAR-10", download, _ADVICE)
-    return root
 
 
 def _from_batches(root: Path) -> ImageDataset:

@@ -1,7 +1,5 @@
 """scikit-learn's digits: 1,797 grey images of 8 x 8, the small natural data for quick tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where downloaded data lives, and how torchvision is asked for more."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import os

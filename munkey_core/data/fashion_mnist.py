@@ -1,7 +1,5 @@
 """Fashion-MNIST (Zalando SE, MIT): 70,000 grey images of 28 x 28, in ten classes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +73,11 @@ def load(folder: Path | None = None) -> ImageDataset:
 
     Raises DataError if the files are nowhere, or one of them is damaged.
     """
-    train_images, train_labels, test_images, test_labels = _find(folder)
+    folder = folder or find() or download()
+    files = _files_in(folder)
+    if files is None:
+        raise _missing(folder)
+    train_images, train_labels, test_images, test_labels = files
     train = _part(train_images, train_labels)
     test = _part(test_images, test_labels)
     n_train, n_test = len(train[1]), len(test[1])
@@ -109,17 +111,16 @@ def download() -> Path:
     Raises DataError if that fails, as it does offline.
     """
     home = data_home() / "fashion_mnist"
-    _download(home)
+
+    def from_torchvision() -> None:
+        from torchvision.datasets import FashionMNIST
+
+        FashionMNIST(str(home), train=True, download=True)
+
+    fetch("Fashion-MNIST", from_torchvision, _ADVICE)
+    if _files_in(home) is None:
+        raise _missing(home / _TORCHVISION)
     return home
-
-
-def _find(folder: Path | None) -> list[Path]:
-    """The paths of the four files, in the order of `_NAMES`."""
-    if folder is not None:
-        return _files_in(folder) or _raise_missing(folder)
-    home = data_home() / "fashion_mnist"
-    found = _files_in(home) or _files_in(_DEBIAN)
-    return found or _download(home)
 
 
 def _files_in(folder: Path) -> list[Path] | None:
@@ -136,19 +137,9 @@ def _file(folder: Path, name: str) -> Path | None:
     return next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
 
 
-def _raise_missing(folder: Path) -> list[Path]:
+def _missing(folder: Path) -> DataError:
     names = ", ".join(f"{name}[.gz]" for name in _NAMES if _file(folder, name) is None)
-    raise DataError(f"Fashion-MNIST: {folder} lacks {names}")
-
-
-def _download(home: Path) -> list[Path]:
-    def download() -> None:
-        from torchvision.datasets import FashionMNIST
-
-        FashionMNIST(str(home), train=True, download=True)
-
-    fetch("Fashion-MNIST", download, _ADVICE)
-    return _files_in(home) or _raise_missing(home / _TORCHVISION)
+    return DataError(f"Fashion-MNIST: {folder} lacks {names}")
 
 
 def _part(

@@ -4,8 +4,6 @@ Layout: two zero bytes, 0x08 for uint8, the number of dimensions, one big-endian
 dimension, the values in C order.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 import zlib

@@ -4,8 +4,6 @@ Also understood: `train/<class>/…`, `test/<class>/…` and `val/<class>/…` (
 a folder that holds nothing but such a folder, as archives often do.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

@@ -1,7 +1,5 @@
 """One image in, one small square of bytes out: for folders, archives and the app's upload."""
 
-from __future__ import annotations
-
 import io
 import os
 from contextlib import nullcontext, suppress
@@ -50,7 +48,8 @@ def decode_image(
     most = limits().picture_pixels if max_pixels is None else max_pixels
     try:
         _check_bytes(source, name)
-        with Image.open(_stream(source), formats=FORMATS) as opened:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(stream, formats=FORMATS) as opened:
             _check_pixels(opened, most, name)
             with _one_large if opened.width * opened.height > _LARGE else nullcontext():
                 upright = ImageOps.exif_transpose(opened)
@@ -102,10 +101,6 @@ def check_size(size: int) -> None:
 def printable(name: str) -> str:
     """A file name that can be shown and stored: bytes that were not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", errors="replace")
-
-
-def _stream(source: bytes | Path) -> io.BytesIO | Path:
-    return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 def _stream_of(source: bytes | Path) -> BinaryIO:

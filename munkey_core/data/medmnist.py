@@ -1,7 +1,5 @@
 """MedMNIST's `.npz` files: {train,val,test}_{images,labels}, one label an image."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Simulated owners, for sources that name none: a few own much, most own little."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 
@@ -33,13 +31,8 @@ def _counts(n: int, config: OwnersConfig) -> npt.NDArray[np.int64]:
     counts: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
     by_remainder = np.argsort(counts - exact, kind="stable")
     counts[by_remainder[: n - counts.sum()]] += 1
-    if n >= config.count:
-        _give_everybody_one(counts)
+    if n >= config.count:  # who has none gets one from whoever has most at that moment
+        for poor in np.flatnonzero(counts == 0):
+            counts[counts.argmax()] -= 1
+            counts[poor] += 1
     return counts
-
-
-def _give_everybody_one(counts: npt.NDArray[np.int64]) -> None:
-    """Owners without an image get one, each from whoever has most at that moment."""
-    for poor in np.flatnonzero(counts == 0):
-        counts[counts.argmax()] -= 1
-        counts[poor] += 1

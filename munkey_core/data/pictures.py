@@ -5,8 +5,6 @@ them; they must be the bundle's own: a fixed sample of private images is encoded
 come out near their own stored keys. A lossy copy passes, another data set does not.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,10 +91,11 @@ class Pictures(Protocol):
 
     def array(self, ids: Iterable[str]) -> ImageArray: ...
 
-    def png(self, id_: str) -> bytes: ...
+    def png(self, id_: str) -> bytes:
+        return encode_png(self.array([id_])[0])
 
 
-class PictureFiles:
+class PictureFiles(Pictures):
     """Images that are files of their own, decoded when asked for; the latest are kept.
 
     files: paths, or contents held in memory, by id. Images are cut and resized to `size` pixels
@@ -120,10 +119,6 @@ class PictureFiles:
         shape = (self._size, self._size) if self._grey else (self._size, self._size, 3)
         return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
-    def png(self, id_: str) -> bytes:
-        """One image as a PNG file."""
-        return encode_png(self._image(id_))
-
     def _image(self, id_: str) -> ImageArray:
         with self._lock:
             image = self._kept.get(id_)
@@ -140,7 +135,7 @@ class PictureFiles:
         return image
 
 
-class HeldPictures:
+class HeldPictures(Pictures):
     """Images that can only be read all at once; those of `ids` are held in memory."""
 
     def __init__(self, dataset: ImageDataset, ids: Sequence[str]) -> None:
@@ -158,17 +153,13 @@ class HeldPictures:
         images: ImageArray = self._images[[self._row(id_) for id_ in ids]]
         return images
 
-    def png(self, id_: str) -> bytes:
-        """One image as a PNG file."""
-        return encode_png(self._images[self._row(id_)])
-
     def _row(self, id_: str) -> int:
         if id_ not in self._rows:
             raise UnknownIdError(f"there is no picture of {id_!r} where this bundle's lie")
         return self._rows[id_]
 
 
-class SourcePictures:
+class SourcePictures(Pictures):
     """The images of one bundle, looked for at the first need, checked and then looked up by id.
 
     ids: of all images of the bundle, the private ones first, in the order of `keys`.
@@ -217,10 +208,6 @@ class SourcePictures:
         """uint8 (n, H, W) or (n, H, W, 3). Raises BundleError if there are no images that fit,
         UnknownIdError for an id without one."""
         return self._pictures().array(ids)
-
-    def png(self, id_: str) -> bytes:
-        """One image as a PNG file. Raises what `array` raises."""
-        return self._pictures().png(id_)
 
     def _pictures(self) -> PictureFiles | HeldPictures:
         if self._found is None:

@@ -5,8 +5,6 @@ before (`munkey images B --from PATH`), and where the data set lies by default. 
 downloads but `download`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

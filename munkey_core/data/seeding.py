@@ -1,7 +1,5 @@
 """Shuffling that gives the same order on every platform and with every NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

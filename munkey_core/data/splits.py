@@ -4,8 +4,6 @@ Where the source names owners, no owner has images both with a key and in a publ
 the classes allow: what is public was learned for good, and forgetting the owner doesn't reach it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 
@@ -233,9 +231,9 @@ def _whole_owners(
     """Images of the owners who leave the bank with all they have, so that images without an owner
     and theirs are `wanted` (C,) of each class. Small owners leave first; none leaves of whose
     images fewer than half are wanted, or who would take most of a class's private images."""
-    owners = np.array(dataset.owners or ())
+    owners = np.array(dataset.owners or (), dtype=np.str_)
     labels, n_classes = dataset.labels, len(dataset.classes)
-    free = mask & ~_owned(dataset)
+    free = mask & (owners == "")
     lacking = wanted - np.bincount(labels[free], minlength=n_classes)
     private = np.bincount(labels[mask], minlength=n_classes) - wanted
     size = Counter(owners[mask].tolist())
@@ -259,10 +257,6 @@ def _shuffled_owners(dataset: ImageDataset, mask: Mask, seed: int) -> list[str]:
     names = sorted({name for name, here in zip(dataset.owners or (), mask, strict=True) if here})
     names = [name for name in names if name]
     return [names[i] for i in permutation(len(names), seed, _OWNER_STREAM)]
-
-
-def _owned(dataset: ImageDataset) -> Mask:
-    return np.array([bool(name) for name in dataset.owners or ()], dtype=np.bool_)
 
 
 def _shuffled(positions: Positions, seed: int, stream: int) -> Positions:

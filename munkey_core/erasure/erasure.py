@@ -6,8 +6,6 @@ other rows and all weights keep their bytes. What was measured or learned by oth
 erased images goes as well, or is kept as what it is: a measurement from before.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import stat
@@ -158,7 +156,7 @@ def _put(
             raise _failed(place, error, "nothing was changed") from error
         raise
     try:
-        put(place, draft, journal)
+        put(place, journal)
     except OSError as error:
         switched = manifest_digest(place) == journal.after
         state = (

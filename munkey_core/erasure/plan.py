@@ -1,12 +1,9 @@
 """What an erasure would do: what goes, what was gone, what stays, and why it can't be done."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.card import BEFORE
@@ -15,6 +12,7 @@ from munkey_core.bundle.ledger import Ledger, Purged, Remaining
 from munkey_core.bundle.manifest import (
     BANK,
     EXACT,
+    EXACT_MODE,
     EXPERIMENTS,
     METRICS,
     MODEL,
@@ -24,7 +22,6 @@ from munkey_core.bundle.manifest import (
 )
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST
-from munkey_core.erasure.receipts import keeps_shared_weights
 from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
@@ -58,10 +55,6 @@ class ErasurePlan:
     remains: tuple[Remaining, ...]
     problem: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
 
 def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePlan:
     """What erasing these ids would do; near-duplicates are left to whoever knows them. bundle: in
@@ -72,7 +65,7 @@ def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePl
     ids = tuple(id_ for id_ in asked if id_ in bundle.bank)
     public = tuple((id_, split[id_]) for id_ in asked if id_ in split and id_ not in bundle.bank)
     nowhere = [id_ for id_ in asked if id_ not in split]
-    gone = ledger.gone(nowhere)
+    gone = tuple(ledger.numbers(nowhere))
     unknown = tuple(id_ for id_ in nowhere if id_ not in set(gone))
     left = len(bundle.bank) - len(ids)
     plan = ErasurePlan(
@@ -164,7 +157,7 @@ def _purged(bundle: Bundle, ids: Sequence[str]) -> Iterator[Purged]:
 
 
 def _remains(bundle: Bundle) -> Iterator[Remaining]:
-    if keeps_shared_weights(bundle):
+    if bundle.mode != EXACT_MODE:
         yield Remaining(
             MODEL,
             "the shared weights of the joint mode were trained while these images were there and "
@@ -196,8 +189,7 @@ def _remains(bundle: Bundle) -> Iterator[Remaining]:
         )
     if (bundle.metrics or {}).get("reports") or BEFORE in (bundle.metrics or {}):
         yield Remaining(
-            METRICS,
-            "figures over whole forget sets, marked as measured before; they name no image",
+            METRICS, "figures over whole forget sets, marked as measured before; they name no image"
         )
     yield Remaining(
         "outside",

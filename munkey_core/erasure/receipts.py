@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.ledger import Ledger, Receipt, keyed_hash, receipt_body, sealed, sha256_text
-from munkey_core.bundle.manifest import EXACT_MODE
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import manifest_digest, unfinished
 from munkey_core.erasure.verification import damaged_files
@@ -57,10 +56,7 @@ class ReceiptCheck:
 
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-        Ed25519PublicKey,
-    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 NONE, VALID, INVALID, OTHER = "none", "valid", "invalid", "other"
 _KEY_LIMIT = 100_000
@@ -78,9 +74,7 @@ def make_key(path: Path) -> Path:
             raise BadInputError(f"{one} exists already: a key is never replaced")
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -122,14 +116,14 @@ def read_public_key(path: Path) -> str:
         raise BadInputError(f"{path} is no public Ed25519 key in PEM ({error})") from error
     if not isinstance(key, Ed25519PublicKey):
         raise BadInputError(f"{path} must be an Ed25519 key, got {type(key).__name__}")
-    return _hex(key)
+    return key.public_bytes_raw().hex()
 
 
 def signed(receipt: Receipt, key: Ed25519PrivateKey | None) -> Receipt:
     """The receipt with its hash and, if there is a key, its signature."""
     if key is None:
         return sealed(receipt)
-    receipt = sealed(replace(receipt, signer=_hex(key.public_key())))
+    receipt = sealed(replace(receipt, signer=key.public_key().public_bytes_raw().hex()))
     return replace(receipt, signature=key.sign(bytes.fromhex(receipt.hash)).hex())
 
 
@@ -160,8 +154,7 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
         )
     contents = Contents(bundle)
     for receipt in ledger.receipts:
-        state = signature_state(receipt)
-        if state == INVALID:
+        if signature_state(receipt) == INVALID:
             found.append(f"ledger entry {receipt.number}: the signature is not its signer's")
         rows, ids = contents.of(receipt)
         if rows or ids:
@@ -216,9 +209,9 @@ def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> Recei
         problems.append("the bundle is another version than the one its ledger ends with")
     rows = ids = 0
     try:
-        bundle = read_bundle(folder)
-        rows, ids = Contents(bundle).of(receipt)
-        problems += _absence(rows, ids)
+        rows, ids = Contents(read_bundle(folder)).of(receipt)
+        found = (rows, "rows"), (ids, "ids")
+        problems += [f"{n:,} of the erased {what} are in the bundle" for n, what in found if n]
     except BundleError as error:
         problems.append(f"whether the rows are gone can't be said: {error}")
     state = signature_state(receipt, public_key)
@@ -260,24 +253,6 @@ def row_digests_of(bundle: Bundle, ids: Sequence[str]) -> dict[str, tuple[str, .
         bank = bundle.in_mode(mode).bank
         found[mode] = tuple(sorted(bank.row_digest(bank.row(id_)) for id_ in ids))
     return found
-
-
-def keeps_shared_weights(bundle: Bundle) -> bool:
-    """Whether weights of the bundle were trained while the private images were there."""
-    return bundle.mode != EXACT_MODE
-
-
-def _absence(rows: int, ids: int) -> list[str]:
-    found = []
-    if rows:
-        found.append(f"{rows:,} of the erased rows are in the bundle")
-    if ids:
-        found.append(f"{ids:,} of the erased ids are in the bundle")
-    return found
-
-
-def _hex(key: Ed25519PublicKey) -> str:
-    return key.public_bytes_raw().hex()
 
 
 def _key_bytes(path: Path) -> bytes:

@@ -4,8 +4,6 @@ One HTML file that asks for nothing else: it can be filed, mailed and printed. I
 receipt and of what was measured before the erasure, and so names no image and shows none.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ again in another order and in other batches, and what comes out is compared byte
 another machine wrote may end in other last bits here; then both memories are written here.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set
 from munkey_core.bundle.ledger import LEDGER
 from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, read_manifest
@@ -28,12 +26,14 @@ from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
+from munkey_core.files.tensors import read_tensors
 from munkey_core.files.typed import checked
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, Steps, staged
 from munkey_core.results import PRIVATE, TEST
-from munkey_core.training.exact import ExactCheck, Labelled, labelled, write_again
+from munkey_core.training.calibration import Labelled
+from munkey_core.training.exact import ExactCheck, labelled, write_again
 
 _SEED = 61_000  # of the other order
 _SEAL_LIMIT = 4096

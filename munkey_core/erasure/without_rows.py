@@ -1,7 +1,5 @@
 """A bundle without some of its rows, and what has to be measured anew in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +10,7 @@ from torch import Tensor
 from munkey_core.bundle.bundle import Bundle, FittedMap
 from munkey_core.bundle.card import BEFORE, write_card
 from munkey_core.bundle.forget_sets import CANONICAL
-from munkey_core.bundle.manifest import EXACT_MODE, JOINT_MODE
+from munkey_core.bundle.manifest import EXACT_MODE, EXACT_SCORES, JOINT_MODE
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.explain.projection import fit_digest
 from munkey_core.model.bank import BankView, MemoryBank
@@ -21,9 +19,6 @@ from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE
 
 READING, MEASURING = "reading", "measuring the others anew"
-
-
-_SCORES = ("memorisation", "truth_with", "truth_without")
 
 
 def without_rows(bundle: Bundle, ids: Sequence[str], when: str) -> Bundle:
@@ -86,7 +81,7 @@ def measured_anew(bundle: Bundle, left: Bundle) -> Steps[tuple[Bundle, int]]:
             yield Progress(MEASURING, done, len(bundle.modes), 0.0)
             old, new = bundle.in_mode(mode), left.in_mode(mode)
             rows = _touched(old, new)
-            if not len(rows) or not set(_SCORES) <= set(new.scores):
+            if not len(rows) or not set(EXACT_SCORES) <= set(new.scores):
                 continue
             ids = [new.bank.ids[row] for row in rows.tolist()]
             label = {record.id: record.label for record in new.records}
@@ -99,7 +94,7 @@ def measured_anew(bundle: Bundle, left: Bundle) -> Steps[tuple[Bundle, int]]:
                 rows,
             )
             scores = {name: values.clone() for name, values in new.scores.items()}
-            for name, values in zip(_SCORES, (kept - gone, kept, gone), strict=True):
+            for name, values in zip(EXACT_SCORES, (kept - gone, kept, gone), strict=True):
                 scores[name][rows] = values if mode == JOINT_MODE else values.half().float()
             exact = None if left.exact is None else replace(left.exact, scores=scores)
             left = replace(left, scores=scores) if mode == left.mode else replace(left, exact=exact)
@@ -120,9 +115,7 @@ def _maps_without(bundle: Bundle, bank: MemoryBank, keep: Tensor) -> dict[str, F
     """Points that stay stay where they are. A map of another memory is dropped."""
     return {
         space: FittedMap(
-            fitted.positions[keep.numpy()].copy(),
-            fitted.seed,
-            fit_digest(bank, space, fitted.seed),
+            fitted.positions[keep.numpy()].copy(), fitted.seed, fit_digest(bank, space, fitted.seed)
         )
         for space, fitted in bundle.projections.items()
         if fitted.digest == fit_digest(bundle.bank, space, fitted.seed)

@@ -3,8 +3,6 @@
 The Privacy page, the Request desk and the report of a request say the same thing in the same words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from munkey_core.audit.leak import BackboneLeak

@@ -5,8 +5,6 @@ sharing out the mix anew among those who stay needs no other search and, for the
 pass: Shapley values, leave-one-out influence and the pathways are all asked of this one room.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

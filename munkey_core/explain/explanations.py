@@ -1,7 +1,5 @@
 """The door to explanations: what a session asks about one image, one memory, one forget set."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -73,7 +71,7 @@ class Explanations:
             self._predictor,
             self._bundle.bank,
             torch.tensor([record.label for record in test]),
-            lambda part: self._encode([record.id for record in test[part]]),
+            lambda part: self._bundle.encode([record.id for record in test[part]]),
         )
 
     def influenced(self, id_: str, split: str = TEST) -> tuple[InfluencedQuery, ...]:
@@ -90,7 +88,7 @@ class Explanations:
         touched = self._neighbours.touched_by(bank.rows([id_])).tolist()
         records = [self._records[i] for i in touched if self._records[i].id != id_]
         records = [record for record in records if record.split == split]
-        queries = self._encode([record.id for record in records])
+        queries = self._bundle.encode([record.id for record in records])
         return influenced(self._predictor, bank, id_, records, queries)
 
     @property
@@ -130,7 +128,7 @@ class Explanations:
             self._bundle.bank,
             self._records,
             ids,
-            self._encode,
+            self._bundle.encode,
             limit,
             self._view.generation,
         )
@@ -158,8 +156,5 @@ class Explanations:
     def _queries(self, subject: Subject) -> Encoded:
         image = self._image(subject)
         if isinstance(subject, str):
-            return self._encode([subject])
+            return self._bundle.encode([subject])
         return self._predictor.encode(image)
-
-    def _encode(self, ids: Sequence[str]) -> Encoded:
-        return self._bundle.encode(ids)

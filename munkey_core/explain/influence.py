@@ -5,9 +5,6 @@ as they are. Deleting an entry concerns only the queries that have it among thei
 their new K are the others and the one that came next.
 """
 
-from __future__ import annotations
-
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.manifest import SCORES
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import rewriting
@@ -24,10 +21,11 @@ from munkey_core.bundle.write import seal
 from munkey_core.errors import BundleChangedError
 from munkey_core.explain.coalitions import Candidates, answers, find_candidates, shares
 from munkey_core.files.durable import write_whole
+from munkey_core.files.tensors import read_tensors
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import FloatArray, IntArray, Record
 
 
@@ -101,7 +99,7 @@ def influence(
     labels: (n_test,) int64. encode: a slice of the test images → these, encoded. Equal to deleting
     one key after another and predicting every test image each time, up to rounding.
     """
-    start = time.perf_counter()
+    pace = Pace("influence", len(labels))
     view, k = BankView(bank), predictor.config.k
     touched, flips = torch.zeros(2, len(bank), dtype=torch.int64)
     shift, total = torch.zeros(2, len(bank), dtype=torch.float64)
@@ -118,9 +116,7 @@ def influence(
         flips.index_add_(0, rows, (classes[:, 1:] != classes[:, :1]).flatten().long())
         shift.index_add_(0, rows, change)
         total.index_add_(0, rows, change.abs())
-        elapsed = time.perf_counter() - start
-        left = elapsed / part.stop * (len(labels) - part.stop)
-        yield Progress("influence", part.stop, len(labels), elapsed, left)
+        yield pace.at(part.stop)
     return Influence(
         ids=bank.ids,
         touched=touched.numpy(),

@@ -1,7 +1,5 @@
 """The door to maps of the memory: what a session asks of projections."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 The paper ablates one pathway at a time; the groups, before and after forgetting, are ours.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

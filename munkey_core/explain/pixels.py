@@ -21,10 +21,7 @@ touches the shared modules: they are functions of the pixels, without hooks, and
 take no gradients. Captum takes seconds to import, so it is imported at the first need.
 """
 
-from __future__ import annotations
-
 import copy
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -47,7 +44,7 @@ from munkey_core.model.bank import BankView
 from munkey_core.model.encoder import FrozenEncoder, to_float
 from munkey_core.model.predictor import Prediction, Predictor
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import FloatArray, ImageArray
 
 
@@ -206,12 +203,12 @@ def sanity_check(
     `randomisation.likeness`.
     Arguments and errors are those of `attribute`, and raised before the first stage.
     """
-    start = time.perf_counter()
     with _gradients():
         question = _question(predictor, view, image, method, target)
         trained = _answer(question).values
     question = replace(question, line=copy.deepcopy(question.line))
     parts = cascade(question.line.encoder, question.line.model)
+    pace = Pace("sanity check", len(parts))
     stages: list[SanityStage] = []
     for seed, part in enumerate(parts):
         randomise(part, seed)
@@ -220,9 +217,7 @@ def sanity_check(
             values = _answer(question).values
         name = f"{parts[0].name} to {part.name}" if stages else part.name
         stages.append(SanityStage(name, likeness(trained, values), values))
-        elapsed = time.perf_counter() - start
-        left = elapsed / len(stages) * (len(parts) - len(stages))
-        yield Progress("sanity check", len(stages), len(parts), elapsed, left)
+        yield pace.at(len(stages))
     return SanityCheck(method, question.target, tuple(stages), question.generation)
 
 

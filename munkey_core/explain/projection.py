@@ -31,7 +31,7 @@ from munkey_core.bundle.bundle import FittedMap
 from munkey_core.bundle.manifest import SPACES
 from munkey_core.errors import BadInputError, ProjectionError
 from munkey_core.model.bank import MemoryBank
-from munkey_core.progress import Progress, Steps, finish
+from munkey_core.progress import Progress, Steps
 from munkey_core.results import BoolArray, FloatArray, IntArray, check_generation
 
 
@@ -153,17 +153,11 @@ def stages(name: str) -> tuple[str, str, str]:
     return f"neighbours of {name}", f"preparing map of {name}", f"map of {name}"
 
 
-def fit_umap(matrix: FloatArray, seed: int) -> FloatArray:
-    """(N, d) float32 → (N, 2) float32 by UMAP over cosines, the same for the same seed on one
-    machine. Up to 15 points are drawn by PCA instead (`method_for`).
-
-    Raises ProjectionError for values that are not finite, or where umap-learn is missing.
-    """
-    return finish(umap_steps(matrix, seed, "points"))
-
-
 def umap_steps(matrix: FloatArray, seed: int, name: str) -> Steps[FloatArray]:
-    """`fit_umap` that yields progress, in `stages(name)`.
+    """Yield progress, in `stages(name)`; return (N, 2) float32 of (N, d) float32 by UMAP over
+    cosines, the same for the same seed on one machine. Up to 15 points are drawn by PCA instead
+    (`method_for`). Raises ProjectionError for values that are not finite, or where umap-learn is
+    missing.
 
     Neighbours are exact, not NN-descent's approximate ones, and the start is PCA, not the spectral
     layout: both are quick, need no luck, and the map stays turned as its PCA is. Whoever stops

@@ -1,8 +1,6 @@
 """Cascading randomisation of a model, and how alike two maps are (Adebayo et al. 2018, "Sanity
 Checks for Saliency Maps", §3)."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

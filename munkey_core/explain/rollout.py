@@ -1,8 +1,6 @@
 """Attention rollout: how far the answer attends to each image token (Abnar and Zuidema 2020,
 "Quantifying Attention Flow in Transformers")."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ Shapley, "A value for n-person games", 1953. Ours: the game, written at `Exempla
 the K of a memory model the sum over all coalitions is small enough to be exact: no sampling.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import comb
 

@@ -1,7 +1,5 @@
 """Where results that took minutes are kept between runs, outside any bundle."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from functools import lru_cache

@@ -7,8 +7,6 @@ Where the system can lock a folder itself, it does: the library for locks, filel
 file beside people's bundles for ever, as removing it lets two in at once. It serves on Windows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import errno

@@ -4,21 +4,12 @@ Every limit has one environment variable, so that whoever runs a server can move
 refusal names both. They are read when they are needed: a test or a notebook may change them.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, fields
 
 from munkey_core.errors import BadInputError, ReadOnlyError
 
 DEMO = "MUNKEY_DEMO"
-_PREFIX = "MUNKEY_MAX_"
-# Older than the common prefix, and kept: people have them in their scripts.
-_OTHER_NAMES = {
-    "zip_files": "MUNKEY_ZIP_FILES",
-    "zip_bytes": "MUNKEY_ZIP_BYTES",
-    "zip_ratio": "MUNKEY_ZIP_RATIO",
-}
 _LARGEST = 10**15
 _MB = 1 << 20
 _NO = ("", "0", "no", "false", "off")
@@ -62,7 +53,8 @@ def limits() -> Limits:
 
 def variable(name: str) -> str:
     """The environment variable of a limit: "csv_rows" → MUNKEY_MAX_CSV_ROWS."""
-    return _OTHER_NAMES.get(name, _PREFIX + name.upper())
+    # Those of archives are older than the common prefix, and kept: people have them in scripts.
+    return ("MUNKEY_" if name.startswith("zip_") else "MUNKEY_MAX_") + name.upper()
 
 
 def at_most(name: str, what: str) -> str:

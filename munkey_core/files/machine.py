@@ -1,7 +1,5 @@
 """What this machine is, and what is free on it: memory and disk, in bytes."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 from contextlib import suppress

@@ -5,8 +5,6 @@ value; one of Markdown doesn't, so a text of unknown origin passes through `cell
 a table. A paragraph is one line, in the template as in the document.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

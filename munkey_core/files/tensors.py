@@ -1,7 +1,5 @@
 """Reading safetensors files of unknown origin: never a pickle, never more than the file holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open

@@ -4,8 +4,6 @@ msgspec checks kinds, ranges and lengths. Here its errors become one line in thi
 and what it passes over is refused: names that a dataclass doesn't have, and endless numbers.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import re

@@ -5,8 +5,6 @@ control characters (a terminal would obey them) and nothing that turns the direc
 would make one name look like another).
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

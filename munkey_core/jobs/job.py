@@ -1,7 +1,5 @@
 """A job: what is to be done, and the command of `munkey` that does it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field

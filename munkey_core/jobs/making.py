@@ -4,19 +4,17 @@ Everything is made in `<out>.making` and moved to `out` at the end, so that a bu
 is finished. A run that was killed goes on when the same is asked for again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from munkey_core.audit.shipping import ship_oracles
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.manifest import JOINT_MODE
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.config import Recipe
 from munkey_core.data import ImageDataset, load_dataset
 from munkey_core.errors import BundleError, TrainingError
@@ -94,7 +92,7 @@ def may_carry(dataset: ImageDataset) -> bool:
 def _claim(making: Path, build: Build) -> None:
     """Make the folder of unfinished work, or check that what it holds is of the same run."""
     asked = json.dumps(
-        {"recipe": build.recipe.to_dict(), "data": data_digest(build.dataset)}, sort_keys=True
+        {"recipe": asdict(build.recipe), "data": data_digest(build.dataset)}, sort_keys=True
     )
     note = making / _ASKED
     if making.exists() and (not note.is_file() or note.read_text("utf-8") != asked):

@@ -4,13 +4,10 @@ Nothing is read from a table of machines: the recipe's own networks encode a few
 make a few training steps, and the rest is multiplied out.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -60,10 +57,6 @@ class TrainingOffer:
     warnings: tuple[str, ...]
     problem: str = ""
     stages: tuple[tuple[str, float], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 PLANNING = "planning"

@@ -8,8 +8,6 @@
 `munkey train` does the same in one command.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -22,10 +20,11 @@ from typing import BinaryIO
 
 import torch
 
-from munkey_core.bundle.find import find_bundles, own_folder
+from munkey_core.bundle.find import find_bundles
+from munkey_core.bundle.find import own_folder as own_folder
 from munkey_core.bundle.manifest import read_manifest
 from munkey_core.data import load_dataset
-from munkey_core.data.archives import archive_limits, checked_members, unpack_zip
+from munkey_core.data.archives import checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
 from munkey_core.explain.projection import umap_installed
@@ -37,18 +36,6 @@ from munkey_core.jobs.offer import TrainingOffer, make_offer, make_plan
 from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.progress import Progress, Steps
 from munkey_core.training.recipes import default_recipe
-
-__all__ = [
-    "bundle_ready",
-    "cancel_training",
-    "data_folders",
-    "keep_upload",
-    "list_sources",
-    "offer",
-    "own_folder",
-    "start_training",
-    "training_status",
-]
 
 READING = "reading"
 
@@ -101,7 +88,7 @@ def keep_upload(name: str, data: BinaryIO) -> str:
     if kind not in _FILES:
         raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
-    archive = archive_limits()
+    most = limits()
     _check_kept(shown)
     with tempfile.TemporaryFile(dir=_uploads()) as copy:
         digest = _copy(data, copy, shown)
@@ -110,11 +97,11 @@ def keep_upload(name: str, data: BinaryIO) -> str:
             return str(kept)
         copy.seek(0)
         if kind == ".zip":
-            unpack_zip(copy, kept, archive, shown)
+            unpack_zip(copy, kept, most, shown)
             return str(kept)
         try:
             with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
-                checked_members(arrays, archive, shown)
+                checked_members(arrays, most, shown)
         except zipfile.BadZipFile as error:
             raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
         copy.seek(0)

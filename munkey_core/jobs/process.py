@@ -1,7 +1,5 @@
 """The process of a job: started, listened to, ended, cleaned up after."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import os
@@ -49,9 +47,7 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
     """The server's environment with all cores for the job: it only gets what pages leave over."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, own.get("PYTHONPATH", "")]))
-    cores = str(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         **own,
         "PYTHONPATH": path,

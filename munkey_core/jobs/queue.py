@@ -6,8 +6,6 @@ is started with MUNKEY_BACKGROUND=1 (see `cli`): it takes the lowest priority, p
 JSON lines on stderr, and ends itself when its stdin closes, that is when this process is gone.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import signal
@@ -89,9 +87,7 @@ class JobQueue:
     """
 
     def __init__(
-        self,
-        running: int = 1,
-        command: Callable[[Job, Path], Sequence[str]] = job_command,
+        self, running: int = 1, command: Callable[[Job, Path], Sequence[str]] = job_command
     ) -> None:
         self._running = running
         self._command = command
@@ -100,11 +96,7 @@ class JobQueue:
         self._closed = False
 
     def submit(
-        self,
-        job: Job,
-        asker: str,
-        found: Callable[[], bool] = lambda: True,
-        expected: Stages = (),
+        self, job: Job, asker: str, found: Callable[[], bool] = lambda: True, expected: Stages = ()
     ) -> None:
         """Ask for a job. One that failed or was cancelled starts anew.
 

@@ -1,7 +1,5 @@
 """How long a job takes: the stages that are expected of it, and the time that is left."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from pathlib import Path

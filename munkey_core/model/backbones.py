@@ -5,8 +5,6 @@ weights: `efficientnet_lite0` with weights that this project ships, so that it w
 torchvision's `resnet18` and `vit_b_16` (the paper's encoder) with a download.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -6,7 +6,6 @@ Its network is one of backbones.py.
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from munkey_core.config import EncoderConfig, TokenKind
 from munkey_core.errors import BadInputError
 from munkey_core.model.backbones import make_backbone
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import ImageArray
 
 
@@ -241,7 +240,7 @@ class EncoderTraining:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, config.learning_rate, total_steps=config.epochs * steps_per_epoch + 1
         )
-        start = time.perf_counter()
+        pace = Pace("encoder", config.epochs)
         for epoch in range(config.epochs):
             self.encoder.train()
             generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
@@ -252,10 +251,7 @@ class EncoderTraining:
                 images = augment(self._images[rows], generator).to(self.device)
                 total += self._step(images, self._labels[rows].to(self.device), optimiser)
                 schedule.step()
-            elapsed = time.perf_counter() - start
-            left = elapsed / (epoch + 1) * (config.epochs - epoch - 1)
-            detail = {"loss": total / steps_per_epoch}
-            yield Progress("encoder", epoch + 1, config.epochs, elapsed, left, detail)
+            yield pace.at(epoch + 1, loss=total / steps_per_epoch)
         self.encoder.eval()
 
     def _step(self, images: Tensor, labels: Tensor, optimiser: torch.optim.Optimizer) -> float:

@@ -4,8 +4,6 @@ Keys have unit length, so a dot product is a cosine. Deletion is a list of rows 
 nothing is rebuilt, and a deleted row can't be returned whatever its similarity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,6 +29,7 @@ class Retrieval:
 
 # One block of a search stays below about 64 MB (float32), whatever the bank's size.
 _BLOCK_CELLS = 16_000_000
+_NONE = torch.empty(0, dtype=torch.int64)
 _BLOCK = 1024  # queries compared at once by all others; its size decides the last bits of cosines
 
 
@@ -78,7 +77,7 @@ def near_pairs(
 class Retriever(Protocol):
     """Finds the nearest keys of each query."""
 
-    def search(self, queries: Tensor, k: int, deleted: Tensor) -> tuple[Tensor, Tensor]:
+    def search(self, queries: Tensor, k: int, deleted: Tensor = _NONE) -> tuple[Tensor, Tensor]:
         """Return (rows, similarity), each (Q, min(k, alive)), nearest first.
 
         queries: (Q, d) float32 unit length. deleted: (D,) int64 rows that must not be returned.
@@ -93,7 +92,7 @@ class ExactRetriever:
     def __init__(self, keys: Tensor) -> None:
         self._keys = keys
 
-    def search(self, queries: Tensor, k: int, deleted: Tensor) -> tuple[Tensor, Tensor]:
+    def search(self, queries: Tensor, k: int, deleted: Tensor = _NONE) -> tuple[Tensor, Tensor]:
         total = self._keys.shape[0]
         k = min(k, total - deleted.shape[0])
         if k <= 0:

@@ -4,8 +4,6 @@ An image's prediction depends on its own features and its K nearest keys, so an 
 none of its neighbours can't have changed. Only the others are predicted, before and after.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from torch import Tensor
 from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Prediction, Predictor
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import PRIVATE, FloatArray, Record
 
 
@@ -132,6 +130,7 @@ def side_effects(
         lost = torch.ones(len(keys), dtype=torch.bool)
     touched = candidates[lost].tolist()
     changed: list[tuple[Record, int, int]] = []
+    pace = Pace("side effects", len(touched))
     for first in range(0, len(touched), _CHUNK):
         part = [records[i] for i in touched[first : first + _CHUNK]]
         encoded = encode([record.id for record in part])
@@ -139,11 +138,7 @@ def side_effects(
         new = predictor.predict(encoded, after).classes
         for i in np.flatnonzero(old != new):
             changed.append((part[i], int(old[i]), int(new[i])))
-        done = min(first + _CHUNK, len(touched))
-        elapsed = time.perf_counter() - start
-        yield Progress(
-            "side effects", done, len(touched), elapsed, elapsed / done * (len(touched) - done)
-        )
+        yield pace.at(first + len(part))
     retain = [record for record in records if record.split == PRIVATE and record.id not in gone]
     touched_retain = sum(records[i].split == PRIVATE for i in touched)
     return SideEffects(

@@ -1,7 +1,5 @@
 """Tokens as an exact bundle stores them: 4 bits a number and a scale a row, without loss."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

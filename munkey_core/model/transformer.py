@@ -1,7 +1,5 @@
 """The exemplar transformer f_θ over [CLS ; exemplar slot ; image tokens] (METHOD.md §2, paper)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

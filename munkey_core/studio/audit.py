@@ -1,7 +1,5 @@
 """Deletion held against models that were retrained without the images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from munkey_core.audit.audit import AuditReport, ForgettingAudit

@@ -1,7 +1,5 @@
 """What the gallery shows: private images that fit, in the order asked for."""
 
-from __future__ import annotations
-
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.results import Browse, Record

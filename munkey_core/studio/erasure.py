@@ -1,7 +1,5 @@
 """Erasing images from a bundle on disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path

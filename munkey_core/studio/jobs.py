@@ -1,7 +1,5 @@
 """Jobs about a bundle."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from munkey_core.bundle.manifest import SPACES

@@ -1,7 +1,5 @@
 """A session's memory as it stands."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property

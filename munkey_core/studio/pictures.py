@@ -1,7 +1,5 @@
 """The images of a bundle, and a person's own in its format."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,7 +71,4 @@ class BundlePictures:
             invert = bool(dataset.get("dark_background")) and border.mean() / 255 > _BRIGHT_BORDER
         return (255 - pixels if invert else pixels)[None]
 
-    @staticmethod
-    def as_png(image: ImageArray) -> bytes:
-        """uint8 (H, W) or (H, W, 3) → a PNG file."""
-        return encode_png(image)
+    as_png = staticmethod(encode_png)

@@ -1,7 +1,5 @@
 """Attacks on the model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from munkey_core.audit.attacks import ATTACKS

@@ -1,7 +1,5 @@
 """What all sessions of one bundle share, read-only once loaded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby

@@ -38,6 +38,11 @@ class Outputs:
     image_private: Verdicts | None = None
     image_test: Verdicts | None = None
 
+    @property
+    def both(self) -> FloatArray:
+        """(N + T, C), private, then test."""
+        return np.concatenate([self.private, self.test])
+
     def __post_init__(self) -> None:
         for name, values in (("private", self.private), ("test", self.test)):
             if values.ndim != 2 or not np.isfinite(values).all():

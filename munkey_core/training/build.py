@@ -55,13 +55,12 @@ from munkey_core.model.encoder import (
     concatenate,
     encode_inputs,
 )
-from munkey_core.model.predictor import Predictor
 from munkey_core.model.search import cosines
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
-from munkey_core.training.calibration import choose_ensemble
-from munkey_core.training.exact import SPLITS, Labelled, Made, make_exact
+from munkey_core.training.calibration import Labelled, calibrated
+from munkey_core.training.exact import SPLITS, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.training.provenance import provenance
 
@@ -183,7 +182,17 @@ class Build:
         if self.maps:
             with clock.stage("maps"):
                 projections = yield from fit_maps(chosen.bank)
-        bundle = self._bundle(chosen, encoder, splits, parts, clock.seconds, projections)
+        bundle = Bundle(
+            manifest=self._manifest(splits, chosen, parts, clock.seconds),
+            encoder=encoder,
+            model=chosen.model,
+            bank=chosen.bank,
+            records=self._records(splits),
+            test_keys=parts[TEST].keys,
+            scores=chosen.scores,
+            thumbnails=self._pictures(splits) if self.thumbnails else None,
+            projections=projections,
+        )
         if made is not None:
             bundle = self._with_exact(bundle, made)
         yield Progress("finishing", 1, 2, 0.0)
@@ -202,7 +211,7 @@ class Build:
         """The folder of unfinished work, checked to be this very run's."""
         work = self.out.with_name(self.out.name + ".training")
         identity = json.dumps(
-            {"recipe": self.recipe.to_dict(), "data": data_digest(self.dataset)}, sort_keys=True
+            {"recipe": asdict(self.recipe), "data": data_digest(self.dataset)}, sort_keys=True
         )
         named = work / "run.json"
         if not named.exists() or named.read_text() != identity:
@@ -281,30 +290,20 @@ class Build:
     ) -> Steps[_Chosen]:
         """Choose τ, s_0 and K, take the calibration entries out of the bank, score the rest; the
         generator returns all that."""
-        labels = torch.from_numpy(self.dataset.labels)
-        model, tokens = training.model.cpu().float(), training.tokens
-        private_ids = [self.dataset.ids[i] for i in splits.private]
-        calibration_ids = tuple(self.dataset.ids[i] for i in splits.calibration)
-        keys = torch.cat([parts[PRIVATE].keys, parts[CALIBRATION].keys])
-        ensemble, calibration = choose_ensemble(
-            Predictor(encoder, model, EnsembleConfig()),
-            MemoryBank([*private_ids, *calibration_ids], keys, tokens),
-            calibration_ids,
-            parts[CALIBRATION],
-            labels[splits.calibration],
-            parts["validation"],
-            labels[splits.validation],
+        private = self._labelled(splits, parts, PRIVATE)
+        predictor, bank, calibration = calibrated(
+            encoder,
+            training,
+            private,
+            self._labelled(splits, parts, CALIBRATION),
+            self._labelled(splits, parts, "validation"),
         )
-        bank = MemoryBank(
-            private_ids, parts[PRIVATE].keys.clone(), tokens[: len(private_ids)].clone()
-        )
-        predictor = Predictor(encoder, model, ensemble)
-        kept, gone = leave_one_out(predictor, bank, parts[PRIVATE].features, labels[splits.private])
+        kept, gone = leave_one_out(predictor, bank, private.images.features, private.labels)
         scores = {"memorisation": kept - gone, "truth_with": kept, "truth_without": gone}
-        test = parts[TEST]
-        found = yield from influence(predictor, bank, labels[splits.test], lambda part: test[part])
+        test = self._labelled(splits, parts, TEST)
+        found = yield from influence(predictor, bank, test.labels, lambda part: test.images[part])
         scores |= influence_scores(found)
-        return _Chosen(model, bank, ensemble, calibration, scores)
+        return _Chosen(predictor.model, bank, predictor.config, calibration, scores)
 
     def _keep_features(self, bundle: Bundle, parts: dict[str, Encoded]) -> None:
         """Every retraining reads them, and a slow encoder takes minutes for them."""
@@ -353,27 +352,6 @@ class Build:
 
     # -- what goes into the bundle beside the weights ------------------------------------------
 
-    def _bundle(
-        self,
-        chosen: _Chosen,
-        encoder: FrozenEncoder,
-        splits: Splits,
-        parts: dict[str, Encoded],
-        seconds: dict[str, float],
-        projections: dict[str, FittedMap],
-    ) -> Bundle:
-        return Bundle(
-            manifest=self._manifest(splits, chosen, parts, seconds),
-            encoder=encoder,
-            model=chosen.model,
-            bank=chosen.bank,
-            records=self._records(splits),
-            test_keys=parts[TEST].keys,
-            scores=chosen.scores,
-            thumbnails=self._pictures(splits) if self.thumbnails else None,
-            projections=projections,
-        )
-
     def _records(self, splits: Splits) -> tuple[Record, ...]:
         data = self.dataset
         simulated = simulate_owners(len(splits.private), self.recipe.owners)
@@ -393,11 +371,7 @@ class Build:
         )
 
     def _manifest(
-        self,
-        splits: Splits,
-        chosen: _Chosen,
-        parts: dict[str, Encoded],
-        seconds: dict[str, float],
+        self, splits: Splits, chosen: _Chosen, parts: dict[str, Encoded], seconds: dict[str, float]
     ) -> Manifest:
         data = self.dataset
         names = (PRIVATE, TEST, ANCHOR, CALIBRATION, "validation", "encoder")

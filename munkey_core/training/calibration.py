@@ -6,8 +6,6 @@ The *validation* images never had one; with the calibration images, once their k
 they show how well the model treats what it does not know.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,14 +15,24 @@ from torch import Tensor
 
 from munkey_core.config import EnsembleConfig
 from munkey_core.model.bank import BankView, MemoryBank
-from munkey_core.model.encoder import Encoded
+from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor, candidate_similarity, exemplar_weights
+from munkey_core.training.joint import JointTraining
 
 K_GRID = (4, 8)
 TAU_GRID = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 # Where among the similarities of unknown images to their nearest key s_0 is tried.
 ANCHOR_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 RECALL_WANTED = 0.99
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Encoded images of one split, with their ids and (n,) int64 labels."""
+
+    ids: tuple[str, ...]
+    images: Encoded
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,36 +53,31 @@ class Candidate:
 def choose_ensemble(
     predictor: Predictor,
     bank: MemoryBank,
-    calibration_ids: tuple[str, ...],
-    calibration: Encoded,
-    calibration_labels: Tensor,
-    validation: Encoded,
-    validation_labels: Tensor,
+    calibration: Labelled,
+    validation: Labelled | None = None,
 ) -> tuple[EnsembleConfig, dict[str, Any]]:
     """The chosen setting and the table it was chosen from, by the rule of `best_candidate`.
 
-    bank: private and calibration entries.
+    bank: private and calibration entries. validation: None where there are no such images.
     """
-    members = _passes(predictor, BankView(bank), calibration)
-    without = BankView(bank, calibration_ids)
-    unknown = Encoded(
-        torch.cat([calibration.keys, validation.keys]),
-        torch.cat([calibration.features, validation.features]),
-    )
-    unknown_labels = torch.cat([calibration_labels, validation_labels])
-    strangers = _passes(predictor, without, unknown)
+    if validation is None:
+        validation = Labelled((), calibration.images[:0], calibration.labels[:0])
+    members = _passes(predictor, BankView(bank), calibration.images)
+    without = BankView(bank, calibration.ids)
+    unknown_labels = torch.cat([calibration.labels, validation.labels])
+    strangers = _passes(predictor, without, concatenate(calibration.images, validation.images))
 
     nearest = strangers[1][:, 0]
     anchors = [None, *(round(float(nearest.quantile(q)), 3) for q in ANCHOR_QUANTILES)]
     table = []
     for k, tau, anchor in itertools.product(K_GRID, TAU_GRID, dict.fromkeys(anchors)):
         config = EnsembleConfig(k=k, tau=tau, anchor=anchor)
-        known_truth, known_right = _judge(*members, calibration_labels, config)
+        known_truth, known_right = _judge(*members, calibration.labels, config)
         _, right = _judge(*strangers, unknown_labels, config)
         table.append(Candidate(config, known_right, right, known_truth))
     best = best_candidate(table, len(unknown_labels))
     record = {
-        "images": {"calibration": len(calibration), "validation": len(validation)},
+        "images": {"calibration": len(calibration.ids), "validation": len(validation.ids)},
         "rule": (
             f"recall >= {RECALL_WANTED}; accuracy within one standard error of the best; "
             "the smallest k; the highest firmness"
@@ -83,6 +86,27 @@ def choose_ensemble(
         "table": [_flat(candidate) for candidate in table],
     }
     return best.config, record
+
+
+def calibrated(
+    encoder: FrozenEncoder,
+    training: JointTraining,
+    private: Labelled,
+    calibration: Labelled,
+    validation: Labelled | None = None,
+) -> tuple[Predictor, MemoryBank, dict[str, Any]]:
+    """How what was trained jointly answers: its predictor, with τ, s_0 and K as `choose_ensemble`
+    finds them, its bank, from then on without the calibration entries, and the table."""
+    model, tokens = training.model.cpu().float(), training.tokens
+    ids, keys = (*private.ids, *calibration.ids), [private.images.keys, calibration.images.keys]
+    ensemble, table = choose_ensemble(
+        Predictor(encoder, model, EnsembleConfig()),
+        MemoryBank(ids, torch.cat(keys), tokens),
+        calibration,
+        validation,
+    )
+    bank = MemoryBank(private.ids, keys[0].clone(), tokens[: len(private.ids)].clone())
+    return Predictor(encoder, model, ensemble), bank, table
 
 
 def best_candidate(table: list[Candidate], images: int) -> Candidate:

@@ -6,8 +6,6 @@ images; keys come from the frozen encoder. So retraining without an image is wri
 that is what its deletion leaves.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,12 +25,12 @@ from munkey_core.config import EnsembleConfig, ModelConfig, TrainConfig, WriteCo
 from munkey_core.errors import BundleChangedError, BundleError, TrainingError
 from munkey_core.explain.influence import leave_one_out
 from munkey_core.model.bank import MemoryBank
-from munkey_core.model.encoder import Encoded, FrozenEncoder, concatenate
+from munkey_core.model.encoder import FrozenEncoder, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps, T, changed
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE
-from munkey_core.training.calibration import choose_ensemble
+from munkey_core.training.calibration import Labelled, choose_ensemble
 from munkey_core.training.joint import JointTraining, joint_data
 from munkey_core.training.rows import write_rows
 
@@ -86,15 +84,6 @@ SPLITS = (PRIVATE, ANCHOR, CALIBRATION)  # what the making of an exact mode read
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Encoded images of one split, with their ids and (n,) int64 labels."""
-
-    ids: tuple[str, ...]
-    images: Encoded
-    labels: Tensor
-
-
-@dataclass(frozen=True)
 class Made:
     """An exact mode and what its manifest says of it, all but the provenance. seconds: by stage."""
 
@@ -144,15 +133,10 @@ def make_exact(
         torch.cat([public.labels, calibration.labels]),
     )
     tokens = yield from _written("writing public images", model, known, write_config)
-    nobody = calibration.images[:0]
     ensemble, table = choose_ensemble(
         Predictor(encoder, model, EnsembleConfig()),
         MemoryBank(known.ids, known.images.keys, tokens),
-        calibration.ids,
-        calibration.images,
-        calibration.labels,
-        nobody,
-        calibration.labels[:0],
+        calibration,
     )
     seconds["calibration"] = time.perf_counter() - start
 

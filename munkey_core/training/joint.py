@@ -5,12 +5,9 @@ it. Each step in which the image pathway answers alone for a private image teach
 where no deletion reaches it: those steps are taken on public images (the anchors, ours).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -27,7 +24,7 @@ from munkey_core.files.durable import write_whole
 from munkey_core.model.encoder import Encoded, augment
 from munkey_core.model.search import nearest
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 
 _TOKEN_SCALE = 0.02
 _GRADIENT_NORM = 1.0
@@ -49,19 +46,6 @@ class TrainingData:
     n_classes: int
     neighbours: Tensor | None = None
     anchor_neighbours: Tensor | None = None
-
-    def keep(self, rows: Tensor) -> TrainingData:
-        """The same without the other private images: what an oracle is trained on.
-
-        Neighbours are not carried over, as they name rows; give them anew if they are needed.
-        """
-        return TrainingData(
-            self.private[rows],
-            self.private_labels[rows],
-            self.anchor,
-            self.anchor_labels,
-            self.n_classes,
-        )
 
 
 def joint_data(
@@ -161,17 +145,16 @@ class JointTraining:
     def run(self) -> Steps[float]:
         """Train to the end, going on from the checkpoint if there is one of this very run; return
         the seconds that this took."""
-        first = self._resume()
-        total = self.config.epochs * self.steps_per_epoch
-        start, elapsed = time.perf_counter(), 0.0
+        first, elapsed = self._resume(), 0.0
+        done = first * self.steps_per_epoch
+        pace = Pace("training", self.config.epochs * self.steps_per_epoch, before=done)
         self.model.train()
         for epoch in range(first, self.config.epochs):
-            for step, loss in enumerate(self._epoch(epoch)):
-                done = epoch * self.steps_per_epoch + step + 1
-                elapsed = time.perf_counter() - start
-                this_run = done - first * self.steps_per_epoch
-                left = elapsed / this_run * (total - done)
-                yield Progress("training", done, total, elapsed, left, {"loss": loss})
+            for loss in self._epoch(epoch):
+                done += 1
+                step = pace.at(done, loss=loss)
+                elapsed = step.elapsed_seconds
+                yield step
             self._save(epoch + 1)
         self.model.eval().requires_grad_(False)
         return elapsed
@@ -181,10 +164,11 @@ class JointTraining:
         torch.manual_seed(seed)  # dropout draws from the global generator
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self._data.private), generator=generator)
+        on_gpu = self.device.type == "cuda"
         anchors = _endless(len(self._data.anchor), self.config.anchor_batch, generator)
         for rows in order.split(self.config.batch_size):
             anchor_rows = next(anchors) if self.config.anchor_batch else None
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._on_gpu):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu):
                 loss = self._loss(rows, anchor_rows, generator)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -252,10 +236,6 @@ class JointTraining:
         swap = torch.rand(len(rows), generator=generator) < self.config.neighbour_rate
         which = torch.randint(neighbours.shape[1], (len(rows),), generator=generator)
         return torch.where(swap, neighbours[rows, which], rows)
-
-    @property
-    def _on_gpu(self) -> bool:
-        return self.device.type == "cuda"
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then a cosine down to 1% of the learning rate."""

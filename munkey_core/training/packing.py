@@ -7,8 +7,6 @@ stored in steps of 1/8 between −8 and 8, which moves a probability by at most 
 scaled to sum to 1 again, which moves the true class's by at most 0.002.
 """
 
-from __future__ import annotations
-
 import lzma
 from typing import Any
 
@@ -31,7 +29,7 @@ _Values = npt.NDArray[np.float64]
 
 def pack(outputs: Outputs, labels: IntArray) -> dict[str, Tensor]:
     """Outputs → named uint8 tensors (and `seconds`). labels: (N + T,) of private, then test."""
-    both = np.concatenate([outputs.private, outputs.test]).astype(np.float64)
+    both = outputs.both.astype(np.float64)
     rows = np.arange(len(labels))
     tensors = {
         "codes": _squeeze(_codes(both).T),

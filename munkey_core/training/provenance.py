@@ -1,7 +1,5 @@
 """Where a bundle comes from: device, library versions, seconds, source revision."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 from datetime import UTC, datetime

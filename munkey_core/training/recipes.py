@@ -1,7 +1,5 @@
 """Recipes: read from files, and made for a person's own images by their kind and number."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -58,9 +56,7 @@ def default_recipe(dataset: ImageDataset, name: str) -> Recipe:
                 _PRETRAINED_STEPS if photographic else _TRAINING_STEPS,
             ),
         ),
-        owners=OwnersConfig(
-            count=min(_MOST_OWNERS, max(2, split.private // _IMAGES_AN_OWNER)),
-        ),
+        owners=OwnersConfig(count=min(_MOST_OWNERS, max(2, split.private // _IMAGES_AN_OWNER))),
     )
 
 

@@ -4,8 +4,6 @@ A bundle carries every image its joint training read (private, calibration, anch
 can be retrained without a forget set wherever the bundle is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,8 +18,8 @@ from munkey_core.model.encoder import Encoded, concatenate
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, FloatArray
-from munkey_core.training.answers import Outputs, verdicts
-from munkey_core.training.joint import JointTraining, TrainingData, joint_data
+from munkey_core.training.answers import Outputs, Verdicts, verdicts
+from munkey_core.training.joint import JointTraining, joint_data
 
 Family = Literal["munkey", "plain"]
 MUNKEY: Family = "munkey"
@@ -134,65 +132,43 @@ class Retraining:
             config = replace(
                 config, p_mem=1.0, p_img=0.0, anchor_weight=1.0, anchor_neighbour_rate=0.0
             )
-        data = self._data(entries[kept], labels[kept], config)
+        data = joint_data(
+            entries[kept],
+            labels[kept],
+            self.encoded[ANCHOR],
+            self.labels[ANCHOR],
+            len(self.bundle.manifest.classes),
+            config,
+        )
         training = JointTraining(self.bundle.manifest.model, config, data, self.device)
         seconds = yield from training.run()
         calibration_ids = set(self.ids[CALIBRATION])
         places = [i for i, row in enumerate(kept.tolist()) if ids[row] not in calibration_ids]
+        if run.family == PLAIN:
+            places = []
         rows = kept[places]
-        bank = self._bank(
-            run, [ids[i] for i in rows.tolist()], entries.keys[rows], training, places
+        bank = MemoryBank(
+            [ids[i] for i in rows.tolist()], entries.keys[rows], training.tokens[places]
         )
         model = training.model.cpu().float()
         # Every model answers with the bundle's encoder, τ, s₀ and K.
         predictor = Predictor(self.bundle.encoder, model, self.bundle.manifest.ensemble)
         return TrainedModel(predictor, bank, seconds)
 
-    def outputs(
-        self, family: Family, trained: TrainedModel, view: BankView | None = None
-    ) -> Steps[Outputs]:
-        """Yield progress; return what a model says about all private and test images.
-
-        view: the entries it answers with (default: all it was trained with).
-        """
+    def outputs(self, family: Family, trained: TrainedModel) -> Steps[Outputs]:
+        """Yield progress; return what a model says about all private and test images."""
         yield from self.encode()
-        view = BankView(trained.bank) if view is None else view
-        probabilities: dict[str, FloatArray] = {}
-        image: dict[str, FloatArray] = {}
+        view = BankView(trained.bank)
+        answers: list[FloatArray] = []
+        image: list[Verdicts | None] = []
         for done, split in enumerate((PRIVATE, TEST)):
             yield Progress("predicting", done, 2, 0.0)
             queries = self.encoded[split]
-            image[split] = trained.predictor.image_only(queries.features)
-            probabilities[split] = (
-                image[split]
-                if family == PLAIN
-                else trained.predictor.predict(queries, view).probabilities
-            )
-        pathway = {
-            split: None if family == PLAIN else verdicts(image[split], self.labels[split].numpy())
-            for split in image
-        }
-        return Outputs(
-            probabilities[PRIVATE],
-            probabilities[TEST],
-            trained.seconds,
-            pathway[PRIVATE],
-            pathway[TEST],
-        )
-
-    def _bank(
-        self, run: Run, ids: list[str], keys: Tensor, training: JointTraining, places: list[int]
-    ) -> MemoryBank:
-        if run.family == PLAIN:
-            return MemoryBank((), keys[:0], training.tokens[:0])
-        return MemoryBank(ids, keys.clone(), training.tokens[places].clone())
-
-    def _data(self, entries: Encoded, labels: Tensor, config: TrainConfig) -> TrainingData:
-        return joint_data(
-            entries,
-            labels,
-            self.encoded[ANCHOR],
-            self.labels[ANCHOR],
-            len(self.bundle.manifest.classes),
-            config,
-        )
+            alone = trained.predictor.image_only(queries.features)
+            if family == PLAIN:
+                answers.append(alone)
+                image.append(None)
+            else:
+                answers.append(trained.predictor.predict(queries, view).probabilities)
+                image.append(verdicts(alone, self.labels[split].numpy()))
+        return Outputs(answers[0], answers[1], trained.seconds, image[0], image[1])

@@ -8,10 +8,6 @@ beside it. And a token is rounded to few bits inside the writing, so the row tha
 the row that is stored.
 """
 
-from __future__ import annotations
-
-import time
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +16,7 @@ from munkey_core.config import WriteConfig
 from munkey_core.errors import TrainingError
 from munkey_core.model.tokens import round_tokens
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 
 BATCH = 128  # rows, always; no setting: another size is another arithmetic
 
@@ -40,15 +36,12 @@ def write_rows(
     image.
     Raises TrainingError if a loss is not finite.
     """
-    start = time.perf_counter()
+    pace = Pace("writing", len(features))
     written: list[Tensor] = []
     for first in range(0, len(features), BATCH):
         rows = slice(first, first + BATCH)
         written.append(_write_batch(model, features[rows], labels[rows], config))
-        done = min(first + BATCH, len(features))
-        elapsed = time.perf_counter() - start
-        left = elapsed / done * (len(features) - done)
-        yield Progress("writing", done, len(features), elapsed, left)
+        yield pace.at(min(first + BATCH, len(features)))
     return torch.cat(written) if written else torch.empty(0, model.config.dim)
 
 

@@ -5,17 +5,13 @@ encoder and bank), the recipe, the forget set, the seed, the text of an unlearni
 PyTorch's version, so nothing stale is ever found.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
@@ -202,7 +198,7 @@ class Runs:
         view = BankView(trained.bank)
         seconds = view.forget(ids).milliseconds / 1000
         touched = self.neighbours.touched_by(trained.bank.rows(ids)).numpy()
-        both = np.concatenate([before.private, before.test])
+        both = before.both
         records = [*bundle.records_of(PRIVATE), *bundle.records_of(TEST)]
         for first in range(0, len(touched), _BLOCK):
             yield Progress("after deletion", first, len(touched), 0.0)
@@ -253,15 +249,6 @@ class Runs:
 def runs_folder(bundle: Bundle) -> Path:
     """The cache's folder for the runs of a bundle."""
     return cache_folder() / "runs" / source_digest(bundle)[:24]
-
-
-def clear_runs(bundle: Bundle) -> int:
-    """Remove every cached run of a bundle; returns how many files there were. They hold what was
-    learned from its images."""
-    folder = runs_folder(bundle)
-    count = sum(1 for path in folder.glob("*") if path.is_file()) if folder.is_dir() else 0
-    shutil.rmtree(folder, ignore_errors=True)
-    return count
 
 
 def _to_tensors(outputs: Outputs) -> dict[str, Tensor]:

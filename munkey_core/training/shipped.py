@@ -5,8 +5,6 @@ one forget set, with its digest. `oracles/references.safetensors`: the reference
 probabilities. See `packing` for what is kept of an answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +18,12 @@ from cachetools import LRUCache
 from safetensors.torch import save
 from torch import Tensor
 
-from munkey_core.bundle.bundle import Bundle, read_tensors
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import forget_set_digest
 from munkey_core.bundle.manifest import ORACLES
 from munkey_core.errors import BundleError
 from munkey_core.files.durable import write_whole
+from munkey_core.files.tensors import read_tensors
 from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth

@@ -1,7 +1,5 @@
 """Bad teacher: on the forget set learn from a teacher that knows nothing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +17,7 @@ from munkey_core.unlearning.base import (
     Work,
     frozen_copy,
     plain_logits,
-    require_between,
+    setting,
 )
 from munkey_core.unlearning.batches import Rows, mixed
 from munkey_core.unlearning.distillation import divergence
@@ -33,14 +31,9 @@ class BadTeacherSettings(LoopSettings):
     """retain_share: share of the retain set that is used (the paper: 30%).
     temperature: of the divergence."""
 
-    epochs: int = 1
     learning_rate: float = 1e-4
-    retain_share: float = 0.3
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_between(self, retain_share=(0.001, 1.0), temperature=(0.1, 100.0))
+    retain_share: float = setting(0.3, 0.001, 1.0)
+    temperature: float = setting(1.0, 0.1, 100.0)
 
 
 def incompetent_teacher(task: Task) -> ExemplarTransformer:

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -24,7 +23,7 @@ from torch import Tensor
 from munkey_core.errors import BadInputError, TrainingError
 from munkey_core.model.encoder import augment
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.unlearning.batches import Rows
 from munkey_core.unlearning.source import Sourced
 
@@ -145,15 +144,22 @@ def require_between(settings: object, **limits: tuple[float, float]) -> None:
             raise BadInputError(f"{name} must be between {low:g} and {high:g}, got {value!r}")
 
 
+def setting(default: float, low: float, high: float) -> Any:
+    """A field of `LoopSettings` with its default and its range."""
+    return field(default=default, metadata={"between": (low, high)})
+
+
 @dataclass(frozen=True)
 class LoopSettings:
-    """epochs: passes over the method's images. learning_rate: at the start; falls to 0."""
+    """epochs: passes over the method's images. learning_rate: at the start; falls to 0. Raises
+    BadInputError for one outside its range, a subclass's own too."""
 
     epochs: int = 1
     learning_rate: float = 2e-4
 
     def __post_init__(self) -> None:
-        require_between(self, epochs=(1, 1000), learning_rate=(1e-8, 1.0))
+        own = {f.name: f.metadata["between"] for f in fields(self) if "between" in f.metadata}
+        require_between(self, epochs=(1, 1000), learning_rate=(1e-8, 1.0), **own)
 
 
 class Method(Sourced, ABC, Generic[S]):
@@ -213,7 +219,7 @@ class LoopMethod(Method[L]):
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=0.0
         )
-        start = time.perf_counter()
+        pace = Pace("unlearning", len(steps))
         model.train()
         for step, rows in enumerate(steps):
             for group in optimiser.param_groups:
@@ -230,9 +236,7 @@ class LoopMethod(Method[L]):
             _apply_mask(work)
             torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
             optimiser.step()
-            elapsed = time.perf_counter() - start
-            left = elapsed / (step + 1) * (len(steps) - step - 1)
-            yield Progress("unlearning", step + 1, len(steps), elapsed, left, {"loss": value})
+            yield pace.at(step + 1, loss=value)
 
 
 def _take(task: Task, rows: Rows, done: float, generator: torch.Generator) -> Batch:

@@ -1,7 +1,5 @@
 """Which images a step sees: the few ways in which unlearning methods go through two sets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

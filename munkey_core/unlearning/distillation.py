@@ -1,7 +1,5 @@
 """The divergence by which a student is held to a teacher, or driven away from one."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

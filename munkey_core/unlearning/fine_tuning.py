@@ -1,7 +1,5 @@
 """Fine-tuning: train on what is retained and hope that the rest fades."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +12,6 @@ from munkey_core.unlearning.batches import Rows, retain_only
 
 @dataclass(frozen=True)
 class FineTuningSettings(LoopSettings):
-    epochs: int = 1
     learning_rate: float = 1e-3
 
 

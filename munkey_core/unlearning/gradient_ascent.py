@@ -1,7 +1,5 @@
 """Gradient ascent: undo the training on the forget set by climbing its loss."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +12,6 @@ from munkey_core.unlearning.batches import Rows, forget_only
 
 @dataclass(frozen=True)
 class GradientAscentSettings(LoopSettings):
-    epochs: int = 1
     learning_rate: float = 1e-4
 
 

@@ -1,7 +1,5 @@
 """ℓ1-sparse: fine-tuning that prunes, as sparse models forget more easily."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +15,7 @@ from munkey_core.unlearning.base import (
     Objective,
     Task,
     Work,
-    require_between,
+    setting,
 )
 from munkey_core.unlearning.batches import Rows, retain_only
 
@@ -26,13 +24,8 @@ from munkey_core.unlearning.batches import Rows, retain_only
 class L1SparseSettings(LoopSettings):
     """gamma: weight γ of the ℓ1 norm at the start."""
 
-    epochs: int = 1
     learning_rate: float = 1e-3
-    gamma: float = 3e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_between(self, gamma=(0.0, 1.0))
+    gamma: float = setting(3e-5, 0.0, 1.0)
 
 
 class L1Sparse(LoopMethod[L1SparseSettings]):

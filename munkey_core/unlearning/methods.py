@@ -1,7 +1,5 @@
 """The table of post-hoc methods: a new one is one file and one row here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

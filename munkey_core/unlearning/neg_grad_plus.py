@@ -1,7 +1,5 @@
 """NegGrad+: climb the forget set's loss while descending that of the retain set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +15,7 @@ from munkey_core.unlearning.base import (
     Objective,
     Task,
     Work,
-    require_between,
+    setting,
 )
 from munkey_core.unlearning.batches import Rows, paired
 
@@ -26,13 +24,8 @@ from munkey_core.unlearning.batches import Rows, paired
 class NegGradPlusSettings(LoopSettings):
     """alpha: weight α of the retain set."""
 
-    epochs: int = 1
     learning_rate: float = 5e-4
-    alpha: float = 0.95
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_between(self, alpha=(0.0, 1.0))
+    alpha: float = setting(0.95, 0.0, 1.0)
 
 
 class NegGradPlus(LoopMethod[NegGradPlusSettings]):

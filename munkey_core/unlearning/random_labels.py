@@ -1,8 +1,5 @@
 """Random labels: teach the forget set wrong answers, the retain set its own."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -12,12 +9,6 @@ from torch import Tensor
 from munkey_core.errors import BadInputError
 from munkey_core.unlearning.base import Batch, Grid, LoopMethod, LoopSettings, Objective, Task, Work
 from munkey_core.unlearning.batches import Rows, mixed
-
-
-@dataclass(frozen=True)
-class RandomLabelsSettings(LoopSettings):
-    epochs: int = 1
-    learning_rate: float = 2e-4
 
 
 def other_labels(labels: Tensor, n_classes: int, seed: int) -> Tensor:
@@ -32,7 +23,7 @@ def other_labels(labels: Tensor, n_classes: int, seed: int) -> Tensor:
     return (labels.cpu() + shift) % n_classes
 
 
-class RandomLabels(LoopMethod[RandomLabelsSettings]):
+class RandomLabels(LoopMethod[LoopSettings]):
     """L = CE over retain ∪ forget, where each forgotten image has one random other label.
 
     The labels are drawn once a run.
@@ -44,7 +35,7 @@ class RandomLabels(LoopMethod[RandomLabelsSettings]):
         "Golatkar et al. 2020, Eternal Sunshine of the Spotless Net, arXiv:1911.04933; "
         "Graves et al. 2021, Amnesiac Machine Learning, arXiv:2010.10981"
     )
-    Settings = RandomLabelsSettings
+    Settings = LoopSettings
     grid: ClassVar[Grid] = {"epochs": (1, 2), "learning_rate": (1e-4, 2e-4, 5e-4)}
 
     def epoch(self, task: Task, epoch: int, generator: torch.Generator) -> list[Rows]:

@@ -1,7 +1,5 @@
 """SalUn: random labels, but only the weights that matter most for the forget set may change."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,20 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from munkey_core.unlearning.base import Grid, Objective, Work, plain_logits, require_between
-from munkey_core.unlearning.random_labels import RandomLabels, RandomLabelsSettings
+from munkey_core.unlearning.base import Grid, LoopSettings, Objective, Work, plain_logits, setting
+from munkey_core.unlearning.random_labels import RandomLabels
 
 
 @dataclass(frozen=True)
-class SalUnSettings(RandomLabelsSettings):
+class SalUnSettings(LoopSettings):
     """saliency: share of all weights that may change (the paper's default: a half)."""
 
-    learning_rate: float = 2e-4
-    saliency: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_between(self, saliency=(1e-4, 1.0))
+    saliency: float = setting(0.5, 1e-4, 1.0)
 
 
 def saliency_mask(work: Work, share: float) -> dict[str, Tensor]:

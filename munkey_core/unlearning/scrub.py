@@ -1,7 +1,5 @@
 """SCRUB: a student that disobeys its teacher on the forget set and obeys it elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +18,7 @@ from munkey_core.unlearning.base import (
     frozen_copy,
     plain_logits,
     require_between,
+    setting,
 )
 from munkey_core.unlearning.batches import Rows, forget_only, retain_only
 from munkey_core.unlearning.distillation import divergence
@@ -33,19 +32,13 @@ class ScrubSettings(LoopSettings):
     epochs: int = 2
     learning_rate: float = 5e-4
     max_epochs: int = 1
-    alpha: float = 0.5
-    gamma: float = 1.0
-    temperature: float = 4.0
+    alpha: float = setting(0.5, 0.0, 100.0)
+    gamma: float = setting(1.0, 0.0, 100.0)
+    temperature: float = setting(4.0, 0.1, 100.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_between(
-            self,
-            max_epochs=(0, self.epochs),
-            alpha=(0.0, 100.0),
-            gamma=(0.0, 100.0),
-            temperature=(0.1, 100.0),
-        )
+        require_between(self, max_epochs=(0, self.epochs))
 
 
 class Scrub(LoopMethod[ScrubSettings]):

@@ -1,7 +1,5 @@
 """What a method is made of, so that no result of another version of it is ever found again."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import importlib.util

@@ -1,8 +1,5 @@
 """SSD: dampen the weights that matter more for the forget set than for all the data."""
 
-from __future__ import annotations
-
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +10,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.unlearning.base import Grid, Labelled, Method, Work, plain_logits, require_between
 
 # Images whose gradients are held at once, each as large as the model.
@@ -55,8 +52,7 @@ class Ssd(Method[SsdSettings]):
         generator = torch.Generator().manual_seed(task.seed)
         rows = torch.randperm(len(task.retain), generator=generator)[: self.settings.sample]
         retain = task.retain[rows.sort().values]
-        total = -(-len(task.forget) // _CHUNK) + -(-len(retain) // _CHUNK)
-        start = time.perf_counter()
+        pace = Pace("importance", -(-len(task.forget) // _CHUNK) + -(-len(retain) // _CHUNK))
         sums: list[Importance] = []
         done = 0
         for part in (task.forget, retain):
@@ -66,9 +62,7 @@ class Ssd(Method[SsdSettings]):
                 for name, value in squared.items():
                     summed[name] += value
                 done += 1
-                elapsed = time.perf_counter() - start
-                left = elapsed / done * (total - done)
-                yield Progress("importance", done, total, elapsed, left)
+                yield pace.at(done)
             sums.append(summed)
         forget = {name: value / len(task.forget) for name, value in sums[0].items()}
         # A sample of the retain set stands for all of it: both sets keep their true shares.

@@ -1,7 +1,5 @@
 """Choosing a method's hyper-parameters, on a forget set that is not reported on."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
@@ -14,7 +12,7 @@ from typing import Any
 from munkey_core.errors import TrainingError
 from munkey_core.files.typed import checked
 from munkey_core.model.transformer import ExemplarTransformer
-from munkey_core.progress import Progress, Steps, changed
+from munkey_core.progress import Pace, Progress, Steps, changed
 from munkey_core.unlearning.base import Method, Task
 
 _PERCENT = 100
@@ -57,19 +55,18 @@ def tune(
     Raises TrainingError if none is left.
     """
     tried = combinations(method)
-    total = len(tried) * _PERCENT
-    start = time.perf_counter()
+    pace = Pace("tuning", len(tried) * _PERCENT)
     search: list[Trial] = []
     for i, settings in enumerate(tried):
         begin = time.perf_counter()
         model = None
         with suppress(TrainingError):
             steps = method(checked(method.Settings, settings, method.key)).unlearn(task)
-            model = yield from changed(steps, partial(_part, i, total, start))
+            model = yield from changed(steps, partial(_part, i, pace))
         seconds = time.perf_counter() - begin
         value = math.inf if model is None else float(score(model))
         search.append(Trial(settings, value if math.isfinite(value) else None, seconds))
-        yield _progress((i + 1) * _PERCENT, total, start)
+        yield pace.at((i + 1) * _PERCENT)
     scored = [(trial.score, i) for i, trial in enumerate(search) if trial.score is not None]
     if not scored:
         raise TrainingError(f"{method.name}: all {len(search)} combinations of settings diverged")
@@ -77,13 +74,6 @@ def tune(
     return Tuning(method.key, search[which].settings, best, tuple(search))
 
 
-def _part(i: int, total: int, start: float, step: Progress) -> Progress:
+def _part(i: int, pace: Pace, step: Progress) -> Progress:
     """Where the whole search stands when its i-th unlearning stands there."""
-    done = i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total)
-    return _progress(done, total, start)
-
-
-def _progress(done: int, total: int, start: float) -> Progress:
-    elapsed = time.perf_counter() - start
-    left = elapsed / done * (total - done) if done else None
-    return Progress("tuning", done, total, elapsed, left)
+    return pace.at(i * _PERCENT + step.done * (_PERCENT - 1) // max(1, step.total))

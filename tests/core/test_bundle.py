@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from munkey_core.bundle import write as bundle_module
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.find import find_bundle, find_bundles
 from munkey_core.bundle.manifest import (
     BANK,
@@ -32,6 +31,7 @@ from munkey_core.bundle.manifest import (
 )
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS, pack_records, read_records
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BundleError
 from munkey_core.files.durable import sha256

@@ -9,7 +9,7 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.training import calibration
-from munkey_core.training.calibration import Candidate, best_candidate, choose_ensemble
+from munkey_core.training.calibration import Candidate, Labelled, best_candidate, choose_ensemble
 
 
 def candidate(recall, accuracy, firmness=0.5, k=4):
@@ -55,7 +55,12 @@ def test_the_table_says_what_predicting_with_each_setting_gives(monkeypatch):
     known = Encoded(keys[6:], queries.features[:4])
     unknown = queries[slice(4, 16)]
     labels = torch.arange(16) % 3
-    best, record = choose_ensemble(predictor, bank, members, known, labels[:4], unknown, labels[4:])
+    best, record = choose_ensemble(
+        predictor,
+        bank,
+        Labelled(members, known, labels[:4]),
+        Labelled(tuple(f"new-{i}" for i in range(12)), unknown, labels[4:]),
+    )
     assert len(record["table"]) == 2 * 2 * 6
     assert record["images"] == {"calibration": 4, "validation": 12}
     assert record["chosen"] in record["table"]
@@ -94,10 +99,7 @@ def test_a_bank_smaller_than_every_k_can_be_calibrated():
     config, _ = choose_ensemble(
         tiny.random_predictor(),
         MemoryBank(bank.ids, bank.keys, bank.tokens),
-        bank.ids[2:],
-        queries[:1],
-        labels[:1],
-        queries[1:],
-        labels[1:],
+        Labelled(bank.ids[2:], queries[:1], labels[:1]),
+        Labelled(("a", "b", "c"), queries[1:], labels[1:]),
     )
     assert config.aggregation == "similarity"

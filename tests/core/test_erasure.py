@@ -660,7 +660,7 @@ def test_repeating_an_interrupted_command_never_erases_a_second_set_of_that_name
     from munkey_core.bundle import versions
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "complete", lambda folder: 0)
+        patch.setattr(versions, "_finish", lambda folder: versions.Finished())
         assert munkey("erase", folder, "random-10pct", "--yes")[0] == 0
     left = read_bundle(folder).bank.ids
     code, _, err = munkey("erase", folder, "random-10pct", "--yes")
@@ -695,7 +695,8 @@ def test_verify_tells_of_an_interrupted_erasure_and_finish_completes_it(munkey, 
     from munkey_core.bundle import versions
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "complete", lambda folder: 0)  # it stops right after the switch
+        # It stops right after the switch.
+        patch.setattr(versions, "_finish", lambda folder: versions.Finished())
         erased(folder, TWO)
     code, document, _ = munkey("verify", folder)
     assert code == 1

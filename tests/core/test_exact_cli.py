@@ -6,10 +6,10 @@ import pytest
 import tiny
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.manifest import EXACT, MODEL, read_manifest
 from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.cli import main
 from munkey_core.erasure import verification

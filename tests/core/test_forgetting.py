@@ -35,18 +35,17 @@ class Lab:
     def train(self, seed, labels, without=()):
         """(predictor, bank): the bundle's recipe again, without the rows `without`."""
         manifest = self.bundle.manifest
+        features = torch.cat([self.encoded[s].features for s in (PRIVATE, CALIBRATION)])
+        rows = torch.tensor([i for i in range(len(features)) if i not in set(without)])
         data = TrainingData(
-            private=torch.cat([self.encoded[s].features for s in (PRIVATE, CALIBRATION)]),
-            private_labels=torch.cat([labels, self.labels[CALIBRATION]]),
+            private=features[rows],
+            private_labels=torch.cat([labels, self.labels[CALIBRATION]])[rows],
             anchor=self.encoded[ANCHOR].features,
             anchor_labels=self.labels[ANCHOR],
             n_classes=10,
         )
-        rows = torch.tensor([i for i in range(len(data.private)) if i not in set(without)])
         settings = {**manifest.training, "seed": seed}
-        run = JointTraining(
-            manifest.model, checked(TrainConfig, settings, "training"), data.keep(rows), CPU
-        )
+        run = JointTraining(manifest.model, checked(TrainConfig, settings, "training"), data, CPU)
         for _ in run.run():
             pass
         private = rows[rows < len(labels)]

@@ -20,6 +20,7 @@ from munkey_core.errors import BadInputError, BundleError
 from munkey_core.model.bank import BankView
 from munkey_core.progress import Progress, drive
 from munkey_core.results import CALIBRATION, PRIVATE, TEST
+from munkey_core.training import calibration
 from munkey_core.training.retraining import MUNKEY, Run
 from munkey_core.training.runs import Runs, runs_folder, source_digest
 
@@ -192,14 +193,14 @@ def test_deleting_predicts_as_a_bank_without_those_keys_does(bundle, monkeypatch
 def test_tau_is_chosen_on_calibration_images_alone(bundle, monkeypatch):
     asked = []
 
-    def choose(predictor, bank, ids, calibration, labels, validation, validation_labels):
-        asked.append((ids, len(bank), len(calibration), len(validation), len(validation_labels)))
+    def choose(predictor, bank, known, validation):
+        asked.append((known.ids, len(bank), len(known.images), validation))
         return replace(bundle.manifest.ensemble, tau=0.07), {}
 
-    monkeypatch.setattr(module, "choose_ensemble", choose)
+    monkeypatch.setattr(calibration, "choose_ensemble", choose)
     found = run(bundle, [MORE])
     ids = tuple(record.id for record in bundle.records_of(CALIBRATION))
-    assert asked == [(ids, 24, 4, 0, 0)]
+    assert asked == [(ids, 24, 4, None)]
     assert found.recipes[1].trials[0].tau == 0.07
 
 
@@ -358,7 +359,7 @@ def test_the_command(folder, tmp_path, capsys):
     document = json.loads(out)
     assert [r["name"] for r in document["recipes"]][1:3] == ["p_mem 0.2", "three layers"]
     assert "recipe 2 of 2, three layers, seed 0" in err
-    assert read_bundle(folder).experiments.to_dict() == read_experiments(out).to_dict()
+    assert read_bundle(folder).experiments == read_experiments(out)
     assert main([*wish, "--device", "cpu"]) == 0
     out, _ = capsys.readouterr()
     assert "plain transformer" in out

@@ -18,7 +18,6 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from munkey_core.bundle.bundle import MANIFEST
 from munkey_core.bundle.find import bundle_info
 from munkey_core.bundle.manifest import (
     BANK,
@@ -32,6 +31,7 @@ from munkey_core.bundle.manifest import (
 )
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import PARQUET
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BundleError
 from munkey_core.studio import Studio, list_bundles

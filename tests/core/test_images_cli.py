@@ -93,13 +93,14 @@ def test_a_download_happens_only_when_asked_for_and_is_found_afterwards(
     folder, _, tree = cifar
     asked = []
 
-    def download(root):
+    def download():
+        root = tmp_path / "data" / "cifar10"
         asked.append(root)
         root.parent.mkdir(parents=True, exist_ok=True)
         tree.rename(root)
         return root
 
-    monkeypatch.setattr(cifar10, "_download", download)
+    monkeypatch.setattr(cifar10, "download", download)
     assert run(capsys, "images", folder)[0] == 1
     assert asked == []
     code, out, err = run(capsys, "images", folder, "--download")
@@ -109,10 +110,10 @@ def test_a_download_happens_only_when_asked_for_and_is_found_afterwards(
 
 
 def test_a_download_that_fails_says_why(cifar, capsys, monkeypatch):
-    def download(root):
+    def download():
         raise DataError("CIFAR-10: not found and can't be downloaded (offline)")
 
-    monkeypatch.setattr(cifar10, "_download", download)
+    monkeypatch.setattr(cifar10, "download", download)
     code, _, err = run(capsys, "images", cifar[0], "--download")
     assert code == 2
     assert "offline" in err

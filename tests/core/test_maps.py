@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from test_build import RECIPE
 
-from munkey_core.bundle.bundle import MANIFEST, FittedMap
+from munkey_core.bundle.bundle import FittedMap
 from munkey_core.bundle.manifest import PROJECTIONS, read_manifest
 from munkey_core.bundle.read import read_bundle
+from munkey_core.bundle.versions import MANIFEST
 from munkey_core.bundle.write import seal, write_bundle, write_projections
 from munkey_core.cli import main
 from munkey_core.errors import (

@@ -13,7 +13,6 @@ from munkey_core.audit.membership.forgetting_quality import (
     CONFIDENCE_THRESHOLDS,
     ENTROPY_THRESHOLDS,
     forgetting_quality,
-    forgetting_quality_score,
     quality_at,
 )
 from munkey_core.audit.membership.metrics import (
@@ -267,13 +266,13 @@ def test_the_score_equals_a_slow_loop_over_values_directions_and_thresholds():
                 tpr = np.mean([v >= t for v in positive])
                 fpr = np.mean([v >= t for v in negative])
                 worst = min(worst, float(quality_at(np.array([tpr]), np.array([fpr]))[0]))
-    assert forgetting_quality_score(a, b) == pytest.approx(worst)
+    assert forgetting_quality(a, b, permutations=1).score == pytest.approx(worst)
 
 
 def test_two_models_alike_score_one_and_the_null_shows_what_chance_gives():
     rng = np.random.default_rng(10)
     logits = rng.normal(size=(200, 10)) * 3
-    assert forgetting_quality_score(logits, logits) == 1.0
+    assert forgetting_quality(logits, logits, permutations=1).score == 1.0
     alike = forgetting_quality(logits, rng.permutation(logits), permutations=50)
     assert 0.8 < alike.null_mean < 1.0
     assert alike.null_low <= alike.null_mean

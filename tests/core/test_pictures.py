@@ -290,8 +290,8 @@ def test_nothing_is_downloaded_by_looking_and_only_published_data_can_be(monkeyp
     def no(*_):
         raise AssertionError("a download that nobody asked for")
 
-    monkeypatch.setattr(cifar10, "_download", no)
-    monkeypatch.setattr(fashion_mnist, "_download", no)
+    monkeypatch.setattr(cifar10, "download", no)
+    monkeypatch.setattr(fashion_mnist, "download", no)
     assert places(CIFAR) == []
     assert places(FOLDER) == []
     assert CIFAR.downloadable

@@ -18,7 +18,6 @@ from munkey_core.explain.projection import (
     fit_digest,
     fit_map,
     fit_pca,
-    fit_umap,
     matrix_of,
     method_for,
     place,
@@ -38,6 +37,10 @@ def clouds(n=N, dim=6, seed=0):
     which = np.arange(n) % 3
     points = 5 * np.eye(3, dim)[which] + rng.normal(scale=0.3, size=(n, dim))
     return points.astype(np.float32), which
+
+
+def fit_umap(points, seed):
+    return finish(umap_steps(points, seed, "points"))
 
 
 @pytest.fixture(scope="module")

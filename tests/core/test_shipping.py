@@ -22,12 +22,11 @@ from munkey_core.bundle.manifest import read_manifest
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.errors import BadInputError, BundleError
-from munkey_core.model.bank import BankView
 from munkey_core.progress import Progress, drive, finish
 from munkey_core.results import PRIVATE
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
-from munkey_core.training.runs import Runs, clear_runs, runs_folder
+from munkey_core.training.runs import Runs, runs_folder
 
 CPU = torch.device("cpu")
 
@@ -157,7 +156,7 @@ def test_a_cut_cache_file_counts_as_none(cache):
     path = runs.path(run)
     path.write_bytes(path.read_bytes()[:100])
     assert runs.known_outputs(run) is None
-    assert clear_runs(bundle) == 0  # the damaged file is gone already
+    assert not list(runs_folder(bundle).iterdir())  # the damaged file is gone already
 
 
 def test_after_deletion_only_the_touched_are_asked_and_all_are_right(cache):
@@ -169,8 +168,8 @@ def test_after_deletion_only_the_touched_are_asked_and_all_are_right(cache):
         run = Run(MUNKEY, (), seed)
         quick = finish(runs.after(run, ids))
         trained = finish(runs.trained(run))
-        view = trained.bank.without(ids)
-        slow = finish(runs.retraining.outputs(MUNKEY, trained, BankView(view)))
+        diminished = dataclasses.replace(trained, bank=trained.bank.without(ids))
+        slow = finish(runs.retraining.outputs(MUNKEY, diminished))
         assert np.abs(quick.private - slow.private).max() < 1e-5
         assert np.abs(quick.test - slow.test).max() < 1e-5
         assert isinstance(quick, Outputs)

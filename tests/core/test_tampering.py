@@ -15,9 +15,9 @@ import pytest
 
 from munkey_core.bundle.find import shipped_folder
 from munkey_core.bundle.ledger import LEDGER, Ledger
-from munkey_core.bundle.manifest import MANIFEST, SEAL
+from munkey_core.bundle.manifest import SEAL
 from munkey_core.bundle.read import read_bundle
-from munkey_core.bundle.versions import manifest_digest
+from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.bundle.write import seal_text
 from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase

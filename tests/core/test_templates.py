@@ -17,7 +17,7 @@ from test_request_report import EVIL, evidence, receipt, words
 from test_results_page import attacks, model, put, report
 
 from munkey_core.audit.results_page import results_page
-from munkey_core.bundle.card import BEFORE, main_figures, write_card
+from munkey_core.bundle.card import BEFORE, write_card
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.bundle.write import write_bundle
@@ -192,7 +192,8 @@ def test_every_byte_of_a_card():
     assert write_card(bare()) == written("card_bare.md")
     bundle, metrics = full()
     assert write_card(bundle, metrics) == written("card_full.md")
-    assert main_figures(metrics, "random-10pct") == written("readme.md")
+    readme = fill("bundle/templates/readme.md.j2", report=metrics["reports"]["random-10pct"])
+    assert readme == written("readme.md")
 
 
 def test_every_byte_of_the_page_of_results(tmp_path):

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from munkey_core.bundle import thumbnails as module
 from munkey_core.bundle.records import THUMBNAILS
 from munkey_core.bundle.thumbnails import Thumbnails
+from munkey_core.data.images import encode_png
 from munkey_core.errors import BadInputError, BundleError, UnknownIdError
 from tests.waiting import together
 
@@ -120,7 +121,7 @@ def test_the_transform_is_chosen_by_what_the_images_are_like():
 def test_photographs_are_smaller_than_as_png(tmp_path):
     images = smooth(300, channels=(3,))
     write(Thumbnails.from_images(ids_of(300), images), tmp_path)
-    as_png = sum(len(module.encode_png(image)) for image in images)
+    as_png = sum(len(encode_png(image)) for image in images)
     assert (tmp_path / THUMBNAILS).stat().st_size < as_png
 
 

@@ -11,15 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from munkey_core.data.archives import (
-    ArchiveLimits,
-    archive_limits,
-    safe_parts,
-    unpack_zip,
-)
+from munkey_core.data.archives import safe_parts, unpack_zip
 from munkey_core.errors import BadInputError, DataError
+from munkey_core.files.limits import Limits, limits
 
-LIMITS = ArchiveLimits(files=20, total_bytes=10_000_000, ratio=100)
+LIMITS = Limits(zip_files=20, zip_bytes=10_000_000, zip_ratio=100)
 
 
 def archive(*members, compression=zipfile.ZIP_DEFLATED):
@@ -112,7 +108,7 @@ def test_rights_in_the_archive_do_not_count(tmp_path):
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     zeros = archive(("a/zeros.png", bytes(9_000_000)))
     with pytest.raises(DataError, match=r"at most 1,000,000 bytes once unpacked.*got 9,000,000"):
-        unpack(zeros, tmp_path, ArchiveLimits(total_bytes=1_000_000))
+        unpack(zeros, tmp_path, Limits(zip_bytes=1_000_000))
     zeros.seek(0)
     assert unpack(zeros, tmp_path) == 1  # flat, but too small to do harm
 
@@ -205,15 +201,15 @@ def test_ordinary_names_come_out_as_they_went_in(parts):
 
 
 def test_limits_come_from_the_environment(monkeypatch):
-    assert archive_limits() == ArchiveLimits()
+    assert limits() == Limits()
     monkeypatch.setenv("MUNKEY_ZIP_FILES", "7")
     monkeypatch.setenv("MUNKEY_ZIP_BYTES", "1000")
     monkeypatch.setenv("MUNKEY_ZIP_RATIO", "3")
-    assert archive_limits() == ArchiveLimits(7, 1000, 3)
+    assert limits() == Limits(zip_files=7, zip_bytes=1000, zip_ratio=3)
     for wrong in ("0", "-1", "many", "1.5", "²"):
         monkeypatch.setenv("MUNKEY_ZIP_FILES", wrong)
         with pytest.raises(BadInputError, match="MUNKEY_ZIP_FILES must be a whole number"):
-            archive_limits()
+            limits()
 
 
 def test_a_folder_that_is_there_is_not_written_into(tmp_path):

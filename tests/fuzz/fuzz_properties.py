@@ -37,10 +37,11 @@ from munkey_core.bundle.forget_sets import parse_id_csv, select_ids
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import PARQUET, THUMBNAILS, read_records
 from munkey_core.bundle.write import seal, write_bundle
-from munkey_core.data.archives import ArchiveLimits, unpack_zip
+from munkey_core.data.archives import unpack_zip
 from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
 from munkey_core.errors import MunkeyError
+from munkey_core.files.limits import Limits
 from munkey_core.files.untrusted import parse_json
 from munkey_core.model.side_effects import SideEffects
 from munkey_core.progress import finish
@@ -302,7 +303,9 @@ def archive(data):
     place = folder / "out"
     shutil.rmtree(place, ignore_errors=True)
     with one_input("archive", folder):
-        unpack_zip(io.BytesIO(data), place, ArchiveLimits(20, 20_000, 100), "a.zip")
+        unpack_zip(
+            io.BytesIO(data), place, Limits(zip_files=20, zip_bytes=20_000, zip_ratio=100), "a.zip"
+        )
         for path in place.rglob("*"):
             assert not path.is_symlink()
             assert path.is_file() or path.is_dir()

@@ -6,8 +6,6 @@ and scored on the same data, so even two identical models don't reach 1: never s
 null.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,19 +38,12 @@ Logits = npt.NDArray[np.floating]
 Values = npt.NDArray[np.float64]
 
 
-def forgetting_quality_score(unlearned: Logits, retrained: Logits) -> float:
-    """FQS in [0, 1] from two models' logits (n, C) on the same images.
-
-    The smallest FQ over entropy at T = 2 and top-1 log-odds, 51 thresholds each, both directions.
-    """
-    _check(unlearned, retrained)
-    return _score(_values(unlearned), _values(retrained))
-
-
 def forgetting_quality(
     unlearned: Logits, retrained: Logits, permutations: int = 200, seed: int = 0
 ) -> ForgettingQuality:
-    """The score beside what two exchangeable models would give on the same images."""
+    """The score of two models' logits (n, C) on the same images, beside what two exchangeable ones
+    would give. It is the smallest FQ over entropy at T = 2 and top-1 log-odds, 51 thresholds each,
+    both directions."""
     _check(unlearned, retrained)
     a, b = _values(unlearned), _values(retrained)
     rng = np.random.default_rng(seed)

@@ -4,8 +4,6 @@ The AUROC is ours, not SciPy's U statistic: the same placements serve a thousand
 and figures that were reported keep their last digit.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """Bootstrap over images: the same resamples for every model, so that differences are paired."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

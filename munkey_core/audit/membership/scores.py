@@ -3,8 +3,6 @@
 References are models trained on random halves of the data. Shapes: n images, K references.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -3,8 +3,6 @@
 In every signal a larger score means member (METHOD.md §3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from munkey_core.errors import BadInputError, TrainingError, UnknownIdError
-from munkey_core.model.encoder import Encoded
-from munkey_core.progress import Progress, Steps
+from munkey_core.model.encoder import Encoded, concatenate
+from munkey_core.progress import Pace, Steps
 from munkey_core.results import FloatArray
 from munkey_core.unlearning.source import Sourced
 
@@ -53,10 +52,7 @@ class SystemData:
         """Entries, then anchors, with their labels: all that may be trained on."""
         if self.anchors is None or self.anchor_labels is None:
             return self.entries, self.labels
-        both = Encoded(
-            torch.cat([self.entries.keys, self.anchors.keys]),
-            torch.cat([self.entries.features, self.anchors.features]),
-        )
+        both = concatenate(self.entries, self.anchors)
         return both, torch.cat([self.labels, self.anchor_labels])
 
 
@@ -170,7 +166,7 @@ def fit_network(
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     steps = _EPOCHS * math.ceil(n / _BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    start = time.perf_counter()
+    pace = Pace("fitting", _EPOCHS)
     network.train()
     for epoch in range(_EPOCHS):
         total = 0.0
@@ -183,9 +179,7 @@ def fit_network(
             total += float(value.detach()) * len(rows)
         if not math.isfinite(total):
             raise TrainingError(f"{name}: the loss is {total} in epoch {epoch + 1}")
-        elapsed = time.perf_counter() - start
-        left = elapsed / (epoch + 1) * (_EPOCHS - epoch - 1)
-        yield Progress("fitting", epoch + 1, _EPOCHS, elapsed, left, {"loss": total / n})
+        yield pace.at(epoch + 1, loss=total / n)
     network.eval().requires_grad_(False)
 
 

@@ -1,15 +1,11 @@
 """kNN on keys: nothing is trained on what can be forgotten, so deletion is exact."""
 
-from __future__ import annotations
-
-import time
-
 import torch
 from torch import Tensor
 
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.search import ExactRetriever, nearest
-from munkey_core.progress import Progress, Steps
+from munkey_core.progress import Pace, Steps
 from munkey_core.unlearning.systems.base import System, SystemData, label_votes
 
 _NEIGHBOURS = (4, 8, 16, 32, 64, 128)
@@ -35,18 +31,17 @@ class Knn(System):
     temperature = 0.05
 
     def _train(self, data: SystemData, generator: torch.Generator) -> Steps[None]:
-        start = time.perf_counter()
+        pace = Pace("fitting", 1)
         anchors, labels = data.anchors, data.anchor_labels
         if anchors is not None and labels is not None and len(anchors) > 1:
             self.neighbours, self.temperature = _choose(
                 anchors.keys.to(self.device), labels.to(self.device), self.n_classes
             )
-        yield Progress("fitting", 1, 1, time.perf_counter() - start, 0.0)
+        yield pace.at(1)
 
     def _answer(self, queries: Encoded) -> Tensor:
-        none = torch.empty(0, dtype=torch.int64, device=self.device)
         retriever = ExactRetriever(self.support.keys)
-        rows, similarity = retriever.search(queries.keys.to(self.device), self.neighbours, none)
+        rows, similarity = retriever.search(queries.keys.to(self.device), self.neighbours)
         labels = self.support.labels[rows]
         return vote(similarity, labels, self.temperature, self.n_classes)
 

@@ -1,7 +1,5 @@
 """A retrieval-augmented classifier: a trained network and a vote of retrieved labels, added."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -94,15 +92,13 @@ class Rac(System):
         rows, _ = nearest(keys, keys, _NEIGHBOURS, others=True)
         similarity = (keys[:, None] * keys[rows]).sum(dim=2)
         if data.anchors is not None and len(data.anchors):
-            none = torch.empty(0, dtype=torch.int64)
-            found = ExactRetriever(keys).search(data.anchors.keys, rows.shape[1], none)
+            found = ExactRetriever(keys).search(data.anchors.keys, rows.shape[1])
             rows, similarity = torch.cat([rows, found[0]]), torch.cat([similarity, found[1]])
         return rows, similarity
 
     def _answer(self, queries: Encoded) -> Tensor:
-        none = torch.empty(0, dtype=torch.int64, device=self.device)
         rows, similarity = ExactRetriever(self.support.keys).search(
-            queries.keys.to(self.device), _NEIGHBOURS, none
+            queries.keys.to(self.device), _NEIGHBOURS
         )
         logits = self.network(
             queries.features.to(self.device), similarity, self.support.labels[rows]

@@ -1,7 +1,5 @@
 """SPM: a semi-parametric classifier that compares a query with the class means of its support."""
 
-from __future__ import annotations
-
 import math
 
 import torch
