@@ -6,15 +6,11 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from app.components.chart_marks import line, titled
-from app.words.theme import Palette, plotly_layout
+from app.components.chart_marks import dress, line
+from app.words.theme import Palette
 from munkey_core.explain.pathways import PathwayAccuracy
 
-PATHWAYS = {
-    "full": "Image and memory",
-    "image": "Image alone",
-    "memory": "Memory alone",
-}
+PATHWAYS = {"full": "Image and memory", "image": "Image alone", "memory": "Memory alone"}
 GROUPS = {
     "test": "test images",
     "retain": "images that stay",
@@ -54,21 +50,17 @@ def pathway_chart(
             rows[at] = GROUPS[group]
             at += 1
         at += _BAND
-    layout = plotly_layout(p)
     last = at - _BAND - 1
-    layout["xaxis"] = titled(layout["xaxis"], "Images classified rightly (accuracy)") | {
-        "range": [0, 101],
-        "ticksuffix": " %",
-    }
-    layout["yaxis"] = layout["yaxis"] | {
-        "range": [last + 0.7, -1.5],
-        "tickvals": list(rows),
-        "ticktext": list(rows.values()),
-        "showgrid": False,
-        "zeroline": False,
-    }
-    layout["margin"] = {"l": 8, "r": 16, "t": 4, "b": 8}
-    chart.update_layout(**layout, height=round(_ROW * (last + 2.2)) + 62, showlegend=False)
+    dress(chart, p, round(_ROW * (last + 2.2)) + 62, right=16, top=4)
+    accuracy = "Images classified rightly (accuracy)"
+    chart.update_xaxes(title_text=accuracy, range=[0, 101], ticksuffix=" %")
+    chart.update_yaxes(
+        range=[last + 0.7, -1.5],
+        tickvals=list(rows),
+        ticktext=list(rows.values()),
+        showgrid=False,
+        zeroline=False,
+    )
     chart.add_vline(x=reference, line={"color": p.muted, "width": 1, "dash": "dot"})
     return chart
 
