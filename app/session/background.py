@@ -40,6 +40,12 @@ class Background(Generic[T]):
         """Whether there is nothing more to wait for; a stopped one ends at its next step."""
         return self.stopped or not self._thread.is_alive()
 
+    @property
+    def fraction(self) -> float:
+        """How much of the present stage is done, from 0 to 1."""
+        step = self.progress
+        return min(1.0, step.done / max(1, step.total)) if step else 0.0
+
     def wait(self, seconds: float = _PATIENCE) -> None:
         """Wait until it has finished, but not longer than this."""
         self._thread.join(seconds)

@@ -25,6 +25,7 @@ from app.shared.answers import (
     retrained_answers,
     share_of,
 )
+from app.shared.changed import polled
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
@@ -42,20 +43,18 @@ def banner(session: Session) -> None:
         _another_copy(session)
         return
     if status.state == "searching":
-        watch: Any = st.fragment(_wait, run_every=_POLL)
-        watch(session)
+        polled(_wait, seconds=_POLL)(session)
         return
-    name = (state.PICTURES_SEEN, studio.about.digest)
     if st.session_state.get(state.PICTURES_SEEN) == studio.about.digest:
         return
     with st.container(border=True, key="no-pictures"):
         text, button = st.columns([6, 1], vertical_alignment="top")
         text.markdown(_what_is_missing(session))
-        button.button("Got it", on_click=_put_away, args=name, width="stretch")
+        button.button("Got it", on_click=_put_away, args=(studio.about.digest,), width="stretch")
 
 
-def _put_away(name: str, digest: str) -> None:
-    st.session_state[name] = digest
+def _put_away(digest: str) -> None:
+    st.session_state[state.PICTURES_SEEN] = digest
 
 
 def _wait(session: Session) -> None:
@@ -90,9 +89,9 @@ _KNOWN = (
 )
 
 
-def cannot_be_known(session: Session, job: Background[Any] | None) -> bool:
+def cannot_be_known(session: Session, job: Background[Any]) -> bool:
     """Whether a work has failed for want of pictures; then the page says so."""
-    if job is None or has_pictures(session):
+    if has_pictures(session):
         return False
     job.wait()
     if not job.error:

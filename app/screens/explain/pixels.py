@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -10,9 +11,10 @@ import streamlit as st
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.screens.explain.subject import Seen
 from app.session import state
+from app.session.background import Background
 from app.session.services import Session
 from app.shared.looking import section
-from app.shared.work import result, start, work
+from app.shared.work import Work, work
 from app.words.figures import number, times
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
@@ -35,10 +37,7 @@ _NOTHING = 0.01  # of the scale: a change that no eye can tell from none
 
 def begin(session: Session, image: Seen, target: int) -> None:
     """Start to work on the maps, so that the rest of the page can be drawn meanwhile."""
-    method = _method(session)
-    found = work(session, PIXELS, (image.name, method, target))
-    if found.job is None:
-        start(found, PIXELS, lambda: _maps(session, image, method, target))
+    _asked(session, image, target).begun()
 
 
 def pixels(session: Session, image: Seen, target: int) -> None:
@@ -47,12 +46,7 @@ def pixels(session: Session, image: Seen, target: int) -> None:
     section("Which pixels", "pixels")
     _controls(session)
     st.caption(f"{session.studio.explain.pixel_methods[method]} {term('retrieval-held-fixed')}.")
-    found = result(
-        work(session, PIXELS, (image.name, method, target)),
-        PIXELS,
-        lambda: _maps(session, image, method, target),
-        _STAGES,
-    )
+    found = _asked(session, image, target).result(_STAGES)
     if found is None:
         return
     for one in found:
@@ -63,6 +57,12 @@ def pixels(session: Session, image: Seen, target: int) -> None:
     # The check is about the session's memory.
     now = found[-1 if session.studio.memory.forgotten else 0]
     _sanity(session, image, method, target, now)
+
+
+def _asked(session: Session, image: Seen, target: int) -> Work[Background[Found]]:
+    method = _method(session)
+    run = partial(_maps, session, image, method, target)
+    return work(session, PIXELS, (image.name, method, target), lambda: Background(run, PIXELS))
 
 
 def _method(session: Session) -> str:
@@ -174,25 +174,21 @@ def _percent(share: float) -> str:
 
 
 def _sanity(session: Session, image: Seen, method: str, target: int, now: PixelAttribution) -> None:
-    asked = work(session, SANITY, (image.name, method, target))
-    explain = session.studio.explain
-
-    def run() -> Steps[SanityCheck]:
-        return explain.sanity_check(image.subject, method, target)
-
+    run = partial(session.studio.explain.sanity_check, image.subject, method, target)
+    key = image.name, method, target
+    asked = work(session, SANITY, key, lambda: Background(run, SANITY))
     if asked.job is None:
         st.button(
             "Check this method (sanity check)",
             icon=":material/science:",
-            on_click=start,
-            args=(asked, SANITY, run),
+            on_click=asked.start,
             key="sanity",
             help=f"{plain('sanity-check')} Takes some seconds.",
         )
         return
     with st.container(border=True, key="sanity-check"):
         section("Does this method look at what the model has learned?", "sanity")
-        found = result(asked, SANITY, run, _SANITY_STAGES)
+        found = asked.result(_SANITY_STAGES)
         if found is not None:
             _stages(image, found, now)
 

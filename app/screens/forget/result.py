@@ -15,12 +15,12 @@ from app.session.services import Session
 from app.shared import near
 from app.shared.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.shared.ask import link
-from app.shared.changed import polled
 from app.shared.leak import backbone_leak
 from app.shared.looking import looking
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import retrain_panel
 from app.shared.without_pictures import blind_cards, has_pictures
+from app.shared.work import watched
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects
@@ -34,13 +34,10 @@ def result(session: Session, job: Consequences) -> None:
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
     job.wait()
-    watching = not job.finished
-    polled(_show, watching)(session, job, watching)
+    watched(job, lambda: _show(session, job), watching=not job.finished)
 
 
-def _show(session: Session, job: Consequences, watching: bool) -> None:
-    if watching and job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
+def _show(session: Session, job: Consequences) -> None:
     if job.error and not job.changes and not has_pictures(session):
         _known_without(session, job)
         return
@@ -127,9 +124,7 @@ def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:
     if retrained is not None:
         truth = float(np.mean([retrained[change.id][change.label] for change in changed]))
         oracle = f"; retrained: {percent(truth)}"
-    taken = (
-        "is now taken for something else" if flipped == 1 else ("are now taken for something else")
-    )
+    taken = f"{'is' if flipped == 1 else 'are'} now taken for something else"
     return (
         f"{flipped:,} of {len(changed):,} forgotten images {taken}."
         f"<small>Mean probability of the true class: {percent(before)} → {percent(after)}"

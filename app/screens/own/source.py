@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.session import state, trainings
-from app.session.background import POLL, Background
+from app.session.background import Background
+from app.shared.work import watched
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress, Steps
@@ -113,8 +113,8 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     taken out of the uploader, and its message with it."""
     job.wait()
     if not job.finished:
-        watch: Any = st.fragment(_watch, run_every=POLL)
-        watch(name, job)
+        unpacking = f":material/hourglass_top: Checking and unpacking {state.plain(name)} …"
+        watched(job, lambda: st.caption(unpacking))
         return
     label = trainings.label_of(job.result) if job.result is not None else ""
     if label:
@@ -128,9 +128,3 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     else:
         reason = job.error or f"{name}: {_WANTED}"
         st.error(f"This archive can’t be used: {state.plain(reason)}")
-
-
-def _watch(name: str, job: Background[str]) -> None:
-    if job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
-    st.caption(f":material/hourglass_top: Checking and unpacking {state.plain(name)} …")

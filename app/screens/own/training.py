@@ -7,7 +7,6 @@ another browser the same training is there.
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -15,6 +14,7 @@ from app.components.training_offer import Step, class_bars, parts_bar, steps
 from app.screens.own.offer import look_again
 from app.session import models, services, state, trainings
 from app.session.pages import turn_to
+from app.shared.changed import polled
 from app.shared.job_words import stage_words, where
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
@@ -32,8 +32,7 @@ def training(name: str) -> None:
     left, right = st.columns([58, 42], gap="medium")
     with left, st.container(border=True, key="own-training"):
         if active:
-            part: Any = st.fragment(_running, run_every=_POLL)
-            part(name)
+            polled(_running, seconds=_POLL)(name)
         elif trainings.ready(name):
             _ready(name, status)
         else:

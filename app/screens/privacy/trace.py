@@ -7,11 +7,12 @@ from html import escape
 import streamlit as st
 
 from app.session import models, state
+from app.session.background import Background
 from app.session.services import Session
 from app.shared.attacks import STAGES
 from app.shared.forget_set import ForgetSet
 from app.shared.looking import section
-from app.shared.work import result, start, work
+from app.shared.work import work
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.phrases import count
@@ -52,7 +53,7 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
             found[mode] = yield from studio.privacy.trace(subject.ids)
         return found
 
-    asked = work(session, _PART, ("trace", subject.ids))
+    asked = work(session, _PART, subject.ids, lambda: Background(run, _PART))
     if asked.job is None:
         n = len(subject.ids)
         these = "this image" if n == 1 else f"these {n:,} images"
@@ -60,12 +61,10 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
         st.button(
             "Set both side by side",
             icon=":material/compare_arrows:",
-            on_click=start,
-            args=(asked, _PART, run),
+            on_click=asked.start,
             key="start-trace",
         )
-        return None
-    return result(asked, _PART, run, _STAGES)
+    return asked.result(_STAGES)
 
 
 def _table(reports: Reports, studio: Studio) -> str:
