@@ -50,18 +50,10 @@ export default function ({ data, parentElement }) {
   else load(data);
 }
 """
-# Nothing to see, so it takes no place between its neighbours either.
-_CSS = """
-.st-key-munkey-plotly, .st-key-munkey-plotly-soon { position: absolute; width: 0; height: 0; }
-"""
 
-_now = st.components.v2.component("munkey_plotly", css=_CSS, js=_JS, isolate_styles=False)
+_now = st.components.v2.component("munkey_plotly", js=_JS, isolate_styles=False)
 _soon = st.components.v2.component(
-    "munkey_plotly_soon",
-    html='<i class="soon"></i>',
-    css=_CSS,
-    js=_JS,
-    isolate_styles=False,
+    "munkey_plotly_soon", html='<i class="soon"></i>', js=_JS, isolate_styles=False
 )
 
 

@@ -1,4 +1,4 @@
-"""Long work in a thread, so that no page ever waits for it."""
+"""Long work in a thread, so that no page ever waits for it, and who asks for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Generic
 
-from app.session.asker import me, present
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
 from munkey_core.errors import MunkeyError
 from munkey_core.progress import Progress, Steps, T
 
 _PATIENCE = 0.35  # seconds to wait for a whole answer before a part of it is shown
 POLL = 0.4  # seconds between two looks at what is not finished
 _GRACE = 20.0  # seconds; a browser that lost its connection comes back as the same session
+
+
+def me() -> str:
+    """This browser tab's session, which asks for a job; a reload is a new one."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def present(asker: str) -> bool:
+    """Whether a session still has its browser: who has left or reloaded keeps no job alive."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(asker)
 
 
 class Background(Generic[T]):

@@ -16,7 +16,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from app.session import models, state
-from app.session.asker import me, present
+from app.session.background import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.jobs import own_data
 from munkey_core.jobs.offer import TrainingOffer

@@ -13,7 +13,7 @@ import streamlit as st
 
 from app.components.demo_note import demo_note
 from app.session import state
-from app.session.asker import me, present
+from app.session.background import me, present
 from app.session.services import Session
 from app.shared.changed import polled
 from app.shared.job_words import where

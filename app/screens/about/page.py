@@ -11,7 +11,7 @@ from app.components.glossary_list import glossary_list
 from app.session import services, state
 from app.session.services import Session
 from app.shared.leak import backbone_leak
-from app.shared.looking import section
+from app.shared.sections import section
 from app.words.glossary import Term
 from app.words.phrases import count
 

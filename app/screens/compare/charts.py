@@ -8,8 +8,7 @@ import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
 from app.screens.compare.words import FAMILIES, title
-from app.shared.charts import draw
-from app.shared.looking import section
+from app.shared.sections import draw, section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.theme import current_palette

@@ -18,7 +18,7 @@ from app.components.shapley_chart import (
 from app.screens.explain.subject import Seen, State
 from app.session import services, state
 from app.session.services import Session
-from app.shared.looking import section
+from app.shared.sections import section
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.explain.shapley import ExemplarAttribution

@@ -10,7 +10,7 @@ from app.screens.explain.subject import Seen
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
-from app.shared.looking import section
+from app.shared.sections import section
 from app.shared.work import work
 from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery

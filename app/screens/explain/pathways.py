@@ -10,9 +10,8 @@ import streamlit as st
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
 from app.session.background import Background
 from app.session.services import Session
-from app.shared.charts import draw
 from app.shared.forget_set import choose
-from app.shared.looking import section
+from app.shared.sections import draw, section
 from app.shared.work import work
 from app.words.figures import interval, number
 from app.words.glossary import term

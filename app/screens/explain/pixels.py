@@ -13,7 +13,7 @@ from app.screens.explain.subject import Seen
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
-from app.shared.looking import section
+from app.shared.sections import section
 from app.shared.work import Work, work
 from app.words.figures import number, times
 from app.words.glossary import plain, term

@@ -16,9 +16,9 @@ from app.shared import near
 from app.shared.answers import Retrained, neighbours, retrained_answers, series_of, share_of
 from app.shared.ask import link
 from app.shared.leak import backbone_leak
-from app.shared.looking import looking
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import retrain_panel
+from app.shared.sections import looking
 from app.shared.without_pictures import blind_cards, has_pictures
 from app.shared.work import watched
 from app.words.glossary import term

@@ -14,10 +14,9 @@ from app.session import services, state
 from app.session.background import Background
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared import attacks as words
-from app.shared.charts import draw
 from app.shared.forget_set import ForgetSet, choose
-from app.shared.looking import section
 from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
 from app.shared.work import work
 from app.words.glossary import plain, term

@@ -11,7 +11,7 @@ from app.session.background import Background
 from app.session.services import Session
 from app.shared.attacks import STAGES
 from app.shared.forget_set import ForgetSet
-from app.shared.looking import section
+from app.shared.sections import section
 from app.shared.work import work
 from app.words.figures import interval, number
 from app.words.glossary import term
