@@ -23,12 +23,7 @@ _BAND = 1.3  # Rows between the last group of one pathway and the first of the n
 
 def colours(p: Palette) -> dict[str, str]:
     """The colour of each group, as on every page."""
-    return {
-        "test": p.test,
-        "retain": p.retain,
-        "forget before": p.forget,
-        "forget after": p.forget,
-    }
+    return {"test": p.test, "retain": p.retain, "forget before": p.forget, "forget after": p.forget}
 
 
 def pathway_chart(

@@ -27,9 +27,7 @@ def filters(session: Session) -> None:
     show, classes = st.columns(2, gap="small")
     owner, find = st.columns(2, gap="small")
     show.selectbox(
-        "Show",
-        label_visibility="collapsed",
-        **state.choice("show", _orders(session), _first_page),
+        "Show", label_visibility="collapsed", **state.choice("show", _orders(session), _first_page)
     )
     with classes:
         class_filter(session, _first_page)

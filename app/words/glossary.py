@@ -107,15 +107,9 @@ _MEMORY = {
 }
 _FORGETTING = {
     "forget-set": Term(
-        "Forget set",
-        "The training images that are to be forgotten.",
-        _METHOD.format(1),
+        "Forget set", "The training images that are to be forgotten.", _METHOD.format(1)
     ),
-    "retain-set": Term(
-        "Retain set",
-        "All other training images, which stay.",
-        _METHOD.format(1),
-    ),
+    "retain-set": Term("Retain set", "All other training images, which stay.", _METHOD.format(1)),
     "test-images": Term(
         "Test images",
         "Images of the same kind that no model learned from: they show what a model does with "

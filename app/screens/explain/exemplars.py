@@ -7,14 +7,7 @@ from html import escape
 import streamlit as st
 
 from app.components.prediction import percent
-from app.components.shapley_chart import (
-    Answer,
-    Player,
-    chart,
-    common_scale,
-    legend,
-    points,
-)
+from app.components.shapley_chart import Answer, Player, chart, common_scale, legend, points
 from app.screens.explain.subject import Seen, State
 from app.session import services, state
 from app.session.services import Session
