@@ -59,8 +59,6 @@ class Gallery {
     const wasAt = Math.max(0, this.order.indexOf(this.active));
 
     root.style.setProperty("--tile", `${data.size}px`);
-    root.style.setProperty("--columns", data.columns ? String(data.columns) : "auto-fill");
-    root.classList.toggle("fixed", Boolean(data.columns));
     root.classList.toggle("selectable", data.selectable);
     root.classList.toggle("pixelated", data.pixelated);
     setAttribute(grid, "role", data.selectable ? "listbox" : "list");
