@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.components.prediction import percent
-from app.words.figures import number, took
+from app.words.figures import number, signed, took
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
@@ -293,7 +293,7 @@ def _leak(asked: Asked) -> Known:
         raise BadInputError("this trace has no interval")
     else:
         value = bounds[part == "high"]
-    return Known(value, f"{value:+.2f}".replace("-", "−"))
+    return Known(value, signed(value, 2))
 
 
 def _leak_is_zero(asked: Asked) -> Known:

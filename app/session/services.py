@@ -374,7 +374,9 @@ def _clicked_exposed(event: GalleryEvent) -> None:
     _clicked(event)
 
 
-def add_owner(owner: str | None) -> None:
+def add_owner() -> None:
+    """Pick all images of the owner that was chosen in the sidebar."""
+    owner = st.session_state[state.ADD_OWNER]
     if owner:
         pick(current().browse(Browse(owner=owner, hide_forgotten=True)))
 

@@ -122,10 +122,6 @@ def _add_owner(session: Session) -> None:
         return
     word = session.owner_word
     st.session_state[state.ADD_OWNER] = None
-
-    def add() -> None:
-        services.add_owner(st.session_state[state.ADD_OWNER])
-
     st.selectbox(
         f"Pick a {word}",
         list(owners),
@@ -134,7 +130,7 @@ def _add_owner(session: Session) -> None:
         format_func=lambda name: f"{name} ({owners[name]})",
         placeholder="Choose…",
         key=state.ADD_OWNER,
-        on_change=add,
+        on_change=services.add_owner,
     )
 
 

@@ -66,6 +66,11 @@ def times(factor: float) -> str:
     return f"{round(factor, 1 - floor(log10(factor))):,.0f}"
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """ "+1.2", "−0.3": a difference, always with its sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def _two_digits(value: float) -> str:
     places = max(0, 1 - floor(log10(value)))
     text = f"{value:,.{places}f}"

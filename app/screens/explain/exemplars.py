@@ -24,11 +24,10 @@ def attribution(
     session: Session, image: Seen, when: State, target: int | None
 ) -> ExemplarAttribution:
     """Shapley values in one state of the memory. target: None for what the model answers there."""
-    found = session.remember(
+    return session.remember(
         ("exemplars", image.name, target, when.kind),
         lambda: session.studio.explain.exemplars(image.subject, target, when.without),
     )
-    return found
 
 
 def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
@@ -40,8 +39,8 @@ def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
         return was
     now = f"{escape(names[last.target])} {percent(last.full)}"
     return (
-        f'<span class="mk-was">{was}</span> <span class="mk-arrow">→</span> '
-        f'<span class="mk-is">{now}</span>'
+        f'<span class="mk-before">{was}</span> <span class="mk-arrow">→</span> '
+        f'<span class="mk-after">{now}</span>'
     )
 
 

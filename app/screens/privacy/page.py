@@ -19,6 +19,7 @@ from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
 from app.shared.work import work
+from app.words.figures import signed
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.privacy import PrivacyReport
@@ -196,7 +197,7 @@ def _exposed(session: Session) -> None:
     name = state.RESULT_PAGE + "exposed"
     shown, page, total = part(order, _EXPOSED, st.session_state.get(name, 1))
     gallery(
-        [session.tile(id_, f"score {found.scores[id_]:+.1f}".replace("-", "−")) for id_ in shown],
+        [session.tile(id_, f"score {signed(found.scores[id_])}") for id_ in shown],
         selected=state.get("basket"),
         key=state.EXPOSED,
         size=state.scaled(84),

@@ -13,7 +13,7 @@ from app.shared.attacks import STAGES
 from app.shared.forget_set import ForgetSet
 from app.shared.sections import section
 from app.shared.work import work
-from app.words.figures import interval, number
+from app.words.figures import interval, number, signed
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.audit.audit import AFTER, BEFORE, AuditReport
@@ -108,13 +108,12 @@ def _remains(mode: str, report: AuditReport) -> str:
     leak = report.leak.backbone if report.leak is not None else None
     if leak is None:
         return "not measured for these images<small>it takes a model retrained without them</small>"
-    points = f"{leak.excess_points:+.1f}".replace("-", "−")
-    if leak.excess_ci95 is None:
-        return f"{points} points<small>no interval</small>"
-    low, high = leak.excess_ci95
-    zero = "; can't be told from zero" if low <= 0 <= high else ""
-    inside = f"{low:+.1f} to {high:+.1f}".replace("-", "−")
-    return f"{points} points<small>{inside}{zero}</small>"
+    inside = "no interval"
+    if leak.excess_ci95 is not None:
+        low, high = leak.excess_ci95
+        zero = "; can't be told from zero" if low <= 0 <= high else ""
+        inside = f"{signed(low)} to {signed(high)}{zero}"
+    return f"{signed(leak.excess_points)} points<small>{inside}</small>"
 
 
 def _public(mode: str, parts: dict[str, int]) -> str:
