@@ -16,15 +16,7 @@ from app.components.prediction import Series, card, head, legend, neighbour_row,
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
-from app.shared.answers import (
-    AFTER,
-    BEFORE,
-    RETRAINED,
-    Retrained,
-    neighbours,
-    retrained_answers,
-    share_of,
-)
+from app.shared import answers
 from app.shared.changed import polled
 from munkey_core.audit.recall import Recalled
 
@@ -117,7 +109,7 @@ def _another_copy(session: Session) -> None:
 
 def blind_cards(session: Session, ids: Sequence[str]) -> None:
     """Who answers for images of the bundle now, and what is stored of the answers."""
-    retrained = retrained_answers(session) if session.studio.memory.forgotten else None
+    retrained = answers.retrained_answers(session) if session.studio.memory.forgotten else None
     now = session.studio.memory.recall(ids)
     whole = session.studio.memory.recall(ids, whole=True)
     pairs = list(zip(whole, now, strict=True))
@@ -134,22 +126,22 @@ def blind_cards(session: Session, ids: Sequence[str]) -> None:
         st.caption("What the model answers needs the picture; who answers, only the key.")
 
 
-def _series(before: Recalled, after: Recalled, retrained: Retrained | None) -> list[Series]:
+def _series(before: Recalled, after: Recalled, retrained: answers.Retrained | None) -> list[Series]:
     """The stored answers: with the whole memory, now, retrained."""
     found = []
     if before.probabilities is not None:
-        found.append(Series("before", BEFORE, before.probabilities))
+        found.append(Series("before", answers.BEFORE, before.probabilities))
     if after.probabilities is not None and after.probabilities is not before.probabilities:
-        found.append(Series("after", AFTER, after.probabilities))
+        found.append(Series("after", answers.AFTER, after.probabilities))
     if found and retrained is not None and after.id in retrained:
-        found.append(Series("retrained", RETRAINED, retrained[after.id]))
+        found.append(Series("retrained", answers.RETRAINED, retrained[after.id]))
     return found
 
 
 def _card(session: Session, before: Recalled, after: Recalled, series: list[Series]) -> str:
     id_ = after.id
     picture, title = session.pictures.uri(id_), session.whose(id_)
-    who = neighbours(session, after.neighbours, after.weights, own=id_)
+    who = answers.neighbours(session, after.neighbours, after.weights, own=id_)
     note = _note(session, before, after)
     if series:
         label = session.studio.memory.record(id_).label
@@ -169,7 +161,7 @@ def _verdict(session: Session, before: Recalled, after: Recalled) -> str:
 
 
 def _note(session: Session, before: Recalled, after: Recalled) -> str:
-    own = share_of(before.id, before.neighbours, before.weights)
+    own = answers.share_of(before.id, before.neighbours, before.weights)
     if session.studio.memory.is_forgotten(before.id):
         return f"Before, its own key gave {percent(own)} of the answer."
     return f"Its own key gives {percent(own)} of this answer." if own else ""

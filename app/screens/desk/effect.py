@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from app.components.prediction import percent
@@ -19,14 +18,14 @@ from app.session.background import Background
 from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared import attacks as words
-from app.shared.answers import Retrained, retrained_answers
+from app.shared.answers import Retrained, counted, retrained_answers
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.without_pictures import has_pictures
 from app.shared.work import watched, work
 from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.plan import ErasurePlan
-from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
+from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.model.side_effects import Change
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
@@ -100,7 +99,7 @@ def _retrained(session: Session, plan: ErasurePlan) -> Retrained | None:
 
 
 def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
-    found = _counted(changes, retrained)
+    found = counted(changes, retrained)
     steps = " → ".join(f"{found.right[name]:,}" for name in ("before", "after"))
     sure = " → ".join(percent(found.truth[name]) for name in ("before", "after"))
     if "retrained" in found.right:
@@ -110,23 +109,6 @@ def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
         f"Recognised: {steps} of {found.n:,}<small>before → after. Mean probability of the true "
         f"class {sure}.</small>"
     )
-
-
-def _counted(changes: Sequence[Change], retrained: Retrained | None) -> AnswersEvidence:
-    """How many of the images are taken for what they are, in each state."""
-    states = {
-        "before": [change.before for change in changes],
-        "after": [change.after for change in changes],
-    }
-    if retrained is not None:
-        states["retrained"] = [retrained[change.id] for change in changes]
-    labels = [change.label for change in changes]
-    right, truth = {}, {}
-    for name, rows in states.items():
-        answers = list(zip(rows, labels, strict=True))
-        right[name] = sum(int(row.argmax()) == label for row, label in answers)
-        truth[name] = float(np.mean([row[label] for row, label in answers]))
-    return AnswersEvidence(len(labels), right, truth)
 
 
 # -- attackers -----------------------------------------------------------------------------------
@@ -169,7 +151,7 @@ def evidence(session: Session, plan: ErasurePlan, found: Effect, reference: str)
     answers = None
     if found.answers is not None and found.answers.changes:
         changes = list(found.answers.changes)
-        answers = _counted(changes, _retrained(session, plan))
+        answers = counted(changes, _retrained(session, plan))
         if exact:  # by construction
             answers.right["retrained"] = answers.right["after"]
             answers.truth["retrained"] = answers.truth["after"]

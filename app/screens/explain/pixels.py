@@ -197,32 +197,16 @@ def _stages(image: Seen, found: SanityCheck, now: PixelAttribution) -> None:
     st.html(f'<div class="mk mk-plainly">{verdict(found)}</div>')
     palette, opacity = current_palette(), state.get("opacity")
     pictures = [Heatmap("As trained", now.values, "", "likeness 1")]
-    pictures += [
-        Heatmap(
-            f"Random: {stage.randomised}",
-            stage.values,
-            "",
-            f"likeness {number(stage.rank_correlation)}",
-        )
-        for stage in found.stages
-    ]
+    for stage in found.stages:
+        likeness = f"likeness {number(stage.rank_correlation)}"
+        pictures.append(Heatmap(f"Random: {stage.randomised}", stage.values, "", likeness))
     # Random weights give other magnitudes, so each map has a scale of its own here.
-    st.html(
-        '<div class="mk-check">'
-        + "".join(
-            heatmaps(
-                image.picture,
-                [one],
-                common_scale([one.values]),
-                now.signed,
-                opacity,
-                palette,
-                state.scaled(_SMALL),
-            )
-            for one in pictures
-        )
-        + "</div>"
+    signed, size = now.signed, state.scaled(_SMALL)
+    maps = (
+        heatmaps(image.picture, [one], common_scale([one.values]), signed, opacity, palette, size)
+        for one in pictures
     )
+    st.html(f'<div class="mk-check">{"".join(maps)}</div>')
     st.caption(
         f"Likeness: 1 the same order, 0 none in common. Below {_UNLIKE} we call it small, above "
         f"{_ALIKE} large; the bounds are ours. Adebayo et al. 2018, cascading randomisation."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -14,7 +14,6 @@ from app.shared.work import watched
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.offer import TrainingOffer
-from munkey_core.progress import Steps
 
 _ENCODERS = {
     "conv": "a small network, trained here on the public part of your images",
@@ -31,7 +30,8 @@ def find_out(source: str, label: str) -> tuple[TrainingOffer | None, bool]:
     if kept is None or kept[0] != source or kept[1].stopped:
         if kept is not None:
             kept[1].stop()
-        kept = source, Background(_looking(source, label), "own-offer")
+        look = partial(own_data.offer, source, trainings.suggested_name(label))
+        kept = source, Background(look, "own-offer")
         st.session_state[state.OWN_OFFER] = kept
     job: Background[TrainingOffer] = kept[1]
     job.wait()
@@ -88,11 +88,6 @@ def _how(offer: TrainingOffer) -> str:
         owners = f"of {count(offer.owners, 'owner')}"
     colour = "grey" if offer.grey else "in colour"
     return f"{colour}, brought to {offer.image_size} × {offer.image_size} pixels; {owners}"
-
-
-def _looking(source: str, label: str) -> Callable[[], Steps[TrainingOffer]]:
-    name = trainings.suggested_name(label)
-    return lambda: own_data.offer(source, name)
 
 
 def _progress(job: Background[TrainingOffer]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -94,18 +94,15 @@ def _upload() -> None:
     )
     kept = st.session_state.get(state.OWN_UPLOAD)
     if file is not None and (kept is None or kept[0] != file.file_id):
-        kept = file.file_id, file.name, Background(_keeping(file), "own-upload")
+        kept = file.file_id, file.name, Background(partial(_keep, file), "own-upload")
         st.session_state[state.OWN_UPLOAD] = kept
     if kept is not None:
         _unpacked(kept[1], kept[2], gone=file is None)
 
 
-def _keeping(file: UploadedFile) -> Callable[[], Steps[str]]:
-    def keep() -> Steps[str]:
-        yield Progress("unpacking", 0, 1, 0.0)
-        return own_data.keep_upload(file.name, file)
-
-    return keep
+def _keep(file: UploadedFile) -> Steps[str]:
+    yield Progress("unpacking", 0, 1, 0.0)
+    return own_data.keep_upload(file.name, file)
 
 
 def _unpacked(name: str, job: Background[str], gone: bool) -> None:

@@ -83,9 +83,7 @@ def _table(reports: Reports, studio: Studio) -> str:
     }
     head = "".join(f'<th scope="col">{escape(state.MODES[mode])}</th>' for mode in reports)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{c}</td>" for c in cells)
-        + "</tr>"
+        f'<tr><th scope="row">{escape(name)}</th><td>{"</td><td>".join(cells)}</td></tr>'
         for name, cells in rows.items()
     )
     return (
