@@ -62,7 +62,6 @@ def work(session: Session, part: str, key: object, make: Callable[[], J]) -> Wor
     """What was asked for under this key. Whatever the part was busy with before is stopped: only
     what is on the screen goes on running. make: as :class:`Work` has it."""
     found = session.remember((part, key), lambda: Work(part, make))
-    found.make = make
     name = state.WORKING + part
     earlier: Background[Any] | None = st.session_state.get(name)
     if earlier is not None and earlier is not found.job:

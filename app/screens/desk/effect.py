@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import streamlit as st
 
@@ -116,8 +115,9 @@ def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
 
 def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport] | None:
     studio, key = session.studio, (plan.ids, session.studio.jobs.done(RETRAIN, plan.ids))
-    run = partial(studio.privacy.run, plan.ids)
-    found = work(session, _PRIVACY, key, lambda: Background(run, _PRIVACY))
+    found = work(
+        session, _PRIVACY, key, lambda: Background(lambda: studio.privacy.run(plan.ids), _PRIVACY)
+    )
     found.begun()
     report = found.result(words.STAGES)
     if report is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import hypot
 
 import streamlit as st
@@ -34,8 +33,10 @@ def pathways(session: Session) -> None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         subject = choose(session, "Forget set: the images to be forgotten", basket_first=True)
-    run = partial(session.studio.explain.pathways, subject.ids)
-    asked = work(session, MEASURED, subject.ids, lambda: Background(run, MEASURED))
+    ids, explain = subject.ids, session.studio.explain
+    asked = work(
+        session, MEASURED, ids, lambda: Background(lambda: explain.pathways(ids), MEASURED)
+    )
     if asked.job is None:
         with right:
             st.button(

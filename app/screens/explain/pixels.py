@@ -174,9 +174,13 @@ def _percent(share: float) -> str:
 
 
 def _sanity(session: Session, image: Seen, method: str, target: int, now: PixelAttribution) -> None:
-    run = partial(session.studio.explain.sanity_check, image.subject, method, target)
-    key = image.name, method, target
-    asked = work(session, SANITY, key, lambda: Background(run, SANITY))
+    explain, key = session.studio.explain, (image.name, method, target)
+    asked = work(
+        session,
+        SANITY,
+        key,
+        lambda: Background(lambda: explain.sanity_check(image.subject, method, target), SANITY),
+    )
     if asked.job is None:
         st.button(
             "Check this method (sanity check)",

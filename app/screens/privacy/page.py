@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from app.components.attack_charts import histograms, roc
@@ -43,10 +41,15 @@ def show() -> None:
     with left:
         subject = choose(session, "Images in question", basket_first=True)
     st.session_state[state.SUBJECT] = subject.name
-    run = partial(session.studio.privacy.run, subject.ids)
     # A model retrained meanwhile is news: the attacks are then run on it, too.
     key = subject.ids, session.studio.jobs.done(RETRAIN, subject.ids)
-    asked = work(session, _ATTACKS, key, lambda: Background(run, _ATTACKS))
+    studio = session.studio
+    asked = work(
+        session,
+        _ATTACKS,
+        key,
+        lambda: Background(lambda: studio.privacy.run(subject.ids), _ATTACKS),
+    )
     if cannot_be_known(session, asked.begun()):
         return
     report = asked.result(words.STAGES)
