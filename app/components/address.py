@@ -1,7 +1,5 @@
 """The browser's address, corrected without a new entry in its history."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 # Streamlit's own way of setting the query adds an entry, and a turn to another page has just

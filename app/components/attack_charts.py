@@ -1,7 +1,5 @@
 """Charts of a membership attack: score histograms, one above the other, and the ROC curve."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import log10
 from typing import Any

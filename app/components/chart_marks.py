@@ -1,8 +1,6 @@
 """What charts draw for one figure: a mark, the line of its interval, and its name beside it, where
 that covers no mark and no other name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -67,7 +65,7 @@ class Box:
     right: float
     bottom: float
 
-    def overlap(self, other: Box) -> float:
+    def overlap(self, other: "Box") -> float:
         """Area that both cover."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)

@@ -1,7 +1,5 @@
 """Recipes as points: how much of the private images stays in the weights, how accurate they are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

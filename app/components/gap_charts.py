@@ -3,8 +3,6 @@
 Colour and shape say the family, as in the table; the band is what honest retrainings differ by.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10

@@ -5,8 +5,6 @@ blue against it. Pictures that are to be compared are drawn on one scale, which 
 :func:`common_scale` and hands to each of them.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How often each pathway is right: a dot and its interval a group of images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import plotly.graph_objects as go

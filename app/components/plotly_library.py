@@ -7,8 +7,6 @@ Streamlit's cache of messages spares sending them again on the next run of a pag
 ``window.Plotly`` is there, ``window`` hears the event ``munkey:plotly``.
 """
 
-from __future__ import annotations
-
 import gzip
 from functools import cache
 

@@ -3,8 +3,6 @@
 Plain HTML, because a page may show dozens of them; everything foreign in it is escaped here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape

@@ -3,8 +3,6 @@
 Plain HTML, as the prediction cards are; everything foreign in it is escaped here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape

@@ -1,7 +1,5 @@
 """What a lesson is once its file has been read: frozen and checked, nothing computed yet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

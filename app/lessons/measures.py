@@ -4,8 +4,6 @@ Every measure is of the whole memory or of one without some keys, whatever the p
 meanwhile: the truth of a question doesn't depend on who plays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ What can be known without a model is checked here; ids, owners and classes when 
 hand (images.py).
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Long work in a thread, so that no page ever waits for it, and who asks for it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Each browser session has a Studio of its own on shared weights (models.py), so o
 deletion never shows in another's screen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar

@@ -3,8 +3,6 @@
 The jobs end with the server's process, so what it remembers of them need not live longer either.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import unicodedata

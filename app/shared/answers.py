@@ -1,7 +1,5 @@
 """From the library's results to what a prediction card wants."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

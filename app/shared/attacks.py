@@ -1,7 +1,5 @@
 """Membership attacks in words: what each does, what its figures say, what could not be had."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 

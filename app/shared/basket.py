@@ -1,7 +1,5 @@
 """The sidebar, on every page: which model, what is picked, what was deleted, the link."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

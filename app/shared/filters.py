@@ -1,7 +1,5 @@
 """What the gallery shows: class, owner, order, draw, near-copies, id."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """The measured part of an image's trace that deleting its key does not remove."""
 
-from __future__ import annotations
-
 from app.session.services import Session
 from app.words.figures import signed
 from app.words.glossary import term

@@ -1,7 +1,5 @@
 """Images that get another answer: small, before and after, a page at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

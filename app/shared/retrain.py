@@ -4,8 +4,6 @@ The job belongs to the server and its result to the cache, both found by the set
 that comes back, after a turn, a reload or through a link, finds what was started before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 """Sections of a page: the heading, beside it "What am I looking at?", and the chart, in the app's
 theme, as large as a person wants it, and in words."""
 
-from __future__ import annotations
-
 import plotly.graph_objects as go
 import streamlit as st
 

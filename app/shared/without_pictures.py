@@ -4,8 +4,6 @@ Keys, tokens and stored answers are there, so who answers for an image is known,
 sets the answers too. A visitor can name no place on the server: only its owner can.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """Long work that a page shows: in the background, with its progress and a way to stop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -37,7 +35,7 @@ class Work(Generic[J]):
             self.job = st.session_state[state.WORKING + self.part] = self.make()
         return self.job
 
-    def result(self: Work[Background[T]], stages: Mapping[str, str]) -> T | None:
+    def result(self: "Work[Background[T]]", stages: Mapping[str, str]) -> T | None:
         """The result, or None with the progress, the reason or a way to start again on the screen.
 
         stages: names of stages → what a person reads.

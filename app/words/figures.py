@@ -1,7 +1,5 @@
 """Numbers for people: no more digits than an interval supports, and units that fit."""
 
-from __future__ import annotations
-
 from math import floor, log10
 
 Bounds = tuple[float, float]

@@ -5,8 +5,6 @@ Both give a link to ``#term-key``, which a keyboard reaches; ``components/term_t
 sentence beside it. Help texts of widgets take :func:`plain`. Nowhere else is a term explained.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
 

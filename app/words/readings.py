@@ -4,8 +4,6 @@ One entry a chart, shown by ``shared/sections.py`` under the same words everywhe
 with the data (numbers, sizes, seeds) stands in the captions of the charts themselves.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.words.glossary import term

@@ -7,8 +7,6 @@ the dark one until each can be read as text (contrast of at least 4.5:1). The nu
 checked in ``tests/app/test_theme.py``, simulated colour blindness included.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -11,8 +11,6 @@ A page reads the event first and draws afterwards, so that one run shows everyth
 >>> gallery(tiles, selected=basket, key="images")  # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Callable, Collection, Sequence

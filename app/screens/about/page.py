@@ -1,7 +1,5 @@
 """About this model: its card, how it was made, what it guarantees and what it doesn't."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A report as two charts: how far each method is off, and how long it takes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import streamlit as st

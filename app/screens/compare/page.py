@@ -1,7 +1,5 @@
 """Compare: every method on one forget set, held against a model retrained without it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.screens.compare.charts import charts

@@ -1,7 +1,5 @@
 """The recipes that were tried on a bundle's images: accuracy against the trace in the weights."""
 
-from __future__ import annotations
-
 from html import escape, unescape
 
 import streamlit as st

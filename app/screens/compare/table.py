@@ -1,7 +1,5 @@
 """All methods of a report in one table: sortable, filtered by family, as a CSV file too."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

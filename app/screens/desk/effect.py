@@ -4,8 +4,6 @@ Afterwards nobody can measure it: the images are gone. So what is known when som
 into the report of the request.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Erasing for good: says what it does, wants the count typed, runs once, tells how it went."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.screens.desk.effect import Effect, evidence, measured_words

@@ -1,7 +1,5 @@
 """Holding a receipt that somebody brings against the bundle: each check in a sentence."""
 
-from __future__ import annotations
-
 import hashlib
 from html import escape
 

@@ -1,7 +1,5 @@
 """Which memories made a prediction: Shapley values, before and after deletion, in words."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """What would change if one memory were forgotten: figures and the images that it changes most."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.gallery import Tile, gallery

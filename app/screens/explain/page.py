@@ -1,7 +1,5 @@
 """Explain: why the model gives one answer, before and after deletion."""
 
-from __future__ import annotations
-
 from html import escape
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Image or memory, who is right: the accuracy of each pathway on four groups of images."""
 
-from __future__ import annotations
-
 from math import hypot
 
 import streamlit as st

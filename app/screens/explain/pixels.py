@@ -1,7 +1,5 @@
 """Which pixels speak for a class, before and after deletion, and whether the method can tell."""
 
-from __future__ import annotations
-
 import time
 from functools import partial
 

@@ -1,7 +1,5 @@
 """What the model says about the picked images now, before anything is deleted."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.prediction import Series, card, percent

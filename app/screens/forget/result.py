@@ -1,7 +1,5 @@
 """What a deletion changed: the deleted images first, then everybody else, as it becomes known."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

@@ -1,7 +1,5 @@
 """The strip above a page in a lesson: what this step is about, the way on, the question."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

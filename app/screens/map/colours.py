@@ -1,7 +1,5 @@
 """By what the points of the memory map are coloured: the groups of its legend."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any

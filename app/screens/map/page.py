@@ -1,7 +1,5 @@
 """Memory map: every memory as a point, to look at, pick from and see empty."""
 
-from __future__ import annotations
-
 import numpy as np
 import streamlit as st
 

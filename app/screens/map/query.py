@@ -1,7 +1,5 @@
 """The query on the memory map: an image, where it lies, and the memories that answer for it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.memory_map import Link, Query

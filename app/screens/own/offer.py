@@ -1,7 +1,5 @@
 """What was found in the chosen images, and what a training would make of them."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Which images to train on: those that the server's owner allows, or an archive of one's own."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import streamlit as st

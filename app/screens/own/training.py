@@ -4,8 +4,6 @@ Found by the model's name, which stands in the link: after a turn of pages, a re
 another browser the same training is there.
 """
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

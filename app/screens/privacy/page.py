@@ -1,7 +1,5 @@
 """Privacy: can an attacker tell who was in the training data, before and after deletion?"""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.attack_charts import histograms, roc

@@ -1,7 +1,5 @@
 """Where the trace stays: the joint and the exact mode of one model side by side."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

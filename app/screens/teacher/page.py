@@ -1,7 +1,5 @@
 """Teacher's link: one address, and a QR code of it, that opens one screen for a whole room."""
 
-from __future__ import annotations
-
 from html import escape
 from typing import Any
 
