@@ -28,7 +28,6 @@ def choose() -> str:
     chosen = state.get("data")
     if chosen and chosen not in known:
         state.reject("data", chosen, "images on this server that may be trained on")
-        chosen = ""
         st.rerun()
     with st.container(border=True, key="own-source"):
         left, right = st.columns(2, gap="medium")

@@ -46,11 +46,8 @@ def others_under_way() -> None:
     for name in trainings.under_way():
         with st.container(horizontal=True, vertical_alignment="center", key=f"own-other-{name}"):
             st.markdown(f":material/model_training: **{state.plain(name)}** is being trained.")
-            st.button("See how far it is", on_click=_turn_to, args=(name,), key=f"own-see-{name}")
-
-
-def _turn_to(name: str) -> None:
-    state.change("training", name)
+            there = "training", name
+            st.button("See how far it is", on_click=state.change, args=there, key=f"own-see-{name}")
 
 
 def leave() -> None:
