@@ -8,6 +8,8 @@ Widgets have keys of their own, because Streamlit drops the state of widgets tha
 draw; :func:`widget` ties one to its property.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re
