@@ -1,7 +1,5 @@
 """Starts the Streamlit server: what `munkey app` runs in a process of its own."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

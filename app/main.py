@@ -1,7 +1,5 @@
 """MUNKEY Studio: ``streamlit run app/main.py``, from any folder."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

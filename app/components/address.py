@@ -1,7 +1,5 @@
 """The browser's address, corrected without a new entry in its history."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 # Streamlit's own way of setting the query adds an entry, and a turn to another page has just
@@ -14,9 +12,8 @@ export default function ({ data }) {
   window.history.replaceState(window.history.state, "", pathname + wanted);
 }
 """
-_CSS = ".st-key-munkey-address { position: absolute; width: 0; height: 0; }"
 
-_component = st.components.v2.component("munkey_address", css=_CSS, js=_JS, isolate_styles=False)
+_component = st.components.v2.component("munkey_address", js=_JS, isolate_styles=False)
 
 
 def correct_address(page: str, query: str) -> None:

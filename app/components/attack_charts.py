@@ -1,7 +1,5 @@
 """Charts of a membership attack: score histograms, one above the other, and the ROC curve."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import log10
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.components.chart_marks import dress
 from app.words.theme import Palette, plotly_layout
 from munkey_core.audit.privacy import AttackFigures, ScoreHistogram
 from munkey_core.erasure.words import FEW
@@ -50,47 +49,30 @@ def histograms(
         colour = colours(p)[state]
         # Few images are drawn one by one: a histogram of two is no distribution.
         members = _few(histogram, colour, tallest) if n < FEW else _filled(histogram, colour)
-        figure.add_trace(
-            go.Scatter(
-                **members,
-                name=f"images in question, {names[state]}",
-                fillcolor=_faint(colour),
-                hovertemplate="%{y:.1f} %<extra>images in question</extra>",
-                showlegend=False,
-            ),
-            row=row,
-            col=1,
+        in_question = go.Scatter(
+            **members,
+            name=f"images in question, {names[state]}",
+            fillcolor=_faint(colour),
+            hovertemplate="%{y:.1f} %<extra>images in question</extra>",
         )
-        figure.add_trace(
-            go.Scatter(
-                x=histogram.edges,
-                y=(*histogram.non_members, histogram.non_members[-1]),
-                mode="lines",
-                line={"color": p.test, "width": 1.8, "shape": "hv"},
-                name="images it never saw",
-                hovertemplate="%{y:.1f} %<extra>images it never saw</extra>",
-                showlegend=False,
-            ),
-            row=row,
-            col=1,
+        unseen = go.Scatter(
+            x=histogram.edges,
+            y=(*histogram.non_members, histogram.non_members[-1]),
+            mode="lines",
+            line={"color": p.test, "width": 1.8, "shape": "hv"},
+            name="images it never saw",
+            hovertemplate="%{y:.1f} %<extra>images it never saw</extra>",
         )
+        figure.add_traces([in_question, unseen], rows=row, cols=1)
+    dress(figure, p, _PANEL_HEIGHT * len(shown) + 70, top=28)
+    figure.update_layout(hoversubplots="axis", bargap=0)
     layout = plotly_layout(p)
-    x, y = layout.pop("xaxis"), layout.pop("yaxis")
-    figure.update_layout(
-        **layout, height=_PANEL_HEIGHT * len(shown) + 70, hoversubplots="axis", bargap=0
-    )
-    figure.update_layout(margin={"l": 8, "r": 8, "t": 28, "b": 8})
-    figure.update_xaxes(**x)
-    figure.update_yaxes(**y)
-    figure.update_yaxes(ticksuffix=" %", nticks=4, rangemode="tozero")
+    figure.update_xaxes(layout["xaxis"])
+    figure.update_yaxes(layout["yaxis"], ticksuffix=" %", nticks=4, rangemode="tozero")
     figure.update_xaxes(title_text=axis, row=len(shown), col=1)
     for note, state in zip(figure.layout.annotations, shown, strict=True):
-        note.update(
-            x=0,
-            xanchor="left",
-            font={"size": 14, "color": colours(p)[state]},
-            text=f"<b>{note.text}</b>",
-        )
+        font = {"size": 14, "color": colours(p)[state]}
+        note.update(x=0, xanchor="left", font=font, text=f"<b>{note.text}</b>")
     return figure
 
 
@@ -129,8 +111,7 @@ def roc(found: Mapping[str, AttackFigures], names: Mapping[str, str], p: Palette
                 "</extra>",
             )
         )
-    layout = plotly_layout(p)
-    figure.update_layout(**layout, height=_ROC_HEIGHT)
+    figure.update_layout(plotly_layout(p), height=_ROC_HEIGHT, legend_font_size=12)
     ticks: dict[str, Any] = {
         "type": "log",
         "tickvals": [0.01, 0.1, 1, 10, 100],
@@ -143,7 +124,6 @@ def roc(found: Mapping[str, AttackFigures], names: Mapping[str, str], p: Palette
     figure.update_yaxes(
         **ticks, range=_log_range(lowest), title_text="Images in question found (TPR)"
     )
-    figure.update_layout(legend={"font": {"size": 12}})
     return figure
 
 

@@ -1,7 +1,5 @@
 """What stands for a picture that isn't here: a quiet card with the image's class and number."""
 
-from __future__ import annotations
-
 import base64
 import re
 from html import escape

@@ -1,8 +1,6 @@
 """What charts draw for one figure: a mark, the line of its interval, and its name beside it, where
 that covers no mark and no other name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,16 +9,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.words.theme import Palette
+from app.words.theme import Palette, plotly_layout
 
 _LINE = 17
 _CHARACTER = 7.2
 _GAPS = (12, 22, 36, 54, 76, 100)
 
 
-def titled(axis: dict[str, Any], title: str) -> dict[str, Any]:
-    """An axis of the theme's layout, with its title."""
-    return axis | {"title": axis["title"] | {"text": title}}
+def dress(figure: go.Figure, p: Palette, height: int, right: int = 8, top: int = 14) -> None:
+    """Give a chart the theme's layout, without a legend. right, top: its margins."""
+    layout = plotly_layout(p) | {"margin": {"l": 8, "r": right, "t": top, "b": 8}}
+    figure.update_layout(layout, height=height, showlegend=False)
 
 
 def line(x: Sequence[Any], y: Sequence[Any], colour: str, width: float, faint: float) -> go.Scatter:
@@ -66,7 +65,7 @@ class Box:
     right: float
     bottom: float
 
-    def overlap(self, other: Box) -> float:
+    def overlap(self, other: "Box") -> float:
         """Area that both cover."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)

@@ -1,7 +1,5 @@
 """A calm line where a read-only demonstration leaves controls out."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 

@@ -1,19 +1,16 @@
 """Recipes as points: how much of the private images stays in the weights, how accurate they are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-from app.components.chart_marks import Box, around, dot, line, place_labels, titled
-from app.words.theme import Palette, plotly_layout
+from app.components.chart_marks import Box, around, dot, dress, line, place_labels
+from app.words.theme import Palette
 
 _HEIGHT = 460
 _WIDTH = 860  # What labels are laid out for; a wider chart only gives them more room.
-_MARGIN = {"l": 8, "r": 8, "t": 14, "b": 8}
 _FAR = 2.5  # A plain transformer that leaks more than so many times every recipe is off the scale.
 
 
@@ -51,21 +48,11 @@ def accuracy_by_leak(
             figure.add_trace(line(mark.interval, [mark.accuracy] * 2, colour, width, 0.45))
     for mark in shown:
         figure.add_trace(_dot(mark, plain, p))
-    layout = plotly_layout(p)
-    layout["xaxis"] = titled(
-        layout["xaxis"], "Backbone leak (points): what no deletion reaches"
-    ) | {
-        "range": list(x_range),
-        "zeroline": False,
-    }
-    layout["yaxis"] = titled(layout["yaxis"], "Test accuracy (%)") | {
-        "range": list(y_range),
-        "zeroline": False,
-    }
-    layout["margin"] = _MARGIN
-    figure.update_layout(**layout, height=_HEIGHT, showlegend=False)
-    for annotation in _labels(shown, plain, x_range, y_range, p):
-        figure.add_annotation(**annotation)
+    dress(figure, p, _HEIGHT)
+    across = "Backbone leak (points): what no deletion reaches"
+    figure.update_xaxes(title_text=across, range=list(x_range), zeroline=False)
+    figure.update_yaxes(title_text="Test accuracy (%)", range=list(y_range), zeroline=False)
+    figure.update_layout(annotations=_labels(shown, plain, x_range, y_range, p))
     if plain is not None and not on_scale:
         figure.add_annotation(
             x=1,

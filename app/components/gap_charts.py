@@ -3,8 +3,6 @@
 Colour and shape say the family, as in the table; the band is what honest retrainings differ by.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
@@ -12,13 +10,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.components.chart_marks import Box, around, dot, line, place_labels, titled
-from app.words.theme import Palette, plotly_layout
+from app.components.chart_marks import Box, around, dot, dress, line, place_labels
+from app.words.theme import Palette
 
 _ROW = 27
 _TIME_HEIGHT = 430
 _TIME_WIDTH = 560  # What labels are laid out for; a wider chart only gives them more room.
-_MARGIN = {"l": 8, "r": 8, "t": 14, "b": 8}
 _SYMBOLS = {"by-design": "circle", "post-hoc": "square", "oracle": "diamond"}
 _DECADES = {
     -6: "1 µs",
@@ -79,22 +76,20 @@ def gap_by_method(marks: Sequence[Mark], bands: Sequence[Band], p: Palette) -> g
             width = 5 if mark.strong else 3
             figure.add_trace(line(mark.interval, [mark.name] * 2, colour, width, 0.5))
         figure.add_trace(_dot(mark, mark.gap, mark.name, p))
-    layout = plotly_layout(p)
-    far = max([mark.interval[1] if mark.interval else mark.gap for mark in shown], default=1.0)
-    far = 1.03 * max(far, max((band.high for band in bands), default=0.0), 0.1)
-    layout["xaxis"] = titled(layout["xaxis"], "Avg Gap (points)") | {"range": [-0.03 * far, far]}
-    layout["yaxis"] = layout["yaxis"] | {
-        "tickfont": {"color": p.text, "size": 13},
-        "categoryorder": "array",
-        "categoryarray": [mark.name for mark in shown],
-        "tickmode": "array",
-        "tickvals": [mark.name for mark in shown],
-        "ticktext": [f"<b>{m.name}</b>" if m.strong else m.name for m in shown],
-        "showgrid": False,
-        "range": [-0.7, len(shown) - 0.3],
-    }
-    layout["margin"] = _MARGIN
-    figure.update_layout(**layout, height=_ROW * len(shown) + 74, showlegend=False)
+    dress(figure, p, _ROW * len(shown) + 74)
+    far = 1.03 * _largest(shown, bands)
+    figure.update_xaxes(title_text="Avg Gap (points)", range=[-0.03 * far, far])
+    names = [mark.name for mark in shown]
+    figure.update_yaxes(
+        tickfont_color=p.text,
+        categoryorder="array",
+        categoryarray=names,
+        tickmode="array",
+        tickvals=names,
+        ticktext=[f"<b>{m.name}</b>" if m.strong else m.name for m in shown],
+        showgrid=False,
+        range=[-0.7, len(shown) - 0.3],
+    )
     return figure
 
 
@@ -110,23 +105,25 @@ def gap_by_time(marks: Sequence[Mark], bands: Sequence[Band], p: Palette) -> go.
             figure.add_trace(line([mark.seconds] * 2, mark.interval, colour, 2.5, 0.35))
     for mark in timed:
         figure.add_trace(_dot(mark, mark.seconds or 0.0, mark.gap, p))
-    layout = plotly_layout(p)
+    dress(figure, p, _TIME_HEIGHT)
     span = _span([log10(mark.seconds) for mark in timed if mark.seconds])
-    top = max([mark.interval[1] if mark.interval else mark.gap for mark in timed], default=1.0)
-    top = 1.12 * max(top, max((band.high for band in bands), default=0.0), 0.1)
-    layout["xaxis"] = titled(layout["xaxis"], "Time to forget") | {
-        "type": "log",
-        "range": list(span),
-        "tickvals": [10.0**decade for decade in _DECADES],
-        "ticktext": list(_DECADES.values()),
-    }
-    layout["yaxis"] = titled(layout["yaxis"], "Avg Gap (points)") | {"range": [-0.04 * top, top]}
-    layout["margin"] = _MARGIN
-    annotations = _labels(timed, span, top, p)
-    figure.update_layout(**layout, height=_TIME_HEIGHT, showlegend=False)
-    for annotation in annotations:
-        figure.add_annotation(**annotation)
+    top = 1.12 * _largest(timed, bands)
+    figure.update_xaxes(
+        title_text="Time to forget",
+        type="log",
+        range=list(span),
+        tickvals=[10.0**decade for decade in _DECADES],
+        ticktext=list(_DECADES.values()),
+    )
+    figure.update_yaxes(title_text="Avg Gap (points)", range=[-0.04 * top, top])
+    figure.update_layout(annotations=_labels(timed, span, top, p))
     return figure
+
+
+def _largest(marks: Sequence[Mark], bands: Sequence[Band]) -> float:
+    """The largest gap that the axis has to hold."""
+    ends = [mark.interval[1] if mark.interval else mark.gap for mark in marks] or [1.0]
+    return max(*ends, *(band.high for band in bands), 0.1)
 
 
 def _dot(mark: Mark, x: Any, y: Any, p: Palette) -> go.Scatter:

@@ -1,7 +1,5 @@
 """All terms with their explanations, as plain HTML in columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 

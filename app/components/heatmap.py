@@ -5,12 +5,11 @@ blue against it. Pictures that are to be compared are drawn on one scale, which 
 :func:`common_scale` and hands to each of them.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,14 +59,15 @@ def colour(values: FloatArray, scale: float, signed: bool, palette: Palette) -> 
     """
     share = np.clip(values / scale, -1, 1)
     position = (share + 1) / 2 if signed else np.abs(share)
-    stops = _stops(palette.diverging if signed else palette.sequential)
+    return between(palette.diverging if signed else palette.sequential, position)
+
+
+def between(colours: Sequence[str], position: npt.NDArray[np.floating[Any]]) -> ImageArray:
+    """(…, 3) uint8 mixtures of colours that are spread evenly over [0, 1], at these positions."""
+    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], float)
     at = np.linspace(0, 1, len(stops))
     channels = [np.interp(position, at, stops[:, channel]) for channel in range(3)]
     return np.round(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-def _stops(colours: Sequence[str]) -> npt.NDArray[np.float64]:
-    return np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], float)
 
 
 def enlarged(side: int, wanted: int) -> int:

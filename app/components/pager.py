@@ -1,7 +1,5 @@
 """Turning pages: back, forward, and where one is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

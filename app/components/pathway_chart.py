@@ -1,20 +1,14 @@
 """How often each pathway is right: a dot and its interval a group of images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from app.components.chart_marks import line, titled
-from app.words.theme import Palette, plotly_layout
+from app.components.chart_marks import dress, line
+from app.words.theme import Palette
 from munkey_core.explain.pathways import PathwayAccuracy
 
-PATHWAYS = {
-    "full": "Image and memory",
-    "image": "Image alone",
-    "memory": "Memory alone",
-}
+PATHWAYS = {"full": "Image and memory", "image": "Image alone", "memory": "Memory alone"}
 GROUPS = {
     "test": "test images",
     "retain": "images that stay",
@@ -27,12 +21,7 @@ _BAND = 1.3  # Rows between the last group of one pathway and the first of the n
 
 def colours(p: Palette) -> dict[str, str]:
     """The colour of each group, as on every page."""
-    return {
-        "test": p.test,
-        "retain": p.retain,
-        "forget before": p.forget,
-        "forget after": p.forget,
-    }
+    return {"test": p.test, "retain": p.retain, "forget before": p.forget, "forget after": p.forget}
 
 
 def pathway_chart(
@@ -54,21 +43,17 @@ def pathway_chart(
             rows[at] = GROUPS[group]
             at += 1
         at += _BAND
-    layout = plotly_layout(p)
     last = at - _BAND - 1
-    layout["xaxis"] = titled(layout["xaxis"], "Images classified rightly (accuracy)") | {
-        "range": [0, 101],
-        "ticksuffix": " %",
-    }
-    layout["yaxis"] = layout["yaxis"] | {
-        "range": [last + 0.7, -1.5],
-        "tickvals": list(rows),
-        "ticktext": list(rows.values()),
-        "showgrid": False,
-        "zeroline": False,
-    }
-    layout["margin"] = {"l": 8, "r": 16, "t": 4, "b": 8}
-    chart.update_layout(**layout, height=round(_ROW * (last + 2.2)) + 62, showlegend=False)
+    dress(chart, p, round(_ROW * (last + 2.2)) + 62, right=16, top=4)
+    accuracy = "Images classified rightly (accuracy)"
+    chart.update_xaxes(title_text=accuracy, range=[0, 101], ticksuffix=" %")
+    chart.update_yaxes(
+        range=[last + 0.7, -1.5],
+        tickvals=list(rows),
+        ticktext=list(rows.values()),
+        showgrid=False,
+        zeroline=False,
+    )
     chart.add_vline(x=reference, line={"color": p.muted, "width": 1, "dash": "dot"})
     return chart
 

@@ -7,8 +7,6 @@ Streamlit's cache of messages spares sending them again on the next run of a pag
 ``window.Plotly`` is there, ``window`` hears the event ``munkey:plotly``.
 """
 
-from __future__ import annotations
-
 import gzip
 from functools import cache
 
@@ -50,18 +48,10 @@ export default function ({ data, parentElement }) {
   else load(data);
 }
 """
-# Nothing to see, so it takes no place between its neighbours either.
-_CSS = """
-.st-key-munkey-plotly, .st-key-munkey-plotly-soon { position: absolute; width: 0; height: 0; }
-"""
 
-_now = st.components.v2.component("munkey_plotly", css=_CSS, js=_JS, isolate_styles=False)
+_now = st.components.v2.component("munkey_plotly", js=_JS, isolate_styles=False)
 _soon = st.components.v2.component(
-    "munkey_plotly_soon",
-    html='<i class="soon"></i>',
-    css=_CSS,
-    js=_JS,
-    isolate_styles=False,
+    "munkey_plotly_soon", html='<i class="soon"></i>', js=_JS, isolate_styles=False
 )
 
 

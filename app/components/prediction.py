@@ -3,8 +3,6 @@
 Plain HTML, because a page may show dozens of them; everything foreign in it is escaped here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -174,13 +172,18 @@ def _alone(neighbours: Sequence[Neighbour]) -> str:
     )
 
 
+def small_picture(picture: str, name: str) -> str:
+    """A picture with its name for whoever can't see it; without one the sign for "image alone"."""
+    if not picture:
+        return '<div class="mk-blank" aria-hidden="true">∅</div>'
+    return f'<img src="{picture}" alt="{escape(name, quote=True)}">'
+
+
 def _neighbour(neighbour: Neighbour) -> str:
     name = escape(neighbour.name)
-    image = f'<img src="{neighbour.picture}" alt="{escape(neighbour.name, quote=True)}">'
-    if not neighbour.picture:
-        image = '<div class="mk-blank" aria-hidden="true">∅</div>'
     return (
-        f'<div class="mk-tile" title="{escape(neighbour.name, quote=True)}">{image}'
+        f'<div class="mk-tile" title="{escape(neighbour.name, quote=True)}">'
+        f"{small_picture(neighbour.picture, neighbour.name)}"
         f"<b>{escape(percent(neighbour.share))}</b><span>{name}</span></div>"
     )
 
@@ -197,13 +200,9 @@ class Tile:
     retrained: str = ""
 
 
-def tiles(items: Sequence[Tile], width: int = 74) -> str:
+def tiles(items: Sequence[Tile]) -> str:
     """A grid of small pictures."""
-    return (
-        f'<div class="mk mk-tiles" style="--mk-tile:{width}px">'
-        + "".join(_tile(item) for item in items)
-        + "</div>"
-    )
+    return f'<div class="mk mk-tiles" style="--mk-tile:74px">{"".join(map(_tile, items))}</div>'
 
 
 def _tile(item: Tile) -> str:

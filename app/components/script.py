@@ -3,8 +3,6 @@
 In the tests node runs the same modules as they stand.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

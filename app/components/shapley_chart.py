@@ -3,13 +3,11 @@
 Plain HTML, as the prediction cards are; everything foreign in it is escaped here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.components.prediction import percent
+from app.components.prediction import percent, small_picture
 
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
@@ -105,9 +103,7 @@ def _tiny(residual: float) -> str:
 
 
 def _row(player: Player, scale: float) -> str:
-    picture = f'<img src="{player.picture}" alt="{escape(player.about, quote=True)}">'
-    if not player.picture:
-        picture = '<div class="mk-blank" aria-hidden="true">∅</div>'
+    picture = small_picture(player.picture, player.about)
     leaves = " mk-leaves" if player.leaves else ""
     return (
         f'<div class="mk-shap{leaves}">{picture}'

@@ -1,8 +1,6 @@
 """What a training would be made of, as plain HTML: images by class, their parts, what is left out,
 and the stages of the work. Everything foreign in it is escaped here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

@@ -4,8 +4,6 @@ Without files: all that the app would show. With --model each lesson is held aga
 its images are found and every value is computed. Exit code 1 if something is wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterator

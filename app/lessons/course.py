@@ -4,8 +4,6 @@ A step stands for a whole screen. Entering it sets every property, so nothing th
 an earlier one can spoil it; what they change within it is in the URL beside its number.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

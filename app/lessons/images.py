@@ -1,7 +1,5 @@
 """From a lesson's image rules to ids of the bundle at hand."""
 
-from __future__ import annotations
-
 import random
 
 from app.lessons.lesson import Images, Lesson, LessonError

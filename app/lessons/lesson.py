@@ -1,7 +1,5 @@
 """What a lesson is once its file has been read: frozen and checked, nothing computed yet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,9 +24,9 @@ class LessonError(MunkeyError):
 class Images:
     """Images with a name, by id or by a rule that is followed in the bundle at hand.
 
-    rule: "ids", "most", "near", "owner", "set", "random" or "test" (drawn test
-    images). of: what the rule is about: ids
-    separated by spaces, a score, the name of other images, an owner, a forget set, or empty.
+    rule: "ids", "most", "near", "owner", "set", "random" or "test" (drawn test images). of: what
+    the rule is about: ids separated by spaces, a score, the name of other images, an owner, a
+    forget set, or empty.
     label: a class's name; empty for all. count: at most so many. skip: leave out so many first.
     """
 

@@ -4,13 +4,11 @@ Every measure is of the whole memory or of one without some keys, whatever the p
 meanwhile: the truth of a question doesn't depend on who plays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.components.prediction import percent
-from app.words.figures import number, took
+from app.words.figures import number, signed, took
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
@@ -94,6 +92,11 @@ class Asked:
             )
         return ids[0]
 
+    @property
+    def label(self) -> int:
+        """The only image's class."""
+        return self.studio.memory.record(self.one).label
+
     def predict(self, without: bool = True) -> Prediction:
         """of, with the whole memory or without the keys that the lesson says."""
         return self.studio.predict(self.of, self.ids("without") if without else ())
@@ -105,6 +108,12 @@ class Asked:
         if report is None:
             raise BadInputError("nobody has compared the methods on these images yet")
         return report
+
+    @property
+    def repairs(self) -> dict[str, ModelFigures]:
+        """The repair methods of that comparison."""
+        models = self.report.models.items()
+        return {name: figures for name, figures in models if figures.family == "post-hoc"}
 
     @property
     def figures(self) -> ModelFigures:
@@ -138,13 +147,8 @@ def _answer(asked: Asked) -> Known:
     return _class(asked, int(asked.predict().classes[0]))
 
 
-def _true_class(asked: Asked) -> Known:
-    return _class(asked, asked.studio.memory.record(asked.one).label)
-
-
 def _sure(asked: Asked) -> Known:
-    label = asked.studio.memory.record(asked.one).label
-    return _percent(float(asked.predict().probabilities[0, label]))
+    return _percent(float(asked.predict().probabilities[0, asked.label]))
 
 
 def _top(asked: Asked) -> Known:
@@ -171,10 +175,6 @@ def _turns(asked: Asked) -> Known:
     return _yes_no(asked.predict().classes[0] != asked.predict(without=False).classes[0])
 
 
-def _id(asked: Asked) -> Known:
-    return Known(asked.one, asked.one)
-
-
 def _owner(asked: Asked) -> Known:
     owner = asked.studio.memory.record(asked.of[0]).owner
     return Known(owner, owner)
@@ -186,10 +186,6 @@ def _memorised(asked: Asked) -> Known:
 
 
 # -- of many ---------------------------------------------------------------------------------------
-
-
-def _count(asked: Asked) -> Known:
-    return _number(len(asked.of))
 
 
 def _copies(asked: Asked) -> Known:
@@ -259,22 +255,13 @@ def _band(asked: Asked) -> Known:
 
 def _inside_count(asked: Asked) -> Known:
     """How many of the repair methods lie inside the null band."""
-    report = asked.report
-    places = [verdict.place(report, f) for f in report.models.values() if f.family == "post-hoc"]
+    places = [verdict.place(asked.report, figures) for figures in asked.repairs.values()]
     return _number(places.count(INSIDE))
 
 
-def _repairs(asked: Asked) -> Known:
-    models = asked.report.models.values()
-    return _number(sum(figures.family == "post-hoc" for figures in models))
-
-
 def _extreme(asked: Asked, last: bool) -> Known:
-    found = sorted(
-        (figures.avg_gap, name)
-        for name, figures in asked.report.models.items()
-        if figures.family == "post-hoc" and figures.avg_gap is not None
-    )
+    gaps = ((figures.avg_gap, name) for name, figures in asked.repairs.items())
+    found = sorted((gap, name) for gap, name in gaps if gap is not None)
     if not found:
         raise BadInputError("no repair method has been run on these images")
     name = found[-1 if last else 0][1]
@@ -304,7 +291,7 @@ def _leak(asked: Asked) -> Known:
         raise BadInputError("this trace has no interval")
     else:
         value = bounds[part == "high"]
-    return Known(value, f"{value:+.2f}".replace("-", "−"))
+    return Known(value, signed(value, 2))
 
 
 def _leak_is_zero(asked: Asked) -> Known:
@@ -345,16 +332,16 @@ _STORED = {**_OF, **_MODE, "model": Argument()}
 
 MEASURES: dict[str, Measure] = {
     "answer": Measure("class", _STATE, _answer),
-    "true-class": Measure("class", _OF, _true_class),
+    "true-class": Measure("class", _OF, lambda asked: _class(asked, asked.label)),
     "sure": Measure("percent", _STATE, _sure),
     "top": Measure("percent", _STATE, _top),
     "share": Measure("percent", {**_STATE, "by": _IMAGES}, _share),
     "answers": Measure("yes-no", {**_STATE, "by": _IMAGES}, _answers),
     "turns": Measure("yes-no", {**_STATE, "without": _IMAGES}, _turns),
-    "id": Measure("text", _OF, _id),
+    "id": Measure("text", _OF, lambda asked: Known(asked.one, asked.one)),
     "owner": Measure("text", _OF, _owner),
     "memorised": Measure("number", {**_OF, **_MODE}, _memorised),
-    "count": Measure("number", _OF, _count),
+    "count": Measure("number", _OF, lambda asked: _number(len(asked.of))),
     "copies": Measure("number", _OF, _copies),
     "changed": Measure("number", {**_STATE, "without": _IMAGES}, _changed),
     "right": Measure("percent", _STATE, _right),
@@ -369,7 +356,7 @@ MEASURES: dict[str, Measure] = {
     "inside": Measure("yes-no", _STORED, _inside),
     "band": Measure("number", _STORED, _band),
     "inside-count": Measure("number", {**_OF, **_MODE}, _inside_count),
-    "repairs": Measure("number", {**_OF, **_MODE}, _repairs),
+    "repairs": Measure("number", {**_OF, **_MODE}, lambda asked: _number(len(asked.repairs))),
     "best-repair": Measure("text", {**_OF, **_MODE}, lambda asked: _extreme(asked, False)),
     "worst-repair": Measure("text", {**_OF, **_MODE}, lambda asked: _extreme(asked, True)),
     "time": Measure("text", _STORED, _time),

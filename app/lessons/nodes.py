@@ -7,8 +7,6 @@ Not checked by `munkey_core.files.typed`: an author needs the line, not the plac
 most rules hold between parts, so a tree of types beside them would be longer.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections.abc import Collection, Iterator
@@ -34,7 +32,7 @@ class Node:
     def fail(self, reason: str, line: int | None = None) -> NoReturn:
         raise LessonError(self._file, line or self.line, reason)
 
-    def mapping(self, what: str, wanted: Collection[str], needed: Collection[str]) -> Parts:
+    def mapping(self, what: str, wanted: Collection[str], needed: Collection[str]) -> "Parts":
         """The parts by name; what: this place in words. An unknown name, one that comes twice and
         one that is missing are refused."""
         parts = self.named(what)
@@ -46,7 +44,7 @@ class Node:
                 self.fail(f"{what} needs {_quoted(name)}")
         return Parts(parts)
 
-    def named(self, what: str) -> dict[str, Part]:
+    def named(self, what: str) -> "dict[str, Part]":
         """The parts by name, whatever they are called."""
         if not isinstance(self._node, yaml.MappingNode):
             self.fail(f"{what} must be a list of “name: value”, got {self._got()}")
@@ -59,7 +57,7 @@ class Node:
             parts[key.value] = Part(value, self._file, int(key.start_mark.line) + 1)
         return parts
 
-    def items(self, what: str) -> Iterator[Node]:
+    def items(self, what: str) -> "Iterator[Node]":
         if not isinstance(self._node, yaml.SequenceNode):
             self.fail(f"{what} must be a list with “- ” before each, got {self._got()}")
         for node in self._node.value:

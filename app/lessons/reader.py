@@ -4,8 +4,6 @@ What can be known without a model is checked here; ids, owners and classes when 
 hand (images.py).
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping
@@ -56,17 +54,7 @@ def parse_lesson(data: bytes, file: str, own: bool = False) -> Lesson:
     """A lesson from the bytes of its file, called `file` in messages. Raises LessonError."""
     parts = compose(data, file).mapping(
         "the lesson",
-        (
-            "id",
-            "title",
-            "minutes",
-            "bundle",
-            "summary",
-            "hide",
-            "images",
-            "values",
-            "steps",
-        ),
+        ("id", "title", "minutes", "bundle", "summary", "hide", "images", "values", "steps"),
         ("id", "title", "minutes", "bundle", "summary", "steps"),
     )
     id_ = _name(parts["id"], "id")
@@ -186,10 +174,7 @@ def _hide(node: Node) -> tuple[str, ...]:
 
 
 def _steps(
-    node: Node,
-    images: Mapping[str, Images],
-    values: Mapping[str, Value],
-    hide: tuple[str, ...],
+    node: Node, images: Mapping[str, Images], values: Mapping[str, Value], hide: tuple[str, ...]
 ) -> tuple[Step, ...]:
     """Each step goes on from the screen that the one before leaves."""
     steps: list[Step] = []

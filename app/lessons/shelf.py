@@ -1,7 +1,5 @@
 """Which lessons there are: those that ship, and a person's own under $MUNKEY_LESSONS."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A class of thirty starts one lesson at once; the model is asked once. What takes
 is begun when the first person opens the lesson, so that it is known when the question comes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

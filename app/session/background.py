@@ -1,6 +1,4 @@
-"""Long work in a thread, so that no page ever waits for it."""
-
-from __future__ import annotations
+"""Long work in a thread, so that no page ever waits for it, and who asks for it."""
 
 import threading
 import time
@@ -8,13 +6,26 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Generic
 
-from app.session.asker import me, present
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
 from munkey_core.errors import MunkeyError
 from munkey_core.progress import Progress, Steps, T
 
 _PATIENCE = 0.35  # seconds to wait for a whole answer before a part of it is shown
 POLL = 0.4  # seconds between two looks at what is not finished
 _GRACE = 20.0  # seconds; a browser that lost its connection comes back as the same session
+
+
+def me() -> str:
+    """This browser tab's session, which asks for a job; a reload is a new one."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def present(asker: str) -> bool:
+    """Whether a session still has its browser: who has left or reloaded keeps no job alive."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(asker)
 
 
 class Background(Generic[T]):
@@ -39,6 +50,12 @@ class Background(Generic[T]):
     def finished(self) -> bool:
         """Whether there is nothing more to wait for; a stopped one ends at its next step."""
         return self.stopped or not self._thread.is_alive()
+
+    @property
+    def fraction(self) -> float:
+        """How much of the present stage is done, from 0 to 1."""
+        step = self.progress
+        return min(1.0, step.done / max(1, step.total)) if step else 0.0
 
     def wait(self, seconds: float = _PATIENCE) -> None:
         """Wait until it has finished, but not longer than this."""

@@ -1,7 +1,5 @@
 """The consequences of a deletion, worked out in a thread so that no page ever waits for them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

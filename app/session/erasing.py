@@ -4,8 +4,6 @@ It goes on whatever page is on the screen, and even when the browser is closed: 
 no use to anybody. What it leaves is the receipt, in the bundle's ledger.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Links that would grow too long: a list of ids is kept on this server under its digest."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import threading

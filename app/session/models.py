@@ -1,7 +1,5 @@
 """Loaded bundles, shared by all sessions of this server and only read."""
 
-from __future__ import annotations
-
 import base64
 import gc
 import hashlib

@@ -3,8 +3,6 @@
 Pages link to each other by name, so that none has to know another; what draws them, main knows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import streamlit as st

@@ -4,8 +4,6 @@ Each browser session has a Studio of its own on shared weights (models.py), so o
 deletion never shows in another's screen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,12 +15,7 @@ from app.components.gallery import GalleryEvent, Tile, take_event
 from app.session import erasing, models, state
 from app.session.consequences import Consequences
 from app.session.models import Pictures, shared
-from munkey_core.errors import (
-    BadInputError,
-    BundleChangedError,
-    BundleError,
-    MunkeyError,
-)
+from munkey_core.errors import BadInputError, BundleChangedError, BundleError, MunkeyError
 from munkey_core.results import Browse, NearDuplicate, check_generation
 from munkey_core.studio import Studio
 
@@ -265,17 +258,13 @@ def _settle(session: Session) -> None:
         owner = state.get(name)
         if owner and owner not in studio.memory.owners:
             state.reject(name, owner, "an owner in this bundle")
-    if state.get("show") == "exposed" and not studio.privacy.has_exposure:
-        state.reject("show", "exposed", "another order: nobody has attacked this model yet")
-    if state.get("show") == "influential" and studio.explain.influence() is None:
-        state.reject("show", "influential", "another order: it was not computed for this model")
+    _reject_unmeasured(studio, "show", "another order")
     attack = state.get("attack")
     if attack and attack not in studio.privacy.attacks:
         state.reject("attack", attack, "one of " + ", ".join(studio.privacy.attacks))
-    of = state.get("of")
-    if of and of not in (FORGOTTEN, BASKET, *studio.memory.canonical_sets()):
-        wanted = ", ".join((FORGOTTEN, BASKET, *studio.memory.canonical_sets()))
-        state.reject("of", of, f"one of {wanted}")
+    of, sets = state.get("of"), (FORGOTTEN, BASKET, *studio.memory.canonical_sets())
+    if of and of not in sets:
+        state.reject("of", of, f"one of {', '.join(sets)}")
     query = state.get("query")
     if query and not studio.memory.can_ask(query):
         gone = _gone(studio, [query])
@@ -286,10 +275,7 @@ def _settle(session: Session) -> None:
     if state.get("target") >= len(studio.about.classes):
         wanted = f"a class number from 0 to {len(studio.about.classes) - 1}"
         state.reject("target", str(state.get("target")), wanted)
-    if state.get("colour") == "exposure" and not studio.privacy.has_exposure:
-        state.reject("colour", "exposure", "another one: nobody has attacked this model yet")
-    if state.get("colour") == "influence" and studio.explain.influence() is None:
-        state.reject("colour", "influence", "another one: it was not computed for this model")
+    _reject_unmeasured(studio, "colour", "another one")
     seen: set[str] = set()
     for group in state.get("forgotten"):
         ids = [id_ for id_ in known_ids(studio, "forgotten", group) if id_ not in seen]
@@ -301,14 +287,21 @@ def _settle(session: Session) -> None:
     _work_out(session)
 
 
+def _reject_unmeasured(studio: Studio, name: str, wanted: str) -> None:
+    """Not every model has been attacked, or asked about influence."""
+    value = state.get(name)
+    if value in ("exposed", "exposure") and not studio.privacy.has_exposure:
+        state.reject(name, value, f"{wanted}: nobody has attacked this model yet")
+    if value in ("influential", "influence") and studio.explain.influence() is None:
+        state.reject(name, value, f"{wanted}: it was not computed for this model")
+
+
 def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     """The ids that have a key in this bundle; one message for the others."""
-    known: list[str] = []
-    unknown: list[str] = []
-    for id_ in ids:
-        (known if studio.memory.is_private(id_) else unknown).append(id_)
-    gone = _gone(studio, unknown)
-    count = len(known) + len(unknown)
+    ids = list(ids)
+    known = [id_ for id_ in ids if studio.memory.is_private(id_)]
+    unknown = [id_ for id_ in ids if not studio.memory.is_private(id_)]
+    gone, count = _gone(studio, unknown), len(ids)
     if gone:
         state.say(
             f"{where}: {len(gone):,} of {count:,} images {'was' if len(gone) == 1 else 'were'} "
@@ -379,7 +372,9 @@ def _clicked_exposed(event: GalleryEvent) -> None:
     _clicked(event)
 
 
-def add_owner(owner: str | None) -> None:
+def add_owner() -> None:
+    """Pick all images of the owner that was chosen in the sidebar."""
+    owner = st.session_state[state.ADD_OWNER]
     if owner:
         pick(current().browse(Browse(owner=owner, hide_forgotten=True)))
 

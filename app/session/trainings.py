@@ -3,8 +3,6 @@
 The jobs end with the server's process, so what it remembers of them need not live longer either.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import unicodedata
@@ -16,7 +14,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from app.session import models, state
-from app.session.asker import me, present
+from app.session.background import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.jobs import own_data
 from munkey_core.jobs.offer import TrainingOffer

@@ -1,12 +1,13 @@
 """From the library's results to what a prediction card wants."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from app.components.prediction import Neighbour, Series
 from app.session.services import Session
 from app.shared.retrain import RETRAIN
+from munkey_core.erasure.request_page import AnswersEvidence
 from munkey_core.model.predictor import Prediction
 from munkey_core.model.side_effects import Change
 from munkey_core.results import FloatArray
@@ -59,6 +60,23 @@ def retrained_answers(session: Session, without: Sequence[str] = ()) -> Retraine
     if not ids or not session.studio.jobs.done(RETRAIN, ids):
         return None
     return session.remember((RETRAIN, ids), lambda: session.studio.audit.retrained(ids))
+
+
+def counted(changes: Sequence[Change], retrained: Retrained | None) -> AnswersEvidence:
+    """How many of the images are taken for what they are, in each state."""
+    states = {
+        "before": [change.before for change in changes],
+        "after": [change.after for change in changes],
+    }
+    if retrained is not None:
+        states["retrained"] = [retrained[change.id] for change in changes]
+    labels = [change.label for change in changes]
+    right, truth = {}, {}
+    for name, rows in states.items():
+        answers = list(zip(rows, labels, strict=True))
+        right[name] = sum(int(row.argmax()) == label for row, label in answers)
+        truth[name] = float(np.mean([row[label] for row, label in answers]))
+    return AnswersEvidence(len(labels), right, truth)
 
 
 def row(prediction: Prediction, i: int) -> tuple[FloatArray, tuple[str, ...], FloatArray]:

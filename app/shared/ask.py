@@ -1,7 +1,5 @@
 """Which image the pages Memory map and Explain are about: asked for by its id, or drawn."""
 
-from __future__ import annotations
-
 import random
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Membership attacks in words: what each does, what its figures say, what could not be had."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -68,8 +66,8 @@ def _named(attack: str) -> str:
 
 def default_attack(report: PrivacyReport) -> str:
     """The strongest of the attacks that could be computed."""
-    able = [name for name in _BY_DEFAULT if "after" in report.figures.get(name, {})]
-    return (able or list(_BY_DEFAULT[-1:]))[0]
+    able = (name for name in _BY_DEFAULT if "after" in report.figures.get(name, {}))
+    return next(able, _BY_DEFAULT[-1])
 
 
 def sentence(report: PrivacyReport, attack: str, who: str) -> str:

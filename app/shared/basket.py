@@ -1,7 +1,5 @@
 """The sidebar, on every page: which model, what is picked, what was deleted, the link."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st
@@ -122,10 +120,6 @@ def _add_owner(session: Session) -> None:
         return
     word = session.owner_word
     st.session_state[state.ADD_OWNER] = None
-
-    def add() -> None:
-        services.add_owner(st.session_state[state.ADD_OWNER])
-
     st.selectbox(
         f"Pick a {word}",
         list(owners),
@@ -134,7 +128,7 @@ def _add_owner(session: Session) -> None:
         format_func=lambda name: f"{name} ({owners[name]})",
         placeholder="Choose…",
         key=state.ADD_OWNER,
-        on_change=add,
+        on_change=services.add_owner,
     )
 
 

@@ -1,7 +1,5 @@
 """The one thing to do when the bundle on disk is another version than the one a session shows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

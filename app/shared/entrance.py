@@ -1,7 +1,5 @@
 """The way into a run: what the link says, then the lesson's step, then the model."""
 
-from __future__ import annotations
-
 from app.lessons import course
 from app.session import services
 from app.session.services import Session

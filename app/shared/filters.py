@@ -1,7 +1,5 @@
 """What the gallery shows: class, owner, order, draw, near-copies, id."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st
@@ -27,9 +25,7 @@ def filters(session: Session) -> None:
     show, classes = st.columns(2, gap="small")
     owner, find = st.columns(2, gap="small")
     show.selectbox(
-        "Show",
-        label_visibility="collapsed",
-        **state.choice("show", _orders(session), _first_page),
+        "Show", label_visibility="collapsed", **state.choice("show", _orders(session), _first_page)
     )
     with classes:
         class_filter(session, _first_page)

@@ -1,7 +1,5 @@
 """Which images a page is about: those deleted in this session, those picked, or a canonical set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import streamlit as st

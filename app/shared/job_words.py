@@ -1,7 +1,5 @@
 """Where a job in the background stands, in words."""
 
-from __future__ import annotations
-
 from app.session import state
 from app.words.phrases import count, duration
 from munkey_core.jobs.queue import JobStatus

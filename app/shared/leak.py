@@ -1,8 +1,7 @@
 """The measured part of an image's trace that deleting its key does not remove."""
 
-from __future__ import annotations
-
 from app.session.services import Session
+from app.words.figures import signed
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.audit.audit import AuditReport
@@ -40,11 +39,7 @@ def _measured(session: Session) -> AuditReport | None:
 
 
 def _points(value: float) -> str:
-    return f"{_signed(value)} percentage points"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{signed(value)} percentage points"
 
 
 def _interval(leak: BackboneLeak) -> str:
@@ -52,4 +47,4 @@ def _interval(leak: BackboneLeak) -> str:
         return ""
     low, high = leak.excess_ci95
     verdict = ": none that this measurement can tell from zero" if low <= 0 <= high else ""
-    return f" (95 % interval {_signed(low)} to {_signed(high)}){verdict}"
+    return f" (95 % interval {signed(low)} to {signed(high)}){verdict}"

@@ -1,7 +1,5 @@
 """Near-copies: images of almost the same key, which go on answering when their twin is gone."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import streamlit as st

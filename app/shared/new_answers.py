@@ -1,7 +1,5 @@
 """Images that get another answer: small, before and after, a page at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -38,14 +36,13 @@ def compact(session: Session, change: Change, retrained: Retrained | None) -> Ti
 def progress(job: Consequences) -> None:
     """How far the checking has come, and a way to stop it."""
     step = job.progress
-    fraction = step.done / max(1, step.total) if step else 0.0
     what = "Checking the deleted images"
     if step and step.stage == "side effects":
         what = "Checking images that lost a neighbour"
     numbers = f": {step.done:,} of {step.total:,}" if step else " …"
     left = step.remaining_seconds if step else None
     time_left = f", about {max(1, round(left))} s left" if left is not None else ""
-    st.progress(min(1.0, fraction), text=what + numbers + time_left)
+    st.progress(job.fraction, text=what + numbers + time_left)
     st.button("Stop checking", on_click=job.stop, key="stop")
 
 

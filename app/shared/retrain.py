@@ -4,8 +4,6 @@ The job belongs to the server and its result to the cache, both found by the set
 that comes back, after a turn, a reload or through a link, finds what was started before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ import streamlit as st
 
 from app.components.demo_note import demo_note
 from app.session import state
-from app.session.asker import me, present
+from app.session.background import me, present
 from app.session.services import Session
 from app.shared.changed import polled
 from app.shared.job_words import where

@@ -4,8 +4,6 @@ Keys, tokens and stored answers are there, so who answers for an image is known,
 sets the answers too. A visitor can name no place on the server: only its owner can.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -16,15 +14,8 @@ from app.components.prediction import Series, card, head, legend, neighbour_row,
 from app.session import state
 from app.session.background import Background
 from app.session.services import Session
-from app.shared.answers import (
-    AFTER,
-    BEFORE,
-    RETRAINED,
-    Retrained,
-    neighbours,
-    retrained_answers,
-    share_of,
-)
+from app.shared import answers
+from app.shared.changed import polled
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
@@ -42,20 +33,18 @@ def banner(session: Session) -> None:
         _another_copy(session)
         return
     if status.state == "searching":
-        watch: Any = st.fragment(_wait, run_every=_POLL)
-        watch(session)
+        polled(_wait, seconds=_POLL)(session)
         return
-    name = (state.PICTURES_SEEN, studio.about.digest)
     if st.session_state.get(state.PICTURES_SEEN) == studio.about.digest:
         return
     with st.container(border=True, key="no-pictures"):
         text, button = st.columns([6, 1], vertical_alignment="top")
         text.markdown(_what_is_missing(session))
-        button.button("Got it", on_click=_put_away, args=name, width="stretch")
+        button.button("Got it", on_click=_put_away, args=(studio.about.digest,), width="stretch")
 
 
-def _put_away(name: str, digest: str) -> None:
-    st.session_state[name] = digest
+def _put_away(digest: str) -> None:
+    st.session_state[state.PICTURES_SEEN] = digest
 
 
 def _wait(session: Session) -> None:
@@ -90,9 +79,9 @@ _KNOWN = (
 )
 
 
-def cannot_be_known(session: Session, job: Background[Any] | None) -> bool:
+def cannot_be_known(session: Session, job: Background[Any]) -> bool:
     """Whether a work has failed for want of pictures; then the page says so."""
-    if job is None or has_pictures(session):
+    if has_pictures(session):
         return False
     job.wait()
     if not job.error:
@@ -118,7 +107,7 @@ def _another_copy(session: Session) -> None:
 
 def blind_cards(session: Session, ids: Sequence[str]) -> None:
     """Who answers for images of the bundle now, and what is stored of the answers."""
-    retrained = retrained_answers(session) if session.studio.memory.forgotten else None
+    retrained = answers.retrained_answers(session) if session.studio.memory.forgotten else None
     now = session.studio.memory.recall(ids)
     whole = session.studio.memory.recall(ids, whole=True)
     pairs = list(zip(whole, now, strict=True))
@@ -135,22 +124,22 @@ def blind_cards(session: Session, ids: Sequence[str]) -> None:
         st.caption("What the model answers needs the picture; who answers, only the key.")
 
 
-def _series(before: Recalled, after: Recalled, retrained: Retrained | None) -> list[Series]:
+def _series(before: Recalled, after: Recalled, retrained: answers.Retrained | None) -> list[Series]:
     """The stored answers: with the whole memory, now, retrained."""
     found = []
     if before.probabilities is not None:
-        found.append(Series("before", BEFORE, before.probabilities))
+        found.append(Series("before", answers.BEFORE, before.probabilities))
     if after.probabilities is not None and after.probabilities is not before.probabilities:
-        found.append(Series("after", AFTER, after.probabilities))
+        found.append(Series("after", answers.AFTER, after.probabilities))
     if found and retrained is not None and after.id in retrained:
-        found.append(Series("retrained", RETRAINED, retrained[after.id]))
+        found.append(Series("retrained", answers.RETRAINED, retrained[after.id]))
     return found
 
 
 def _card(session: Session, before: Recalled, after: Recalled, series: list[Series]) -> str:
     id_ = after.id
     picture, title = session.pictures.uri(id_), session.whose(id_)
-    who = neighbours(session, after.neighbours, after.weights, own=id_)
+    who = answers.neighbours(session, after.neighbours, after.weights, own=id_)
     note = _note(session, before, after)
     if series:
         label = session.studio.memory.record(id_).label
@@ -170,7 +159,7 @@ def _verdict(session: Session, before: Recalled, after: Recalled) -> str:
 
 
 def _note(session: Session, before: Recalled, after: Recalled) -> str:
-    own = share_of(before.id, before.neighbours, before.weights)
+    own = answers.share_of(before.id, before.neighbours, before.weights)
     if session.studio.memory.is_forgotten(before.id):
         return f"Before, its own key gave {percent(own)} of the answer."
     return f"Its own key gives {percent(own)} of this answer." if own else ""

@@ -1,10 +1,8 @@
 """Long work that a page shows: in the background, with its progress and a way to stop."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
@@ -12,22 +10,56 @@ from app.session import state
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.changed import polled
-from munkey_core.progress import Steps
 
 T = TypeVar("T")
+J = TypeVar("J", bound=Background[Any])
 
 
 @dataclass
-class Work:
-    """What one part of a page has asked for in this state of the memory; at first nothing."""
+class Work(Generic[J]):
+    """What one part of a page wants to know in this state of the memory. make: begins to find it
+    out. job: None as long as nobody has begun."""
 
-    job: Background[Any] | None = None
+    part: str
+    make: Callable[[], J]
+    job: J | None = None
+
+    def start(self) -> None:
+        """Begin the work, again if it was begun before."""
+        self.job = None
+        self.begun()
+
+    def begun(self) -> J:
+        """The job, begun now if it was not."""
+        if self.job is None:
+            self.job = st.session_state[state.WORKING + self.part] = self.make()
+        return self.job
+
+    def result(self: "Work[Background[T]]", stages: Mapping[str, str]) -> T | None:
+        """The result, or None with the progress, the reason or a way to start again on the screen.
+
+        stages: names of stages → what a person reads.
+        """
+        job = self.job
+        if job is None:
+            return None
+        job.wait()
+        if not job.finished:
+            watched(job, lambda: _progress(job, self.part, stages))
+            return None
+        if job.result is None:
+            if job.error:
+                st.error(f"This could not be worked out: {state.plain(job.error)}")
+            else:
+                st.info("Stopped: nothing is known yet.")
+            st.button("Start again", on_click=self.start, key=f"again-{self.part}")
+        return job.result
 
 
-def work(session: Session, part: str, key: object) -> Work:
+def work(session: Session, part: str, key: object, make: Callable[[], J]) -> Work[J]:
     """What was asked for under this key. Whatever the part was busy with before is stopped: only
-    what is on the screen goes on running."""
-    found = session.remember((part, key), Work)
+    what is on the screen goes on running. make: as :class:`Work` has it."""
+    found = session.remember((part, key), lambda: Work(part, make))
     name = state.WORKING + part
     earlier: Background[Any] | None = st.session_state.get(name)
     if earlier is not None and earlier is not found.job:
@@ -38,46 +70,21 @@ def work(session: Session, part: str, key: object) -> Work:
     return found
 
 
-def start(found: Work, part: str, run: Callable[[], Steps[Any]]) -> None:
-    """Begin the work, again if it was begun before."""
-    begin(found, part, Background(run, part))
+def watched(job: Background[Any], draw: Callable[[], object], watching: bool = True) -> None:
+    """Draw a part of the page, and draw it again every moment until the job has finished; then the
+    whole page once more, without the timer. watching: whether there is something to wait for."""
+
+    def look() -> None:
+        if watching and job.finished:
+            st.rerun()
+        draw()
+
+    polled(look, watching)()
 
 
-def begin(found: Work, part: str, job: Background[Any]) -> None:
-    """Let a job that runs be the work."""
-    found.job = job
-    st.session_state[state.WORKING + part] = job
-
-
-def result(found: Work, part: str, run: Callable[[], Steps[T]], stages: dict[str, str]) -> T | None:
-    """The result, or None with the progress, the reason or a way to start again on the screen.
-
-    stages: names of stages → what a person reads.
-    """
-    job = found.job
-    if job is None:
-        return None
-    job.wait()
-    if not job.finished:
-        polled(_watch)(job, part, stages)
-        return None
-    if job.result is not None:
-        value: T = job.result
-        return value
-    if job.error:
-        st.error(f"This could not be worked out: {state.plain(job.error)}")
-    else:
-        st.info("Stopped: nothing is known yet.")
-    st.button("Start again", on_click=start, args=(found, part, run), key=f"again-{part}")
-    return None
-
-
-def _watch(job: Background[Any], part: str, stages: dict[str, str]) -> None:
-    if job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
+def _progress(job: Background[Any], part: str, stages: Mapping[str, str]) -> None:
     progress = job.progress
     stage = stages.get(progress.stage, progress.stage) if progress else "Starting"
-    fraction = progress.done / max(1, progress.total) if progress else 0.0
     steps = f": {progress.done:,} of {progress.total:,}" if progress else " …"
-    st.progress(min(1.0, fraction), text=stage + steps)
+    st.progress(job.fraction, text=stage + steps)
     st.button("Stop", on_click=job.stop, key=f"stop-{part}")

@@ -1,7 +1,5 @@
 """Numbers for people: no more digits than an interval supports, and units that fit."""
 
-from __future__ import annotations
-
 from math import floor, log10
 
 Bounds = tuple[float, float]
@@ -64,6 +62,11 @@ def times(factor: float) -> str:
     if factor < 10:
         return f"{factor:.1f}"
     return f"{round(factor, 1 - floor(log10(factor))):,.0f}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """ "+1.2", "−0.3": a difference, always with its sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _two_digits(value: float) -> str:

@@ -5,24 +5,24 @@ Both give a link to ``#term-key``, which a keyboard reaches; ``components/term_t
 sentence beside it. Help texts of widgets take :func:`plain`. Nowhere else is a term explained.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
+
+_METHOD = "tutorials/METHOD.md, section {}"
 
 
 @dataclass(frozen=True)
 class Term:
     """name: as a list writes it. plain: one sentence for people, as plain text. field: what the
-    field calls it where that is another name. where: where it is defined."""
+    field calls it where that is another name. where: where it is defined; measures and attacks are
+    in section 3."""
 
     name: str
     plain: str
-    where: str
+    where: str = _METHOD.format(3)
     field: str = ""
 
 
-_METHOD = "tutorials/METHOD.md, section {}"
 _MUNKEY = f"{_METHOD.format(2)}; Laguna et al. 2026"
 
 _MEMORY = {
@@ -74,8 +74,7 @@ _MEMORY = {
         "By heart",
         "How many percentage points surer the model is of an image's true class with the image's "
         "own key than without it.",
-        _METHOD.format(3),
-        "memorisation",
+        field="memorisation",
     ),
     "near-copy": Term(
         "Near-copy",
@@ -106,15 +105,9 @@ _MEMORY = {
 }
 _FORGETTING = {
     "forget-set": Term(
-        "Forget set",
-        "The training images that are to be forgotten.",
-        _METHOD.format(1),
+        "Forget set", "The training images that are to be forgotten.", _METHOD.format(1)
     ),
-    "retain-set": Term(
-        "Retain set",
-        "All other training images, which stay.",
-        _METHOD.format(1),
-    ),
+    "retain-set": Term("Retain set", "All other training images, which stay.", _METHOD.format(1)),
     "test-images": Term(
         "Test images",
         "Images of the same kind that no model learned from: they show what a model does with "
@@ -147,47 +140,40 @@ _FORGETTING = {
     "ta": Term(
         "TA",
         "How many of 100 test images the model puts into the right class.",
-        _METHOD.format(3),
-        "test accuracy",
+        field="test accuracy",
     ),
     "ra": Term(
         "RA",
         "How many of 100 training images that stay the model puts into the right class.",
-        _METHOD.format(3),
-        "retain accuracy",
+        field="retain accuracy",
     ),
     "fa": Term(
         "FA",
         "How many of 100 forgotten images the model puts into the right class; the goal is what "
         "the retrained model gets, not 0.",
-        _METHOD.format(3),
-        "forget accuracy",
+        field="forget accuracy",
     ),
     "avg-gap": Term(
         "Avg Gap",
         "How far a model is from its retrained twin: the mean of the four absolute differences in "
         "TA, RA, FA and MIA, in percentage points.",
-        _METHOD.format(3),
     ),
     "null-band": Term(
         "Null band",
         "By how much models differ that were all retrained honestly, only from other seeds; a "
         "difference inside it means nothing.",
-        _METHOD.format(3),
     ),
     "agreement": Term(
         "Agrees",
         "How many of 100 forgotten images the model and its retrained twin put into the same "
         "class.",
-        _METHOD.format(3),
-        "agreement",
+        field="agreement",
     ),
     "kl": Term(
         "KL",
         "How far the model's probabilities are from those of its retrained twin, on average over "
         "images, in nats: 0 means the same.",
-        _METHOD.format(3),
-        "Kullback-Leibler divergence",
+        field="Kullback-Leibler divergence",
     ),
     "fqs": Term(
         "FQS",
@@ -206,14 +192,12 @@ _FORGETTING = {
         "95 % interval",
         "Where a figure may well lie, had other images of the same kind been drawn: a procedure "
         "that holds the true value 95 times in 100.",
-        _METHOD.format(3),
-        "bootstrap confidence interval",
+        field="bootstrap confidence interval",
     ),
     "seed": Term(
         "Seed",
         "The number that fixes all chance in a training; models from other seeds differ a little "
         "though nothing else was changed.",
-        _METHOD.format(3),
     ),
 }
 _ATTACKS = {
@@ -227,60 +211,51 @@ _ATTACKS = {
         "Exposure",
         "How clearly an image gives itself away to the attack: the larger the score, the surer the "
         "attacker that it was trained on.",
-        _METHOD.format(3),
     ),
     "roc": Term(
         "ROC",
         "For each number of false alarms that an attacker accepts, how many of the images in "
         "question are found.",
-        _METHOD.format(3),
-        "receiver operating characteristic",
+        field="receiver operating characteristic",
     ),
     "fpr": Term(
         "False alarms",
         "How many of 100 images that the model never saw are called trained on by mistake.",
-        _METHOD.format(3),
-        "false-positive rate, FPR",
+        field="false-positive rate, FPR",
     ),
     "auroc": Term(
         "AUROC",
         "How many times in 100 the attacker picks the right one of a pair, one image in question "
         "and one unseen; 50 is guessing.",
-        _METHOD.format(3),
-        "area under the ROC curve",
+        field="area under the ROC curve",
     ),
     "tpr1": Term(
         "TPR at 1 % FPR",
         "How many of 100 images in question are found if only 1 in 100 unseen images may be called "
         "a member by mistake; guessing finds 1.",
-        _METHOD.format(3),
-        "true-positive rate at 1 % false-positive rate",
+        field="true-positive rate at 1 % false-positive rate",
     ),
     "tpr01": Term(
         "TPR at 0.1 % FPR",
         "How many of 100 images in question are found if only 1 in 1,000 unseen images may be "
         "called a member by mistake; guessing finds 0.1.",
-        _METHOD.format(3),
-        "true-positive rate at 0.1 % false-positive rate",
+        field="true-positive rate at 0.1 % false-positive rate",
     ),
     "accuracy": Term(
         "Balanced accuracy",
         "How many of 100 guesses are right when half of the images are in question and half "
         "unseen, with a threshold chosen on other images; 50 is guessing.",
-        _METHOD.format(3),
     ),
     "reference-models": Term(
         "Reference models",
         "Models that an attacker trains, half of them with an image and half without it, to learn "
         "how answers differ.",
-        _METHOD.format(3),
-        "shadow models",
+        field="shadow models",
     ),
     "true-class-probability": Term(
         "true-class probability",
         "The surer the model is of the true class, the more the attacker takes the image for one "
         "it was trained on.",
-        _METHOD.format(3),
     ),
     "loss": Term(
         "loss",
@@ -292,7 +267,6 @@ _ATTACKS = {
         "entropy",
         "The surer the model is, whatever it says, the more the attacker suspects; the true class "
         "isn't used.",
-        _METHOD.format(3),
     ),
     "modified-entropy": Term(
         "modified entropy",
@@ -323,7 +297,6 @@ _ATTACKS = {
         "population",
         "Ranks the image among images that the model never saw, which adds a known rate of false "
         "alarms to the true-class probability.",
-        _METHOD.format(3),
     ),
 }
 _WHY = {

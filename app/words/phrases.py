@@ -1,7 +1,5 @@
 """One way to count, one way to say how long something takes."""
 
-from __future__ import annotations
-
 
 def count(n: int, one: str, many: str = "") -> str:
     """ "1 key", "2 keys", "1,000 keys"."""

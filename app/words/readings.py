@@ -1,10 +1,8 @@
 """How to read each chart: what its axes are, what to look for, what it doesn't say.
 
-One entry a chart, shown by ``shared/looking.py`` under the same words everywhere. What changes with
-the data (numbers, sizes, seeds) stands in the captions of the charts themselves.
+One entry a chart, shown by ``shared/sections.py`` under the same words everywhere. What changes
+with the data (numbers, sizes, seeds) stands in the captions of the charts themselves.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 

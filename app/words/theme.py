@@ -7,14 +7,13 @@ the dark one until each can be read as text (contrast of at least 4.5:1). The nu
 checked in ``tests/app/test_theme.py``, simulated colour blindness included.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.colors import make_colorscale
 from streamlit import config
 
 FONT_STACK = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
@@ -27,42 +26,42 @@ BASE_FONT_PX = 17  # A little above Streamlit's 16: legible from the last row of
 class Palette:
     """Colours of one mode (light or dark), each as ``#RRGGBB``.
 
+    page: the page's background. panel: cards, sidebar, input fields. text: body text. muted:
+    captions, axis labels. border: hairlines around cards and fields. grid: gridlines in charts,
+    there when looked for. primary: Streamlit's accent, forget again, dark enough for the white
+    label of its buttons.
+
     The colours of meaning have at least 4.5:1 against ``page``, so they serve for marks and for
-    words alike; ``on_mark`` is the text colour to put *on* any of them, also at 4.5:1.
+    words alike; ``on_mark`` is the text colour to put *on* any of them, also at 4.5:1. forget: in
+    the basket, to be deleted, deleted. retain: stays in the memory. retrained: the model that was
+    trained without the forgotten images. test: images nobody trained on. neutral: everything
+    without a part in the story: the other points, the null band.
+
+    classes: ten colours for ten classes, never the only cue: write the class's name too.
+    sequential: from nothing to much, for densities and magnitudes. diverging: negative, zero,
+    positive, for attributions: retain blue, page, forget vermillion.
     """
 
     page: str
-    """The page's background."""
     panel: str
-    """Cards, sidebar, input fields."""
     text: str
-    """Body text."""
     muted: str
-    """Secondary text: captions, axis labels."""
     border: str
-    """Hairlines around cards and fields."""
     grid: str
-    """Gridlines in charts: there when looked for."""
     forget: str
-    """In the basket, to be deleted, deleted."""
     retain: str
-    """Stays in the memory."""
     retrained: str
-    """The model that was trained without the forgotten images."""
     test: str
-    """Images nobody trained on."""
     neutral: str
-    """Everything without a part in the story: the other points, the null band."""
     on_mark: str
-    """Text on top of one of the five colours above."""
     primary: str
-    """Streamlit's accent: forget again, dark enough for the white label of its buttons."""
     classes: tuple[str, ...]
-    """Ten colours for ten classes. Never the only cue: write the class's name too."""
     sequential: tuple[str, ...]
-    """From nothing to much, for densities and magnitudes."""
     diverging: tuple[str, ...]
-    """Negative, zero, positive, for attributions: retain blue, page, forget vermillion."""
+
+
+def _colours(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 # Class colours: found by farthest-point search, so that any two of them, and each of them and
@@ -81,17 +80,8 @@ _LIGHT = Palette(
     neutral="#667080",
     on_mark="#FFFFFF",
     primary="#BD4B00",
-    classes=(
-        "#7924B2",
-        "#3D4C4C",
-        "#B2749A",
-        "#5777F7",
-        "#1F9968",
-        "#8A994C",
-        "#3131F7",
-        "#298BCC",
-        "#4C4080",
-        "#804E2D",
+    classes=_colours(
+        "#7924B2 #3D4C4C #B2749A #5777F7 #1F9968 #8A994C #3131F7 #298BCC #4C4080 #804E2D"
     ),
     sequential=("#F5F6F8", "#C9D8E6", "#86B0D0", "#3D86B7", "#0067A5", "#003F66"),
     diverging=("#0067A5", "#7FB0D3", "#F7F7F5", "#E8A06F", "#BD4B00"),
@@ -111,17 +101,8 @@ _DARK = Palette(
     neutral="#9AA4B2",
     on_mark="#12161C",
     primary="#C24E00",
-    classes=(
-        "#F7D031",
-        "#D031F7",
-        "#B4CCA3",
-        "#7474B2",
-        "#31F781",
-        "#F7C6F7",
-        "#F77CF7",
-        "#CC477C",
-        "#24B2B2",
-        "#B27D59",
+    classes=_colours(
+        "#F7D031 #D031F7 #B4CCA3 #7474B2 #31F781 #F7C6F7 #F77CF7 #CC477C #24B2B2 #B27D59"
     ),
     sequential=("#1D232C", "#1F3C52", "#226188", "#2F8AC0", "#56B4E9", "#B9E2FA"),
     diverging=("#56B4E9", "#2F6183", "#1D232C", "#8F5431", "#FF8A45"),
@@ -186,6 +167,7 @@ def streamlit_options() -> dict[str, str]:
     return {name: value for name, value in options.items() if name in known}
 
 
+_MEANINGS = ("forget", "retain", "retrained", "test", "neutral")
 PLOTLY_CONFIG: dict[str, Any] = {"displaylogo": False, "displayModeBar": "hover"}
 """``config=`` of every ``st.plotly_chart``: the layout alone cannot hide Plotly's logo."""
 
@@ -211,16 +193,10 @@ def plotly_layout(palette: Palette) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT_STACK, "color": palette.text, "size": 14},
-        "colorway": [
-            palette.forget,
-            palette.retain,
-            palette.retrained,
-            palette.test,
-            palette.neutral,
-        ],
+        "colorway": [getattr(palette, name) for name in _MEANINGS],
         "colorscale": {
-            "sequential": _scale(palette.sequential),
-            "diverging": _scale(palette.diverging),
+            "sequential": make_colorscale(palette.sequential),
+            "diverging": make_colorscale(palette.diverging),
         },
         "margin": {"l": 8, "r": 8, "t": 32, "b": 8},
         "xaxis": axis,
@@ -271,8 +247,3 @@ def _times(value: Any, scale: float) -> Any:
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
         return [_times(part, scale) for part in value]
     return value
-
-
-def _scale(colours: tuple[str, ...]) -> list[list[Any]]:
-    """Spread the colours evenly over [0, 1], in Plotly's form."""
-    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]

@@ -6,8 +6,6 @@ however slow a run is and wherever the next click interrupts it. ``action_log.js
 component's own script imports, is the other half of this file.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A button that puts a link on the clipboard: the address of the present screen, or another."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Long fingerprints: each shown by its beginning, with a button that copies all of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -11,8 +11,6 @@ A page reads the event first and draws afterwards, so that one run shows everyth
 >>> gallery(tiles, selected=basket, key="images")  # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Callable, Collection, Sequence
@@ -42,22 +40,21 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of the gallery. All texts are shown as text, whatever they contain."""
+    """One image of the gallery. All texts are shown as text, whatever they contain.
+
+    id: stable, and what comes back in a :class:`GalleryEvent`. src: a ``data:image/...`` URI.
+    label: the first line, e.g. the class. caption: a smaller one, e.g. the owner. badges: short
+    words in pills. state: "deleted" is drawn as gone. alt: describes the picture where the label
+    does not.
+    """
 
     id: str
-    """The image's stable id: what comes back in a :class:`GalleryEvent`."""
     src: str
-    """The picture as a ``data:image/...`` URI."""
     label: str
-    """First line, e.g. the class: "Ankle boot"."""
     caption: str = ""
-    """Second, smaller line, e.g. the owner or a score."""
     badges: tuple[str, ...] = ()
-    """Short words in pills, e.g. "near-copy"."""
-    state: Literal["kept", "basket", "deleted"] = "kept"
-    """``basket`` counts as selected, like an id in ``selected``; ``deleted`` is drawn as gone."""
+    state: Literal["kept", "deleted"] = "kept"
     alt: str = ""
-    """Describes the picture where the label does not."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +86,11 @@ def gallery(
     selected: Collection[str],
     key: str,
     size: int = 88,
-    columns: int | None = None,
     selectable: bool = True,
     single: bool = False,
     deleted_selectable: bool = False,
     label: str = "Images",
     empty: str = "No images match. Loosen a filter to see some.",
-    on_event: Callable[[GalleryEvent], None] | None = None,
 ) -> GalleryEvent | None:
     """Show the tiles and return what the person changed, once per batch of actions.
 
@@ -108,14 +103,11 @@ def gallery(
         key: Names this gallery in the session; the same on every run and for every page of it.
         size: Side of the pictures in CSS pixels. Small pictures are enlarged by a whole number,
             so that all their pixels are alike: 88 becomes 84 for 28x28 and 96 for 32x32.
-        columns: A fixed number of columns; by default as many as fit.
         selectable: False for a mere display.
         single: At most one id is selected: adding one removes the others.
         deleted_selectable: Whether deleted tiles can be added, e.g. to restore them.
         label: The grid's name for screen readers.
         empty: Shown instead of the grid when there are no tiles.
-        on_event: Called with the event instead of returning it (then None is returned); see
-            :func:`take_event`.
 
     Returns:
         The event, unless :func:`take_event` took it earlier in this run; None if there is none.
@@ -128,7 +120,7 @@ def gallery(
     _check(tiles)
     record = kept(_STATE_PREFIX + key, _Record)
     ids = {tile.id for tile in tiles}
-    current = frozenset(selected) | {tile.id for tile in tiles if tile.state == "basket"}
+    current = frozenset(selected)
     record.shown |= ids
     record.single = single
     record.selected = current
@@ -141,7 +133,6 @@ def gallery(
             "selected": sorted(current & ids) if not single else sorted(current),
             "size": side,
             "pixelated": pixelated,
-            "columns": columns,
             "selectable": selectable,
             "single": single,
             "deletedSelectable": deleted_selectable,
@@ -150,7 +141,7 @@ def gallery(
         },
         on_batch_change=lambda: _receive(key, record),
     )
-    return take_event(key, on_event)
+    return take_event(key)
 
 
 def take_event(

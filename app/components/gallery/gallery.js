@@ -59,8 +59,6 @@ class Gallery {
     const wasAt = Math.max(0, this.order.indexOf(this.active));
 
     root.style.setProperty("--tile", `${data.size}px`);
-    root.style.setProperty("--columns", data.columns ? String(data.columns) : "auto-fill");
-    root.classList.toggle("fixed", Boolean(data.columns));
     root.classList.toggle("selectable", data.selectable);
     root.classList.toggle("pixelated", data.pixelated);
     setAttribute(grid, "role", data.selectable ? "listbox" : "list");
@@ -79,11 +77,8 @@ class Gallery {
     }
     let before = grid.firstElementChild;
     for (const id of order) {
-      let node = this.nodes.get(id);
-      if (!node) {
-        node = this.createTile(id);
-        this.nodes.set(id, node);
-      }
+      if (!this.nodes.has(id)) this.nodes.set(id, this.createTile(id));
+      const node = this.nodes.get(id);
       // Only moved when out of place: moving an element takes its focus away.
       if (node === before) before = before.nextElementSibling;
       else grid.insertBefore(node, before);
@@ -242,14 +237,10 @@ class Gallery {
   }
 }
 
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
+export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".gallery");
-  let gallery = mounts.get(root);
-  if (!gallery) {
-    gallery = new Gallery(root);
-    mounts.set(root, gallery);
-  }
+  if (!mounts.has(root)) mounts.set(root, new Gallery(root));
+  const gallery = mounts.get(root);
   gallery.update(data);
   gallery.log.send = setStateValue; // A new closure every time: it knows the current fragment.
   return () => gallery.log.rest();

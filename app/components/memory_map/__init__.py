@@ -12,8 +12,6 @@ in the browser; what does (:class:`Scene`) is small:
 >>> memory_map(cloud, scene, key="map", on_event=apply)  # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -4,8 +4,6 @@ Python holds order and direction and sends the rows sorted; a click on a header 
 column is wanted. So the order is part of the link, and numbers sort as numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

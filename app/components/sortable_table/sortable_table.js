@@ -41,8 +41,7 @@ function bodyRow(row) {
   return line;
 }
 
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
+export default function ({ data, parentElement, setTriggerValue }) {
   const table = parentElement.querySelector("table");
   // The header that was clicked is drawn anew: whoever uses the keyboard stays on it.
   const active = (parentElement.activeElement || document.activeElement)?.dataset?.key;

@@ -1,7 +1,5 @@
 """The style sheet of everything that pages draw as HTML, in both modes at once."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -5,8 +5,6 @@ well as in HTML, and a keyboard reaches them. Elements of other components carry
 in ``data-help``. One tooltip serves all of them; Escape puts it away.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import streamlit as st

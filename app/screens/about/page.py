@@ -1,7 +1,5 @@
 """About this model: its card, how it was made, what it guarantees and what it doesn't."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -11,7 +9,7 @@ from app.components.glossary_list import glossary_list
 from app.session import services, state
 from app.session.services import Session
 from app.shared.leak import backbone_leak
-from app.shared.looking import section
+from app.shared.sections import section
 from app.words.glossary import Term
 from app.words.phrases import count
 

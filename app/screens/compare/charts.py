@@ -1,15 +1,12 @@
 """A report as two charts: how far each method is off, and how long it takes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import streamlit as st
 
 from app.components.gap_charts import Band, Mark, gap_by_method, gap_by_time
 from app.screens.compare.words import FAMILIES, title
-from app.shared.charts import draw
-from app.shared.looking import section
+from app.shared.sections import draw, section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.theme import current_palette

@@ -1,7 +1,5 @@
 """What stands behind a comparison: seeds, hyper-parameters, the leak, what the oracles are."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import streamlit as st

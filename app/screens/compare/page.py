@@ -1,7 +1,5 @@
 """Compare: every method on one forget set, held against a model retrained without it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.screens.compare.charts import charts
@@ -12,8 +10,8 @@ from app.screens.compare.words import basis, headline, little_to_repair, not_ahe
 from app.session import services, state
 from app.session.services import Session
 from app.shared.forget_set import ForgetSet, forget_set
-from app.shared.looking import section
 from app.shared.retrain import COMPARE, retrain_panel
+from app.shared.sections import section
 from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError

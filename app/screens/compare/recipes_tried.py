@@ -1,15 +1,12 @@
 """The recipes that were tried on a bundle's images: accuracy against the trace in the weights."""
 
-from __future__ import annotations
-
 from html import escape, unescape
 
 import streamlit as st
 
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
 from app.session import state
-from app.shared.charts import draw
-from app.shared.looking import section
+from app.shared.sections import draw, section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.phrases import count
@@ -130,42 +127,33 @@ def settings_words(recipe: RecipeTried) -> str:
 
 def table_rows(experiments: Experiments) -> dict[str, list[str]]:
     """Columns of the table, one entry a recipe; a recipe that failed says so."""
-    columns: dict[str, list[str]] = {}
-    for recipe in experiments.recipes:
-        row = {
+    rows = [
+        {
             "Recipe": state.plain(recipe.name),
             "What it changes": state.plain(settings_words(recipe)),
             **_figures(recipe),
         }
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return columns
+        for recipe in experiments.recipes
+    ]
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _figures(recipe: RecipeTried) -> dict[str, str]:
-    names = (
-        "Test accuracy",
-        "Image alone",
-        "Forgotten, before → after",
-        "MIA AUROC, before → after",
-        "Backbone leak",
-    )
-    if not recipe.trials:
-        return dict.fromkeys(names, "–") | {"Test accuracy": "not trained"}
-    before, after = recipe.before, recipe.after
-    return dict(
-        zip(
-            names,
-            (
-                f"{before.test_accuracy:.1f} %",
-                f"{recipe.image_test:.1f} %",
-                _turned(before.forget_accuracy, after.forget_accuracy if after else None) + " %",
-                _turned(before.mia_auc, after.mia_auc if after else None),
-                _leak(recipe),
-            ),
-            strict=True,
-        )
-    )
+    accuracy, alone, forgotten, attack, leak = "not trained", "–", "–", "–", "–"
+    if recipe.trials:
+        before, after = recipe.before, recipe.after
+        accuracy, alone = f"{before.test_accuracy:.1f} %", f"{recipe.image_test:.1f} %"
+        right = _turned(before.forget_accuracy, after.forget_accuracy if after else None)
+        forgotten = f"{right} %"
+        attack = _turned(before.mia_auc, after.mia_auc if after else None)
+        leak = _leak(recipe)
+    return {
+        "Test accuracy": accuracy,
+        "Image alone": alone,
+        "Forgotten, before → after": forgotten,
+        "MIA AUROC, before → after": attack,
+        "Backbone leak": leak,
+    }
 
 
 def _turned(before: float, after: float | None) -> str:

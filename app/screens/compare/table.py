@@ -1,7 +1,5 @@
 """All methods of a report in one table: sortable, filtered by family, as a CSV file too."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -83,20 +81,22 @@ def _seconds(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
     return Cell(took(figures.unlearn_seconds), small)
 
 
-def _same(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
-    if figures.to_oracle_forget is None:
-        return Cell(_NONE)
-    test = figures.to_oracle_test
-    small = (f"test {share(test.agreement)}",) if test else ()
-    return Cell(share(figures.to_oracle_forget.agreement), small)
+def _to_twin(
+    header: Header, term: str, words: Callable[[float], str], largest_first: bool = False
+) -> Column:
+    """The column of a figure that is taken of a model and its twin: of forgotten images, and in
+    small of test images."""
 
+    def value(name: str, figures: ModelFigures) -> float | None:
+        found = figures.to_oracle_forget
+        return float(getattr(found, term)) if found else None
 
-def _kl(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
-    if figures.to_oracle_forget is None:
-        return Cell(_NONE)
-    test = figures.to_oracle_test
-    small = (f"test {_three_digits(test.kl)}",) if test else ()
-    return Cell(_three_digits(figures.to_oracle_forget.kl), small)
+    def cell(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
+        found, test = value(name, figures), figures.to_oracle_test
+        small = (f"test {words(getattr(test, term))}",) if test else ()
+        return Cell(_NONE) if found is None else Cell(words(found), small)
+
+    return Column(header, value, cell, largest_first)
 
 
 def _quality(report: AuditReport, name: str, figures: ModelFigures) -> Cell:
@@ -147,21 +147,21 @@ COLUMNS = {
             ),
             "mia_auc",
         ),
-        Column(
+        _to_twin(
             Header(
                 "same",
                 "Agrees",
                 "with twin, %",
                 f"{plain('agreement')} In small: of 100 test images.",
             ),
-            lambda name, f: f.to_oracle_forget.agreement if f.to_oracle_forget else None,
-            _same,
-            True,
+            "agreement",
+            share,
+            largest_first=True,
         ),
-        Column(
+        _to_twin(
             Header("kl", "KL", "nats", f"{plain('kl')} Forgotten images; in small: test images."),
-            lambda name, f: f.to_oracle_forget.kl if f.to_oracle_forget else None,
-            _kl,
+            "kl",
+            _three_digits,
         ),
         Column(
             Header(
@@ -267,22 +267,23 @@ def _sort_by(key: str) -> None:
 
 def _files(report: AuditReport, names: list[str]) -> None:
     stem = f"munkey-{report.bundle}-{report.set_digest[:8]}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Table as CSV",
-            lambda: as_csv(report, names),
-            f"{stem}.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            key="compare-csv",
-        )
-        st.download_button(
+    files = (
+        ("Table as CSV", "csv", "text/csv", lambda: as_csv(report, names)),
+        (
             "Report as JSON",
-            lambda: json.dumps(report.to_dict(), indent=1),
-            f"{stem}.json",
+            "json",
             "application/json",
-            on_click="ignore",
-            icon=":material/download:",
-            key="compare-json",
-        )
+            lambda: json.dumps(report.to_dict(), indent=1),
+        ),
+    )
+    with st.container(horizontal=True):
+        for label, ending, mime, make in files:
+            st.download_button(
+                label,
+                make,
+                f"{stem}.{ending}",
+                mime,
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"compare-{ending}",
+            )

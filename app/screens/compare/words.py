@@ -5,8 +5,6 @@ oracles of the *other* seeds is no larger than the largest gap between two of th
 no two methods inside their bands are ranked.
 """
 
-from __future__ import annotations
-
 from app.session import state
 from app.words.figures import number, times, took
 from app.words.phrases import count

@@ -4,12 +4,9 @@ Afterwards nobody can measure it: the images are gone. So what is known when som
 into the report of the request.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from app.components.prediction import percent
@@ -18,17 +15,15 @@ from app.session.background import Background
 from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared import attacks as words
-from app.shared.answers import Retrained, retrained_answers
-from app.shared.changed import polled
+from app.shared.answers import Retrained, counted, retrained_answers
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.without_pictures import has_pictures
-from app.shared.work import begin, result, start, work
+from app.shared.work import watched, work
 from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.plan import ErasurePlan
-from munkey_core.erasure.request_page import AnswersEvidence, RequestEvidence
+from munkey_core.erasure.request_page import RequestEvidence
 from munkey_core.model.side_effects import Change
-from munkey_core.progress import Steps
 
 _ANSWERS, _PRIVACY = "desk-answers", "desk-privacy"
 
@@ -46,28 +41,26 @@ def effect(session: Session, plan: ErasurePlan) -> Effect:
     if not has_pictures(session):
         st.caption("What the answers would be can't be worked out without the model's pictures.")
         return Effect(None, None)
-    found = work(session, _ANSWERS, plan.ids)
-    if found.job is None:
+
+    def ask() -> Consequences:
         probe = session.studio.session()
-        deletion = probe.forget(plan.ids)
-        begin(found, _ANSWERS, Consequences(probe, (deletion,)))
-    job = found.job
-    if not isinstance(job, Consequences):
-        raise TypeError("the work on answers is always a Consequences")
+        return Consequences(probe, (probe.forget(plan.ids),))
+
+    found = work(session, _ANSWERS, plan.ids, ask)
+    job = found.begun()
     job.wait()
     watching = not job.finished
-    polled(_show_answers, watching)(session, plan, job, watching)
+    watched(job, lambda: _show_answers(session, plan, job, found.start), watching)
     retrain_panel(session, plan.ids)
-    privacy = None if watching else _attackers(session, plan)
-    return Effect(job, privacy)
+    return Effect(job, None if watching else _attackers(session, plan))
 
 
 # -- answers -------------------------------------------------------------------------------------
 
 
-def _show_answers(session: Session, plan: ErasurePlan, job: Consequences, watching: bool) -> None:
-    if watching and job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
+def _show_answers(
+    session: Session, plan: ErasurePlan, job: Consequences, again: Callable[[], None]
+) -> None:
     if job.changes and (job.predicted or job.stopped):
         retrained = _retrained(session, plan)
         changes = sorted(job.changes, key=lambda change: change.shift)
@@ -91,13 +84,9 @@ def _show_answers(session: Session, plan: ErasurePlan, job: Consequences, watchi
         st.caption(f"The answers could not be worked out: {state.plain(job.error)}")
     elif job.stopped:
         st.caption("Stopped: the other images were not all checked.")
-        st.button("Check again", key="desk-check-again", on_click=_again, args=(session, plan))
+        st.button("Check again", key="desk-check-again", on_click=again)
     else:
         progress(job)
-
-
-def _again(session: Session, plan: ErasurePlan) -> None:
-    work(session, _ANSWERS, plan.ids).job = None
 
 
 def _retrained(session: Session, plan: ErasurePlan) -> Retrained | None:
@@ -107,7 +96,7 @@ def _retrained(session: Session, plan: ErasurePlan) -> Retrained | None:
 
 
 def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
-    found = _counted(changes, retrained)
+    found = counted(changes, retrained)
     steps = " → ".join(f"{found.right[name]:,}" for name in ("before", "after"))
     sure = " → ".join(percent(found.truth[name]) for name in ("before", "after"))
     if "retrained" in found.right:
@@ -119,36 +108,16 @@ def _summary(changes: Sequence[Change], retrained: Retrained | None) -> str:
     )
 
 
-def _counted(changes: Sequence[Change], retrained: Retrained | None) -> AnswersEvidence:
-    """How many of the images are taken for what they are, in each state."""
-    states = {
-        "before": [change.before for change in changes],
-        "after": [change.after for change in changes],
-    }
-    if retrained is not None:
-        states["retrained"] = [retrained[change.id] for change in changes]
-    labels = [change.label for change in changes]
-    right, truth = {}, {}
-    for name, rows in states.items():
-        answers = list(zip(rows, labels, strict=True))
-        right[name] = sum(int(row.argmax()) == label for row, label in answers)
-        truth[name] = float(np.mean([row[label] for row, label in answers]))
-    return AnswersEvidence(len(labels), right, truth)
-
-
 # -- attackers -----------------------------------------------------------------------------------
 
 
 def _attackers(session: Session, plan: ErasurePlan) -> Background[PrivacyReport] | None:
-    studio = session.studio
-
-    def run() -> Steps[PrivacyReport]:
-        return studio.privacy.run(plan.ids)
-
-    found = work(session, _PRIVACY, (plan.ids, studio.jobs.done(RETRAIN, plan.ids)))
-    if found.job is None:
-        start(found, _PRIVACY, run)
-    report = result(found, _PRIVACY, run, words.STAGES)
+    studio, key = session.studio, (plan.ids, session.studio.jobs.done(RETRAIN, plan.ids))
+    found = work(
+        session, _PRIVACY, key, lambda: Background(lambda: studio.privacy.run(plan.ids), _PRIVACY)
+    )
+    found.begun()
+    report = found.result(words.STAGES)
     if report is not None:
         attack = words.default_attack(report)
         if {"before", "after"} <= report.figures.get(attack, {}).keys():
@@ -180,7 +149,7 @@ def evidence(session: Session, plan: ErasurePlan, found: Effect, reference: str)
     answers = None
     if found.answers is not None and found.answers.changes:
         changes = list(found.answers.changes)
-        answers = _counted(changes, _retrained(session, plan))
+        answers = counted(changes, _retrained(session, plan))
         if exact:  # by construction
             answers.right["retrained"] = answers.right["after"]
             answers.truth["retrained"] = answers.truth["after"]

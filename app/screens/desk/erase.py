@@ -1,14 +1,14 @@
 """Erasing for good: says what it does, wants the count typed, runs once, tells how it went."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.screens.desk.effect import Effect, evidence, measured_words
 from app.session import erasing, services, state
+from app.session.background import Background
 from app.session.services import Session
-from app.shared.changed import polled
+from app.shared.work import watched
 from app.words.phrases import count
+from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.plan import ErasurePlan
 
 _STAGES = {
@@ -65,18 +65,15 @@ def erasing_now() -> bool:
     found.job.wait()
     with st.container(border=True, key="desk-erasing"):
         st.markdown(f"**Erasing {count(len(found.ids), 'image')} for good**")
-        polled(_progress)(found)
+        watched(found.job, lambda: _progress(found.job))
         st.caption("It goes on even if you leave. Either all of them go or none.")
     return True
 
 
-def _progress(found: erasing.Erasing) -> None:
-    if found.job.finished:
-        st.rerun()  # The page then takes in what came of it.
-    step = found.job.progress
-    fraction = step.done / max(1, step.total) if step else 0.0
+def _progress(job: Background[Receipt]) -> None:
+    step = job.progress
     stage = _STAGES.get(step.stage, step.stage) if step else "Starting"
-    st.progress(min(1.0, fraction), text=f"{stage} …")
+    st.progress(job.fraction, text=f"{stage} …")
 
 
 def _erase(session: Session, plan: ErasurePlan, found: Effect) -> None:

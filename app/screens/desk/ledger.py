@@ -1,7 +1,5 @@
 """The ledger of a bundle: every erasure, and every other change since the first one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

@@ -1,7 +1,5 @@
 """Request desk: somebody asks to be forgotten, and is, for good, with a receipt."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """The dry run of a request: what it would find, what goes, what stays, and why it may not work."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from html import escape
 

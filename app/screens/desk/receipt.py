@@ -1,7 +1,5 @@
 """A receipt on the screen and as a file, with the report of the request."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

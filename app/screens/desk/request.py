@@ -1,7 +1,5 @@
 """Whom or what a request is about: an owner, ids, a CSV file, the basket, or what was deleted."""
 
-from __future__ import annotations
-
 import re
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Holding a receipt that somebody brings against the bundle: each check in a sentence."""
 
-from __future__ import annotations
-
 import hashlib
 from html import escape
 
@@ -9,8 +7,9 @@ import streamlit as st
 
 from app.components.demo_note import demo_note
 from app.session import state
+from app.session.background import Background
 from app.session.services import Session
-from app.shared.work import result, start, work
+from app.shared.work import work
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.receipts import ReceiptCheck
@@ -60,10 +59,9 @@ def _check(session: Session, receipt: Receipt, digest: str) -> ReceiptCheck | No
         yield Progress("checking", 0, 1, 0.0)
         return studio.erasure.check(receipt)
 
-    found = work(session, _PART, digest)
-    if found.job is None:
-        start(found, _PART, run)
-    return result(found, _PART, run, {"checking": "Checking every file of the model"})
+    found = work(session, _PART, digest, lambda: Background(run, _PART))
+    found.begun()
+    return found.result({"checking": "Checking every file of the model"})
 
 
 def _say(session: Session, receipt: Receipt, check: ReceiptCheck) -> None:

@@ -1,24 +1,15 @@
 """Which memories made a prediction: Shapley values, before and after deletion, in words."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st
 
 from app.components.prediction import percent
-from app.components.shapley_chart import (
-    Answer,
-    Player,
-    chart,
-    common_scale,
-    legend,
-    points,
-)
+from app.components.shapley_chart import Answer, Player, chart, common_scale, legend, points
 from app.screens.explain.subject import Seen, State
 from app.session import services, state
 from app.session.services import Session
-from app.shared.looking import section
+from app.shared.sections import section
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.explain.shapley import ExemplarAttribution
@@ -31,11 +22,10 @@ def attribution(
     session: Session, image: Seen, when: State, target: int | None
 ) -> ExemplarAttribution:
     """Shapley values in one state of the memory. target: None for what the model answers there."""
-    found = session.remember(
+    return session.remember(
         ("exemplars", image.name, target, when.kind),
         lambda: session.studio.explain.exemplars(image.subject, target, when.without),
     )
-    return found
 
 
 def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
@@ -47,8 +37,8 @@ def verdict(session: Session, found: list[ExemplarAttribution]) -> str:
         return was
     now = f"{escape(names[last.target])} {percent(last.full)}"
     return (
-        f'<span class="mk-was">{was}</span> <span class="mk-arrow">→</span> '
-        f'<span class="mk-is">{now}</span>'
+        f'<span class="mk-before">{was}</span> <span class="mk-arrow">→</span> '
+        f'<span class="mk-after">{now}</span>'
     )
 
 

@@ -1,16 +1,15 @@
 """What would change if one memory were forgotten: figures and the images that it changes most."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.screens.explain.subject import Seen
 from app.session import state
+from app.session.background import Background
 from app.session.services import Session
-from app.shared.looking import section
-from app.shared.work import result, start, work
+from app.shared.sections import section
+from app.shared.work import work
 from app.words.phrases import count
 from munkey_core.explain.influence import Influence, InfluencedQuery
 from munkey_core.progress import Progress, Steps
@@ -30,15 +29,14 @@ def influence(session: Session, image: Seen) -> None:
     if image.split != PRIVATE:
         st.caption("Only a training image has a key that can be forgotten; this one has none.")
         return
-    asked = work(session, INFLUENCE, image.name)
 
     def run() -> Steps[Changed]:
         yield Progress("others", 0, 1, 0.0)
         return session.studio.explain.influenced(image.name)
 
-    if asked.job is None:
-        start(asked, INFLUENCE, run)
-    changed = result(asked, INFLUENCE, run, _STAGES)
+    asked = work(session, INFLUENCE, image.name, lambda: Background(run, INFLUENCE))
+    asked.begun()
+    changed = asked.result(_STAGES)
     if changed is None:
         return
     known = session.remember("influence", session.studio.explain.influence)

@@ -1,7 +1,5 @@
 """Explain: why the model gives one answer, before and after deletion."""
 
-from __future__ import annotations
-
 from html import escape
 from pathlib import Path
 
@@ -11,14 +9,7 @@ from app.screens.explain.exemplars import attribution, exemplars, verdict
 from app.screens.explain.influence import influence
 from app.screens.explain.pathways import pathways
 from app.screens.explain.pixels import begin, pixels
-from app.screens.explain.subject import (
-    Seen,
-    about,
-    chooser,
-    explained_class,
-    seen,
-    take_clicks,
-)
+from app.screens.explain.subject import Seen, about, chooser, explained_class, seen, take_clicks
 from app.session import services, state
 from app.session.services import Session
 from app.shared.ask import link, look_at

@@ -1,22 +1,19 @@
 """Image or memory, who is right: the accuracy of each pathway on four groups of images."""
 
-from __future__ import annotations
-
 from math import hypot
 
 import streamlit as st
 
 from app.components.pathway_chart import GROUPS, PATHWAYS, pathway_chart
+from app.session.background import Background
 from app.session.services import Session
-from app.shared.charts import draw
 from app.shared.forget_set import choose
-from app.shared.looking import section
-from app.shared.work import result, start, work
+from app.shared.sections import draw, section
+from app.shared.work import work
 from app.words.figures import interval, number
 from app.words.glossary import term
 from app.words.theme import current_palette
 from munkey_core.explain.pathways import PathwayAccuracy, PathwayReport
-from munkey_core.progress import Steps
 
 MEASURED = "pathways"
 _STAGES = {
@@ -34,19 +31,16 @@ def pathways(session: Session) -> None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         subject = choose(session, "Forget set: the images to be forgotten", basket_first=True)
-    asked = work(session, MEASURED, subject.ids)
-    explain = session.studio.explain
-
-    def run() -> Steps[PathwayReport]:
-        return explain.pathways(subject.ids)
-
+    ids, explain = subject.ids, session.studio.explain
+    asked = work(
+        session, MEASURED, ids, lambda: Background(lambda: explain.pathways(ids), MEASURED)
+    )
     if asked.job is None:
         with right:
             st.button(
                 "Measure both pathways",
                 icon=":material/play_arrow:",
-                on_click=start,
-                args=(asked, MEASURED, run),
+                on_click=asked.start,
                 key="measure-pathways",
                 help="Asks the model about some thousand images, once with the memory, once "
                 "without it, once without the image. Takes about half a minute.",
@@ -58,7 +52,7 @@ def pathways(session: Session) -> None:
             "knows."
         )
         return
-    report = result(asked, MEASURED, run, _STAGES)
+    report = asked.result(_STAGES)
     if report is not None:
         _report(session, report)
 

@@ -1,8 +1,7 @@
 """Which pixels speak for a class, before and after deletion, and whether the method can tell."""
 
-from __future__ import annotations
-
 import time
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -10,9 +9,10 @@ import streamlit as st
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.screens.explain.subject import Seen
 from app.session import state
+from app.session.background import Background
 from app.session.services import Session
-from app.shared.looking import section
-from app.shared.work import result, start, work
+from app.shared.sections import section
+from app.shared.work import Work, work
 from app.words.figures import number, times
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
@@ -35,10 +35,7 @@ _NOTHING = 0.01  # of the scale: a change that no eye can tell from none
 
 def begin(session: Session, image: Seen, target: int) -> None:
     """Start to work on the maps, so that the rest of the page can be drawn meanwhile."""
-    method = _method(session)
-    found = work(session, PIXELS, (image.name, method, target))
-    if found.job is None:
-        start(found, PIXELS, lambda: _maps(session, image, method, target))
+    _asked(session, image, target).begun()
 
 
 def pixels(session: Session, image: Seen, target: int) -> None:
@@ -47,12 +44,7 @@ def pixels(session: Session, image: Seen, target: int) -> None:
     section("Which pixels", "pixels")
     _controls(session)
     st.caption(f"{session.studio.explain.pixel_methods[method]} {term('retrieval-held-fixed')}.")
-    found = result(
-        work(session, PIXELS, (image.name, method, target)),
-        PIXELS,
-        lambda: _maps(session, image, method, target),
-        _STAGES,
-    )
+    found = _asked(session, image, target).result(_STAGES)
     if found is None:
         return
     for one in found:
@@ -63,6 +55,12 @@ def pixels(session: Session, image: Seen, target: int) -> None:
     # The check is about the session's memory.
     now = found[-1 if session.studio.memory.forgotten else 0]
     _sanity(session, image, method, target, now)
+
+
+def _asked(session: Session, image: Seen, target: int) -> Work[Background[Found]]:
+    method = _method(session)
+    run = partial(_maps, session, image, method, target)
+    return work(session, PIXELS, (image.name, method, target), lambda: Background(run, PIXELS))
 
 
 def _method(session: Session) -> str:
@@ -174,25 +172,25 @@ def _percent(share: float) -> str:
 
 
 def _sanity(session: Session, image: Seen, method: str, target: int, now: PixelAttribution) -> None:
-    asked = work(session, SANITY, (image.name, method, target))
-    explain = session.studio.explain
-
-    def run() -> Steps[SanityCheck]:
-        return explain.sanity_check(image.subject, method, target)
-
+    explain, key = session.studio.explain, (image.name, method, target)
+    asked = work(
+        session,
+        SANITY,
+        key,
+        lambda: Background(lambda: explain.sanity_check(image.subject, method, target), SANITY),
+    )
     if asked.job is None:
         st.button(
             "Check this method (sanity check)",
             icon=":material/science:",
-            on_click=start,
-            args=(asked, SANITY, run),
+            on_click=asked.start,
             key="sanity",
             help=f"{plain('sanity-check')} Takes some seconds.",
         )
         return
     with st.container(border=True, key="sanity-check"):
         section("Does this method look at what the model has learned?", "sanity")
-        found = result(asked, SANITY, run, _SANITY_STAGES)
+        found = asked.result(_SANITY_STAGES)
         if found is not None:
             _stages(image, found, now)
 
@@ -201,32 +199,16 @@ def _stages(image: Seen, found: SanityCheck, now: PixelAttribution) -> None:
     st.html(f'<div class="mk mk-plainly">{verdict(found)}</div>')
     palette, opacity = current_palette(), state.get("opacity")
     pictures = [Heatmap("As trained", now.values, "", "likeness 1")]
-    pictures += [
-        Heatmap(
-            f"Random: {stage.randomised}",
-            stage.values,
-            "",
-            f"likeness {number(stage.rank_correlation)}",
-        )
-        for stage in found.stages
-    ]
+    for stage in found.stages:
+        likeness = f"likeness {number(stage.rank_correlation)}"
+        pictures.append(Heatmap(f"Random: {stage.randomised}", stage.values, "", likeness))
     # Random weights give other magnitudes, so each map has a scale of its own here.
-    st.html(
-        '<div class="mk-check">'
-        + "".join(
-            heatmaps(
-                image.picture,
-                [one],
-                common_scale([one.values]),
-                now.signed,
-                opacity,
-                palette,
-                state.scaled(_SMALL),
-            )
-            for one in pictures
-        )
-        + "</div>"
+    signed, size = now.signed, state.scaled(_SMALL)
+    maps = (
+        heatmaps(image.picture, [one], common_scale([one.values]), signed, opacity, palette, size)
+        for one in pictures
     )
+    st.html(f'<div class="mk-check">{"".join(maps)}</div>')
     st.caption(
         f"Likeness: 1 the same order, 0 none in common. Below {_UNLIKE} we call it small, above "
         f"{_ALIKE} large; the bounds are ours. Adebayo et al. 2018, cascading randomisation."

@@ -1,7 +1,5 @@
 """Which image the Explain page is about, which class, and which states of the memory."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The first minute: what this is in three sentences, and one thing to do next, until it is done."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.session import services, state

@@ -1,7 +1,5 @@
 """A person's own picture: what the model says, who answers, and what a deletion does to it."""
 
-from __future__ import annotations
-
 import hashlib
 
 import streamlit as st

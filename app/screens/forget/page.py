@@ -1,7 +1,5 @@
 """Forget: pick training images, delete their keys, see what changes."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """What the model says about the picked images now, before anything is deleted."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.prediction import Series, card, percent
@@ -10,7 +8,7 @@ from app.session.services import Session
 from app.shared import near
 from app.shared.answers import neighbours, row, share_of
 from app.shared.ask import link
-from app.shared.looking import looking
+from app.shared.sections import looking
 from app.shared.without_pictures import blind_cards
 from munkey_core.errors import MunkeyError
 from munkey_core.model.predictor import Prediction

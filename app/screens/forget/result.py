@@ -1,7 +1,5 @@
 """What a deletion changed: the deleted images first, then everybody else, as it becomes known."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 
@@ -13,14 +11,21 @@ from app.session import services, state
 from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared import near
-from app.shared.answers import Retrained, neighbours, retrained_answers, series_of, share_of
+from app.shared.answers import (
+    Retrained,
+    counted,
+    neighbours,
+    retrained_answers,
+    series_of,
+    share_of,
+)
 from app.shared.ask import link
-from app.shared.changed import polled
 from app.shared.leak import backbone_leak
-from app.shared.looking import looking
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import retrain_panel
+from app.shared.sections import looking
 from app.shared.without_pictures import blind_cards, has_pictures
+from app.shared.work import watched
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects
@@ -34,13 +39,10 @@ def result(session: Session, job: Consequences) -> None:
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
     job.wait()
-    watching = not job.finished
-    polled(_show, watching)(session, job, watching)
+    watched(job, lambda: _show(session, job), watching=not job.finished)
 
 
-def _show(session: Session, job: Consequences, watching: bool) -> None:
-    if watching and job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
+def _show(session: Session, job: Consequences) -> None:
     if job.error and not job.changes and not has_pictures(session):
         _known_without(session, job)
         return
@@ -98,9 +100,8 @@ def _deleted_images(session: Session, changed: list[Change], generation: int) ->
     big = changed if len(changed) <= _ALL_AS_CARDS else changed[:_CARDS_OF_MANY]
     if len(big) < len(changed):
         st.caption(f"The {len(big)} that changed most:")
-    st.html(
-        '<div class="mk-cards">' + "".join(_card(session, c, retrained) for c in big) + "</div>"
-    )
+    cards = "".join(_card(session, change, retrained) for change in big)
+    st.html(f'<div class="mk-cards">{cards}</div>')
     _why(changed[0], len(changed))
     rest = changed[len(big) :]
     if rest:
@@ -121,18 +122,12 @@ def _why(most: Change, n: int) -> None:
 
 def _summary(changed: Sequence[Change], retrained: Retrained | None) -> str:
     flipped = sum(change.flipped for change in changed)
-    before = float(np.mean([change.before[change.label] for change in changed]))
-    after = float(np.mean([change.after[change.label] for change in changed]))
-    oracle = ""
-    if retrained is not None:
-        truth = float(np.mean([retrained[change.id][change.label] for change in changed]))
-        oracle = f"; retrained: {percent(truth)}"
-    taken = (
-        "is now taken for something else" if flipped == 1 else ("are now taken for something else")
-    )
+    truth = {name: percent(mean) for name, mean in counted(changed, retrained).truth.items()}
+    oracle = f"; retrained: {truth['retrained']}" if retrained is not None else ""
+    taken = f"{'is' if flipped == 1 else 'are'} now taken for something else"
     return (
         f"{flipped:,} of {len(changed):,} forgotten images {taken}."
-        f"<small>Mean probability of the true class: {percent(before)} → {percent(after)}"
+        f"<small>Mean probability of the true class: {truth['before']} → {truth['after']}"
         f"{oracle}.</small>"
     )
 

@@ -1,7 +1,5 @@
 """Lessons: all of them as cards, or the one that a person is in, over the page of its step."""
 
-from __future__ import annotations
-
 from html import escape
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A lesson's question: first a guess, then the truth beside it."""
 
-from __future__ import annotations
-
 from html import escape
 from typing import Any
 

@@ -1,9 +1,6 @@
 """The strip above a page in a lesson: what this step is about, the way on, the question."""
 
-from __future__ import annotations
-
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -12,7 +9,7 @@ from app.lessons.course import Place
 from app.lessons.reader import fill, placeholders
 from app.screens.lessons.question import question
 from app.session import state
-from app.session.background import POLL
+from app.shared.changed import polled
 
 
 def lesson_strip(place: Place) -> None:
@@ -24,7 +21,7 @@ def lesson_strip(place: Place) -> None:
         if place.values.missing(wanted):
             place.values.wait()
         waiting = bool(place.values.missing(wanted))
-        part: Any = st.fragment(_step, run_every=POLL) if waiting else _step
+        part = polled(_step) if waiting else _step
         part(place, shown, wanted, waiting)
 
 
@@ -119,6 +116,4 @@ def _text(place: Place, shown: str, missing: bool) -> None:
     if place.step.attempt and not place.open:
         st.markdown(f":material/touch_app: **Try it.** {fill(place.step.attempt, words)}")
     if missing:
-        progress = place.values.progress
-        done = min(1.0, progress.done / max(1, progress.total)) if progress else 0.0
-        st.progress(done, text="Asking the model …")
+        st.progress(place.values.fraction, text="Asking the model …")

@@ -1,7 +1,5 @@
 """By what the points of the memory map are coloured: the groups of its legend."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.components.heatmap import between
 from app.components.memory_map import Group, Value
 from app.session import state
 from app.session.services import MEMORISATION, Session
@@ -179,10 +178,9 @@ def _repeated(colours: tuple[str, ...], n: int) -> tuple[str, ...]:
 def _scale(colours: tuple[str, ...], n: int) -> tuple[str, ...]:
     """n colours from a little to much. The very first of the scale is the page's own and would
     not be seen on it."""
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], dtype=float)
-    at = np.linspace(1, len(colours) - 1, n)
-    mixed = [np.interp(at, np.arange(len(colours)), rgb[:, k]) for k in range(3)]
-    return tuple("#" + "".join(f"{round(v):02X}" for v in row) for row in zip(*mixed, strict=True))
+    first = 1 / (len(colours) - 1)
+    mixed = between(colours, np.linspace(first, 1, n))
+    return tuple("#" + "".join(f"{v:02X}" for v in row) for row in mixed)
 
 
 def _heart(positions: FloatArray) -> tuple[float, float] | None:

@@ -1,7 +1,5 @@
 """Memory map: every memory as a point, to look at, pick from and see empty."""
 
-from __future__ import annotations
-
 import numpy as np
 import streamlit as st
 
@@ -20,9 +18,9 @@ from app.session import services, state
 from app.session.services import Session
 from app.shared.basket import delete_button
 from app.shared.filters import class_filter, owner_filter
-from app.shared.looking import looking
 from app.shared.near import warning
 from app.shared.retrain import PROJECT, retrain_panel
+from app.shared.sections import looking
 from app.words.glossary import term
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Projection

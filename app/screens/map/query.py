@@ -1,7 +1,5 @@
 """The query on the memory map: an image, where it lies, and the memories that answer for it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.memory_map import Link, Query
@@ -27,14 +25,7 @@ def query_of(session: Session, space: str, method: str) -> Query | None:
     projection = projection_of(session, space, method)
     before = state.get("when") == BEFORE
     prediction = _before(session, id_) if before else _now(session, id_)
-    placement = (
-        _placement_before(session, id_, space, method)
-        if before
-        else session.remember(
-            ("map-place", id_, space, method),
-            lambda: studio.maps.place(_now(session, id_), (id_,), projection),
-        )
-    )
+    placement = _placement(session, id_, projection, before)
     _, ids, weights = row(prediction, 0)
     answering = [(one, float(w)) for one, w in zip(ids, weights, strict=False) if one != id_]
     links = [_link(session, projection, one, percent(w), w) for one, w in answering]
@@ -81,13 +72,18 @@ def _before(session: Session, id_: str) -> Prediction:
     return found
 
 
-def _placement_before(session: Session, id_: str, space: str, method: str) -> Placement:
-    studio = session.studio.session() if session.studio.memory.forgotten else session.studio
+def _placement(session: Session, id_: str, projection: Projection, before: bool) -> Placement:
+    """Where the query lies; before: in the whole memory."""
+    now, where = session.studio, (projection.space, projection.method)
+    if not before:
+        return session.remember(
+            ("map-place", id_, where),
+            lambda: now.maps.place(_now(session, id_), (id_,), projection),
+        )
+    whole = now.session() if now.memory.forgotten else now
     [found] = session.remember(
-        ("map-place-before", id_, space, method),
-        lambda: [
-            studio.maps.place(_before(session, id_), (id_,), studio.maps.projection(space, method))
-        ],
+        ("map-place-before", id_, where),
+        lambda: [whole.maps.place(_before(session, id_), (id_,), whole.maps.projection(*where))],
     )
     return found
 

@@ -1,20 +1,17 @@
 """What was found in the chosen images, and what a training would make of them."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import streamlit as st
 
 from app.components.training_offer import class_bars, left_out, parts_bar
 from app.session import state, trainings
-from app.session.background import POLL, Background
+from app.session.background import Background
 from app.shared.job_words import stage_words
+from app.shared.work import watched
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.offer import TrainingOffer
-from munkey_core.progress import Steps
 
 _ENCODERS = {
     "conv": "a small network, trained here on the public part of your images",
@@ -31,15 +28,15 @@ def find_out(source: str, label: str) -> tuple[TrainingOffer | None, bool]:
     if kept is None or kept[0] != source or kept[1].stopped:
         if kept is not None:
             kept[1].stop()
-        kept = source, Background(_looking(source, label), "own-offer")
+        look = partial(own_data.offer, source, trainings.suggested_name(label))
+        kept = source, Background(look, "own-offer")
         st.session_state[state.OWN_OFFER] = kept
     job: Background[TrainingOffer] = kept[1]
     job.wait()
     if not job.finished:
         with st.container(border=True, key="own-looking"):
             st.markdown(f"**Looking at {state.plain(label)}**")
-            watch: Any = st.fragment(_watch, run_every=POLL)
-            watch(job)
+            watched(job, lambda: _progress(job))
     elif job.result is None:
         # The reason may name the file by its path on the server, which is nobody's business.
         reason = job.error.replace(source, label)
@@ -91,21 +88,12 @@ def _how(offer: TrainingOffer) -> str:
     return f"{colour}, brought to {offer.image_size} × {offer.image_size} pixels; {owners}"
 
 
-def _looking(source: str, label: str) -> Callable[[], Steps[TrainingOffer]]:
-    name = trainings.suggested_name(label)
-    return lambda: own_data.offer(source, name)
-
-
-def _watch(job: Background[TrainingOffer]) -> None:
-    if job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
-    progress = job.progress
-    text, fraction = "Starting", 0.0
+def _progress(job: Background[TrainingOffer]) -> None:
+    progress, text = job.progress, "Starting"
     if progress is not None:
         text = state.plain(stage_words(progress.stage))
         text += f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else " …"
-        fraction = progress.done / max(1, progress.total)
-    st.progress(min(1.0, fraction), text=text)
+    st.progress(job.fraction, text=text)
     st.button("Stop", on_click=_stop, args=(job,), key="own-stop")
 
 

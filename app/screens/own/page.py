@@ -1,7 +1,5 @@
 """Your own images: from a folder or an archive to a model that can forget each of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import streamlit as st

@@ -1,15 +1,13 @@
 """Which images to train on: those that the server's owner allows, or an archive of one's own."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.session import state, trainings
-from app.session.background import POLL, Background
+from app.session.background import Background
+from app.shared.work import watched
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress, Steps
@@ -30,7 +28,6 @@ def choose() -> str:
     chosen = state.get("data")
     if chosen and chosen not in known:
         state.reject("data", chosen, "images on this server that may be trained on")
-        chosen = ""
         st.rerun()
     with st.container(border=True, key="own-source"):
         left, right = st.columns(2, gap="medium")
@@ -94,18 +91,15 @@ def _upload() -> None:
     )
     kept = st.session_state.get(state.OWN_UPLOAD)
     if file is not None and (kept is None or kept[0] != file.file_id):
-        kept = file.file_id, file.name, Background(_keeping(file), "own-upload")
+        kept = file.file_id, file.name, Background(partial(_keep, file), "own-upload")
         st.session_state[state.OWN_UPLOAD] = kept
     if kept is not None:
         _unpacked(kept[1], kept[2], gone=file is None)
 
 
-def _keeping(file: UploadedFile) -> Callable[[], Steps[str]]:
-    def keep() -> Steps[str]:
-        yield Progress("unpacking", 0, 1, 0.0)
-        return own_data.keep_upload(file.name, file)
-
-    return keep
+def _keep(file: UploadedFile) -> Steps[str]:
+    yield Progress("unpacking", 0, 1, 0.0)
+    return own_data.keep_upload(file.name, file)
 
 
 def _unpacked(name: str, job: Background[str], gone: bool) -> None:
@@ -113,8 +107,8 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     taken out of the uploader, and its message with it."""
     job.wait()
     if not job.finished:
-        watch: Any = st.fragment(_watch, run_every=POLL)
-        watch(name, job)
+        unpacking = f":material/hourglass_top: Checking and unpacking {state.plain(name)} …"
+        watched(job, lambda: st.caption(unpacking))
         return
     label = trainings.label_of(job.result) if job.result is not None else ""
     if label:
@@ -128,9 +122,3 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     else:
         reason = job.error or f"{name}: {_WANTED}"
         st.error(f"This archive can’t be used: {state.plain(reason)}")
-
-
-def _watch(name: str, job: Background[str]) -> None:
-    if job.finished:
-        st.rerun()  # Draws the page once more, without the timer.
-    st.caption(f":material/hourglass_top: Checking and unpacking {state.plain(name)} …")

@@ -1,7 +1,5 @@
 """The new model's name, what its training takes, and the button that starts it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.screens.own.offer import encoder_words, look_again

@@ -4,10 +4,7 @@ Found by the model's name, which stands in the link: after a turn of pages, a re
 another browser the same training is there.
 """
 
-from __future__ import annotations
-
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -15,6 +12,7 @@ from app.components.training_offer import Step, class_bars, parts_bar, steps
 from app.screens.own.offer import look_again
 from app.session import models, services, state, trainings
 from app.session.pages import turn_to
+from app.shared.changed import polled
 from app.shared.job_words import stage_words, where
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
@@ -32,8 +30,7 @@ def training(name: str) -> None:
     left, right = st.columns([58, 42], gap="medium")
     with left, st.container(border=True, key="own-training"):
         if active:
-            part: Any = st.fragment(_running, run_every=_POLL)
-            part(name)
+            polled(_running, seconds=_POLL)(name)
         elif trainings.ready(name):
             _ready(name, status)
         else:
@@ -49,11 +46,8 @@ def others_under_way() -> None:
     for name in trainings.under_way():
         with st.container(horizontal=True, vertical_alignment="center", key=f"own-other-{name}"):
             st.markdown(f":material/model_training: **{state.plain(name)}** is being trained.")
-            st.button("See how far it is", on_click=_turn_to, args=(name,), key=f"own-see-{name}")
-
-
-def _turn_to(name: str) -> None:
-    state.change("training", name)
+            there = "training", name
+            st.button("See how far it is", on_click=state.change, args=there, key=f"own-see-{name}")
 
 
 def leave() -> None:

@@ -1,7 +1,5 @@
 """Privacy: can an attacker tell who was in the training data, before and after deletion?"""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from app.components.attack_charts import histograms, roc
@@ -9,19 +7,19 @@ from app.components.gallery import gallery
 from app.components.pager import kept, pager, part
 from app.screens.privacy.trace import trace_panel
 from app.session import services, state
+from app.session.background import Background
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared import attacks as words
-from app.shared.charts import draw
 from app.shared.forget_set import ForgetSet, choose
-from app.shared.looking import section
 from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
-from app.shared.work import result, start, work
+from app.shared.work import work
+from app.words.figures import signed
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.words import FEW
-from munkey_core.progress import Steps
 from munkey_core.results import Browse
 
 _ATTACKS = "attacks"
@@ -41,18 +39,18 @@ def show() -> None:
     with left:
         subject = choose(session, "Images in question", basket_first=True)
     st.session_state[state.SUBJECT] = subject.name
-    studio = session.studio
-
-    def run() -> Steps[PrivacyReport]:
-        return studio.privacy.run(subject.ids)
-
     # A model retrained meanwhile is news: the attacks are then run on it, too.
-    asked = work(session, _ATTACKS, (subject.ids, studio.jobs.done(RETRAIN, subject.ids)))
-    if asked.job is None:
-        start(asked, _ATTACKS, run)
-    if cannot_be_known(session, asked.job):
+    key = subject.ids, session.studio.jobs.done(RETRAIN, subject.ids)
+    studio = session.studio
+    asked = work(
+        session,
+        _ATTACKS,
+        key,
+        lambda: Background(lambda: studio.privacy.run(subject.ids), _ATTACKS),
+    )
+    if cannot_be_known(session, asked.begun()):
         return
-    report = result(asked, _ATTACKS, run, words.STAGES)
+    report = asked.result(words.STAGES)
     if report is not None:
         with right:
             attack = _attack(session, report)
@@ -200,7 +198,7 @@ def _exposed(session: Session) -> None:
     name = state.RESULT_PAGE + "exposed"
     shown, page, total = part(order, _EXPOSED, st.session_state.get(name, 1))
     gallery(
-        [session.tile(id_, f"score {found.scores[id_]:+.1f}".replace("-", "−")) for id_ in shown],
+        [session.tile(id_, f"score {signed(found.scores[id_])}") for id_ in shown],
         selected=state.get("basket"),
         key=state.EXPOSED,
         size=state.scaled(84),

@@ -1,18 +1,17 @@
 """Where the trace stays: the joint and the exact mode of one model side by side."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st
 
 from app.session import models, state
+from app.session.background import Background
 from app.session.services import Session
 from app.shared.attacks import STAGES
 from app.shared.forget_set import ForgetSet
-from app.shared.looking import section
-from app.shared.work import result, start, work
-from app.words.figures import interval, number
+from app.shared.sections import section
+from app.shared.work import work
+from app.words.figures import interval, number, signed
 from app.words.glossary import term
 from app.words.phrases import count
 from munkey_core.audit.audit import AFTER, BEFORE, AuditReport
@@ -52,7 +51,7 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
             found[mode] = yield from studio.privacy.trace(subject.ids)
         return found
 
-    asked = work(session, _PART, ("trace", subject.ids))
+    asked = work(session, _PART, subject.ids, lambda: Background(run, _PART))
     if asked.job is None:
         n = len(subject.ids)
         these = "this image" if n == 1 else f"these {n:,} images"
@@ -60,12 +59,10 @@ def _work_out(session: Session, subject: ForgetSet, studios: dict[str, Studio]) 
         st.button(
             "Set both side by side",
             icon=":material/compare_arrows:",
-            on_click=start,
-            args=(asked, _PART, run),
+            on_click=asked.start,
             key="start-trace",
         )
-        return None
-    return result(asked, _PART, run, _STAGES)
+    return asked.result(_STAGES)
 
 
 def _table(reports: Reports, studio: Studio) -> str:
@@ -84,9 +81,7 @@ def _table(reports: Reports, studio: Studio) -> str:
     }
     head = "".join(f'<th scope="col">{escape(state.MODES[mode])}</th>' for mode in reports)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{c}</td>" for c in cells)
-        + "</tr>"
+        f'<tr><th scope="row">{escape(name)}</th><td>{"</td><td>".join(cells)}</td></tr>'
         for name, cells in rows.items()
     )
     return (
@@ -109,13 +104,12 @@ def _remains(mode: str, report: AuditReport) -> str:
     leak = report.leak.backbone if report.leak is not None else None
     if leak is None:
         return "not measured for these images<small>it takes a model retrained without them</small>"
-    points = f"{leak.excess_points:+.1f}".replace("-", "−")
-    if leak.excess_ci95 is None:
-        return f"{points} points<small>no interval</small>"
-    low, high = leak.excess_ci95
-    zero = "; can't be told from zero" if low <= 0 <= high else ""
-    inside = f"{low:+.1f} to {high:+.1f}".replace("-", "−")
-    return f"{points} points<small>{inside}{zero}</small>"
+    inside = "no interval"
+    if leak.excess_ci95 is not None:
+        low, high = leak.excess_ci95
+        zero = "; can't be told from zero" if low <= 0 <= high else ""
+        inside = f"{signed(low)} to {signed(high)}{zero}"
+    return f"{signed(leak.excess_points)} points<small>{inside}</small>"
 
 
 def _public(mode: str, parts: dict[str, int]) -> str:

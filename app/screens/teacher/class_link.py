@@ -1,7 +1,5 @@
 """What a link for a class is made of: the address of this server, a screen, hidden controls."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections.abc import Mapping

@@ -1,14 +1,12 @@
 """Teacher's link: one address, and a QR code of it, that opens one screen for a whole room."""
 
-from __future__ import annotations
-
-from pathlib import Path
+from html import escape
 from typing import Any
 
+import segno
 import streamlit as st
 
 from app.components.clipboard.copy_link import copy_link
-from app.components.qr_code import qr_code
 from app.lessons import course
 from app.lessons.lesson import PAGES
 from app.lessons.shelf import shelf
@@ -21,14 +19,12 @@ from app.words.phrases import count
 
 _LESSON, _PAGE = "A lesson", "Chosen images on a page"
 _KEY = "teacher-"
-_STYLE = Path(__file__).with_name("teacher.css")
 
 Screen = tuple[str, dict[str, Any]]  # page, and the properties that the link says
 
 
 def show() -> None:
     """Draw the page of the current session."""
-    st.html(_STYLE)
     with st.container(key="teacher"):
         _page(services.current())
 
@@ -225,7 +221,7 @@ def _link(address: str, page: str, values: dict[str, Any]) -> None:
     link, kept = class_link.class_link(address, page, values)
     if class_link.only_here(address):
         _nobody_else()
-    qr_code(link)
+    _qr_code(link)
     st.code(link, language=None, wrap_lines=True)
     left, right = st.columns(2)
     with left:
@@ -236,6 +232,14 @@ def _link(address: str, page: str, values: dict[str, Any]) -> None:
             ":material/warning: The list of images is too long for a link. This server keeps it "
             "until it is ended; after that the link opens without it."
         )
+
+
+def _qr_code(link: str) -> None:
+    """Dark on white in both modes, because many cameras read no other, and as large as its place
+    allows. link: at most some 2,000 characters."""
+    picture = segno.make(link, error="m", micro=False).svg_data_uri(scale=4, border=4, light="#fff")
+    text = escape(f"QR code that opens {link}", quote=True)
+    st.html(f'<img class="mk-qr" src="{picture}" alt="{text}">')
 
 
 def _nobody_else() -> None:
