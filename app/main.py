@@ -19,12 +19,13 @@ from app.screens.desk import page as desk
 from app.screens.lessons import page as lessons
 from app.screens.own import page as own
 from app.screens.teacher import page as teacher
-from app.session import models, state
+from app.session import link_messages, models, page_url, state, state_keys
 from app.session.pages import pages
 from app.shared.basket import sidebar
 from app.shared.changed import bundle_changed
 from app.shared.entrance import enter
 from app.shared.without_pictures import banner
+from app.words.foreign import escaped
 from munkey_core.errors import BundleChangedError, MunkeyError
 
 # URL path → what draws the page.
@@ -51,20 +52,20 @@ def main() -> None:
         use_print(state.print_scale())
         term_tips()
         if page.url_path == "own":  # which needs no model: it makes one
-            state.write_url(())
+            page_url.write(())
             page.run()
         else:
             _no_model(str(error))
         return
     if menu == state.hidden("menu"):
         st.rerun()  # The link, which is read only now, says otherwise than the last run's.
-    state.write_url(session.groups)
+    page_url.write(session.groups)
     use_print(state.print_scale())
     term_tips()
     if page.url_path != "teacher":
-        st.session_state[state.CAME_FROM] = page.url_path or "forget"
-    if state.messages():
-        lines = "  \n".join([f"**{state.about_messages()}**", *state.messages()])
+        st.session_state[state_keys.CAME_FROM] = page.url_path or "forget"
+    if link_messages.said():
+        lines = "  \n".join([f"**{link_messages.about()}**", *link_messages.said()])
         st.warning(lines, icon=":material/link_off:")
     use_picture_size(session.studio.pictures.source.image_size, state.print_scale())
     try:
@@ -75,13 +76,13 @@ def main() -> None:
     except BundleChangedError:  # while this run was on its way
         bundle_changed()
     except MunkeyError as error:  # of a file that is only read when a page asks for it
-        st.error(f"This can't be shown: {state.plain(str(error))}")
+        st.error(f"This can't be shown: {escaped(str(error))}")
     plotly_library_soon()
 
 
 def _no_model(reason: str) -> None:
     st.title("No model to show")
-    st.error(state.plain(reason))
+    st.error(escaped(reason))
     st.markdown(
         "`munkey bundles` lists the models that are found here. `MUNKEY_BUNDLES` names the folder "
         "to look in, `MUNKEY_BUNDLE` the model to open."

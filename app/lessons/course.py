@@ -13,8 +13,9 @@ from app.lessons.lesson import Lesson, LessonError, Screen, Step
 from app.lessons.reader import refer
 from app.lessons.shelf import shelf
 from app.lessons.values import Values, values_of
-from app.session import models, state
+from app.session import link_messages, models, page_url, properties, state, state_keys
 from app.session.long_links import UnknownDigestError
+from app.words.foreign import escaped, quoted
 from munkey_core.errors import MunkeyError
 
 PATH = "lessons"  # the page that lessons are played on
@@ -44,7 +45,7 @@ class Place:
     @property
     def guess(self) -> Guess | None:
         """What this person has answered here; None as long as the question is open."""
-        guesses: dict[tuple[str, int], Guess] = st.session_state.get(state.LESSON_GUESSES, {})
+        guesses: dict[tuple[str, int], Guess] = st.session_state.get(state_keys.LESSON_GUESSES, {})
         return guesses.get((self.lesson.digest, self.number))
 
     @property
@@ -66,8 +67,8 @@ def enter(path: str, news: bool) -> bool:
     path: of the page. news: whether the URL has just been read. A lesson that can't be played is
     left, with a message.
     """
-    turn = bool(st.session_state.pop(state.LESSON_TURN, False))
-    state.start_from({})
+    turn = bool(st.session_state.pop(state_keys.LESSON_TURN, False))
+    page_url.start_from({})
     if path != PATH or not state.get("lesson"):
         return False
     place, problem = find(state.get("lesson"), state.get("step"))
@@ -79,12 +80,12 @@ def enter(path: str, news: bool) -> bool:
     except LessonError as error:
         _leave(str(error))
         return False
-    state.start_from(properties, place.screen.hide)
-    reached = st.session_state.setdefault(state.LESSON_REACHED, {})
+    page_url.start_from(properties, place.screen.hide)
+    reached = st.session_state.setdefault(state_keys.LESSON_REACHED, {})
     reached[place.lesson.id] = place.number
     if not (news or turn):
         return False
-    said = state.given() if news else frozenset()
+    said = page_url.given() if news else frozenset()
     for name, value in properties.items():
         if name not in said or name == "bundle":
             state.put(name, value)
@@ -102,17 +103,19 @@ def find(lesson_id: str, number: int) -> tuple[Place | None, str]:
     lesson = found.lessons.get(lesson_id)
     if lesson is None:
         names = ", ".join(found.lessons) or "none"
-        return None, f"lesson: there is no {state.quoted(lesson_id)} here (there is: {names})."
+        return None, f"lesson: there is no {quoted(lesson_id)} here (there is: {names})."
     if number > len(lesson.steps):
-        state.reject("step", str(number), f"a step of this lesson, from 1 to {len(lesson.steps)}")
+        page_url.reject(
+            "step", str(number), f"a step of this lesson, from 1 to {len(lesson.steps)}"
+        )
         number = 1
     problem = missing(lesson)
     if problem:
-        return None, f"The lesson {state.quoted(lesson.title)} can't be played here: {problem}"
+        return None, f"The lesson {quoted(lesson.title)} can't be played here: {problem}"
     try:
         return Place(lesson, number, values_of(lesson, state.get("seed"))), ""
     except MunkeyError as error:
-        return None, state.plain(str(error))
+        return None, escaped(str(error))
 
 
 def missing(lesson: Lesson, load: bool = True) -> str:
@@ -121,9 +124,9 @@ def missing(lesson: Lesson, load: bool = True) -> str:
     try:
         models.location(lesson.bundle)
     except MunkeyError:
-        there = ", ".join(state.plain(info.name) for info in models.bundles()) or "none"
+        there = ", ".join(escaped(info.name) for info in models.bundles()) or "none"
         return (
-            f"it is about the model {state.quoted(lesson.bundle)}, which this server doesn't have "
+            f"it is about the model {quoted(lesson.bundle)}, which this server doesn't have "
             f"(it has: {there})."
         )
     if not load:
@@ -131,12 +134,12 @@ def missing(lesson: Lesson, load: bool = True) -> str:
     try:
         studio = models.shared(lesson.bundle).studio
     except MunkeyError as error:
-        return state.plain(str(error))
-    lacking = [state.MODES[mode] for mode in lesson.modes if mode not in studio.about.modes]
+        return escaped(str(error))
+    lacking = [properties.MODES[mode] for mode in lesson.modes if mode not in studio.about.modes]
     if lacking:
         return (
             f"it needs the {' and the '.join(lacking).lower()} mode, which the model "
-            f"{state.quoted(lesson.bundle)} doesn't have."
+            f"{quoted(lesson.bundle)} doesn't have."
         )
     return ""
 
@@ -145,17 +148,19 @@ def _properties(place: Place) -> dict[str, Any]:
     """Every property of the step's screen that is not the link's own."""
     lesson, ids = place.lesson, place.values.scope.ids
     texts = place.screen.properties
-    values = {prop.name: prop.default for prop in state.PROPERTIES if prop.name not in _CARRIED}
+    values = {
+        prop.name: prop.default for prop in properties.PROPERTIES if prop.name not in _CARRIED
+    }
     for name, text in texts.items():
         try:
-            values[name] = state.parse(name, refer(text, ids))
-        except (state.BadValueError, UnknownDigestError) as error:
+            values[name] = properties.parse(name, refer(text, ids))
+        except (properties.BadValueError, UnknownDigestError) as error:
             raise LessonError(lesson.file, place.step.line, f"{name} must be {error}") from None
     return values | {"bundle": lesson.bundle}
 
 
 def _leave(problem: str) -> None:
-    state.say(problem)
+    link_messages.say(problem)
     state.put("lesson", "")
     state.put("step", 1)
 
@@ -167,19 +172,19 @@ def begin(lesson_id: str, number: int = 1) -> None:
     """Go to a step, whatever the screen shows now."""
     state.put("lesson", lesson_id)
     state.change("step", number)
-    st.session_state[state.LESSON_TURN] = True
+    st.session_state[state_keys.LESSON_TURN] = True
 
 
 def answer(place: Place, guess: Guess) -> None:
     """Commit to a guess: the step goes on to the screen that shows the truth."""
-    guesses = st.session_state.setdefault(state.LESSON_GUESSES, {})
+    guesses = st.session_state.setdefault(state_keys.LESSON_GUESSES, {})
     guesses[place.lesson.digest, place.number] = guess
     begin(place.lesson.id, place.number)
 
 
 def restart(lesson: Lesson) -> None:
     """From the first step, as if nothing had been answered."""
-    guesses: dict[tuple[str, int], Guess] = st.session_state.get(state.LESSON_GUESSES, {})
+    guesses: dict[tuple[str, int], Guess] = st.session_state.get(state_keys.LESSON_GUESSES, {})
     for digest, number in list(guesses):
         if digest == lesson.digest:
             del guesses[digest, number]
@@ -194,5 +199,5 @@ def leave() -> None:
 
 def reached(lesson: Lesson) -> int:
     """The step at which this person was last; 0 if they haven't begun."""
-    seen: dict[str, int] = st.session_state.get(state.LESSON_REACHED, {})
+    seen: dict[str, int] = st.session_state.get(state_keys.LESSON_REACHED, {})
     return min(seen.get(lesson.id, 0), len(lesson.steps))

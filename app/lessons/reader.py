@@ -26,7 +26,7 @@ from app.lessons.lesson import (
 )
 from app.lessons.measures import MEASURES, Argument
 from app.lessons.nodes import Node, Part, Parts, compose
-from app.session import state
+from app.session import properties
 from app.session.long_links import UnknownDigestError
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -34,7 +34,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
 _REFERENCE = re.compile(r"\$([a-z][a-z0-9-]*)")
 # A step says these in its own way, or the person who shares the link does.
 _NOT_ON_SCREEN = ("bundle", "lesson", "step", "hide", "seed", "data", "training")
-_PROPERTIES = [prop.name for prop in state.PROPERTIES if prop.name not in _NOT_ON_SCREEN]
+_PROPERTIES = [prop.name for prop in properties.PROPERTIES if prop.name not in _NOT_ON_SCREEN]
 _MOST_STEPS = 40
 _RULES = ("ids", "most", "near", "owner", "set", "random", "test")
 _SCORES = ("memorised", "exposed", "influential")
@@ -166,7 +166,7 @@ def _argument(part: Part, key: str, wanted: Argument, images: Mapping[str, Image
 
 
 def _hide(node: Node) -> tuple[str, ...]:
-    names = [item.choice("hide", state.CONTROLS) for item in node.items("hide")]
+    names = [item.choice("hide", properties.CONTROLS) for item in node.items("hide")]
     return tuple(dict.fromkeys(names))
 
 
@@ -244,8 +244,8 @@ def _property(part: Part, name: str, images: Mapping[str, Images]) -> str:
             part.fail(f"{name} names images “${reference}”, which “images” doesn't have")
     if text and not references:
         try:
-            state.parse(name, text)
-        except (state.BadValueError, UnknownDigestError) as error:
+            properties.parse(name, text)
+        except (properties.BadValueError, UnknownDigestError) as error:
             part.fail(f"{name} must be {error}, got “{text[:40]}”")
     return text
 

@@ -12,8 +12,9 @@ import streamlit as st
 from app.lessons.images import find_images
 from app.lessons.lesson import Lesson
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute, why_not
-from app.session import models, state
+from app.session import models
 from app.session.background import Background
+from app.words.foreign import escaped
 from munkey_core.errors import MunkeyError
 from munkey_core.progress import Steps
 
@@ -40,7 +41,7 @@ class Values(Background[None]):
         known = self.known.copy()
         texts = {name: v.words if isinstance(v, Known) else "unknown" for name, v in known.items()}
         waiting = dict.fromkeys(self._lesson.values, "unknown" if self.finished else "…")
-        plain = {name: state.plain(text.replace("\u00a0", " ")) for name, text in texts.items()}
+        plain = {name: escaped(text.replace("\u00a0", " ")) for name, text in texts.items()}
         return waiting | plain
 
     def missing(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.components.action_log import kept
-from app.session import state
+from app.session import state_keys
 from app.session.background import Background
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
@@ -52,7 +52,7 @@ class _Desk:
 
 
 def _desk() -> _Desk:
-    return kept(state.ERASING, _Desk)
+    return kept(state_keys.ERASING, _Desk)
 
 
 def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvidence) -> None:

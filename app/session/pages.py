@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.session import state
+from app.session import state_keys
 
 # URL path, which is also how code names a page → title.
 TITLES = {
@@ -40,7 +40,7 @@ def pages(shows: Mapping[str, Callable[[], None]]) -> list[Page]:
         )
         for name, title in TITLES.items()
     }
-    st.session_state[state.PAGES] = found
+    st.session_state[state_keys.PAGES] = found
     return list(found.values())
 
 
@@ -51,4 +51,4 @@ def address(name: str) -> str:
 
 def turn_to(name: str) -> None:
     """Leave this page for another one."""
-    st.switch_page(st.session_state[state.PAGES][name])
+    st.switch_page(st.session_state[state_keys.PAGES][name])

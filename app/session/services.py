@@ -12,9 +12,10 @@ import streamlit as st
 from cachetools import LRUCache
 
 from app.components.gallery import GalleryEvent, Tile, take_event
-from app.session import erasing, models, state
+from app.session import erasing, link_messages, models, page_url, properties, state, state_keys
 from app.session.consequences import Consequences
 from app.session.models import Pictures, shared
+from app.words.foreign import escaped, quoted
 from munkey_core.errors import BadInputError, BundleChangedError, BundleError, MunkeyError
 from munkey_core.results import Browse, NearDuplicate, check_generation
 from munkey_core.studio import Studio
@@ -124,7 +125,7 @@ class Session:
         return dict(zip(found.ids, found.touched.tolist(), strict=True)) if found else {}
 
     @property
-    def groups(self) -> state.Groups:
+    def groups(self) -> properties.Groups:
         """Ids of the standing deletions, oldest first."""
         return tuple(deletion.ids for deletion in self.studio.memory.history)
 
@@ -132,11 +133,11 @@ class Session:
 def listen(page: str) -> bool:
     """Take in what the browser says: clicks, then the URL if it is news; whether it was. page: its
     URL path."""
-    take_event(state.GALLERY, _clicked)
-    take_event(state.EXPOSED, _clicked_exposed)
-    news = state.url_is_news(page)
+    take_event(state_keys.GALLERY, _clicked)
+    take_event(state_keys.EXPOSED, _clicked_exposed)
+    news = page_url.is_news(page)
     if news:
-        state.read_url()
+        page_url.read()
     return news
 
 
@@ -152,7 +153,7 @@ def open_model(news: bool, turned: bool) -> Session:
     if news or session is not earlier:
         # A newer event may end this run anywhere: what is settled only counts once all of it is.
         _settle(session)
-        st.session_state[state.SESSION] = session
+        st.session_state[state_keys.SESSION] = session
         state.put("forgotten", ())
     elif turned:
         state.put("forgotten", ())
@@ -163,13 +164,13 @@ def open_model(news: bool, turned: bool) -> Session:
 
 def current() -> Session:
     """The session that :func:`open_model` opened, for callbacks."""
-    session: Session = st.session_state[state.SESSION]
+    session: Session = st.session_state[state_keys.SESSION]
     return session
 
 
 def opened() -> Session | None:
     """The session with a model, if one was ever opened."""
-    found: Session | None = st.session_state.get(state.SESSION)
+    found: Session | None = st.session_state.get(state_keys.SESSION)
     return found
 
 
@@ -183,14 +184,14 @@ def _open(name: str, renew: bool) -> Session:
     try:
         common = shared(name)
     except BundleError as error:
-        if name == state.default_bundle():
+        if name == properties.default_bundle():
             raise
-        state.reject("bundle", name, str(error))
-        name = state.default_bundle()
+        page_url.reject("bundle", name, str(error))
+        name = properties.default_bundle()
         common = shared(name)
     mode = state.get("mode")
     if mode and mode not in common.studio.about.modes:
-        state.reject("mode", mode, f"a mode of {state.plain(common.studio.about.title)}")
+        page_url.reject("mode", mode, f"a mode of {escaped(common.studio.about.title)}")
     elif mode:
         common = shared(name, mode)
     if session is None or renew or session.studio.about.digest != common.studio.about.digest:
@@ -206,8 +207,8 @@ def reload() -> None:
     if session is not None:
         _leave(session)
         state.put("forgotten", session.groups)
-        del st.session_state[state.SESSION]
-    state.clear_messages("This model was opened again: it had changed.")
+        del st.session_state[state_keys.SESSION]
+    link_messages.clear("This model was opened again: it had changed.")
 
 
 def _take_in_erasure() -> bool:
@@ -234,7 +235,7 @@ def _take_in_erasure() -> bool:
     if state.get("asks") not in models.shared(session.name).studio.memory.owners:
         state.put("asks", "")
     state.put("receipt", receipt.number)
-    state.clear_messages()
+    link_messages.clear()
     return True
 
 
@@ -243,7 +244,7 @@ def _leave(session: Session) -> None:
     if session.consequences is not None:
         session.consequences.stop()
     for name, job in st.session_state.items():
-        if str(name).startswith(state.WORKING) and job is not None:
+        if str(name).startswith(state_keys.WORKING) and job is not None:
             job.stop()
 
 
@@ -253,28 +254,28 @@ def _settle(session: Session) -> None:
     classes = state.get("class")
     if any(not 0 <= label < len(studio.about.classes) for label in classes):
         wanted = f"class numbers from 0 to {len(studio.about.classes) - 1}"
-        state.reject("class", " ".join(map(str, classes)), wanted)
+        page_url.reject("class", " ".join(map(str, classes)), wanted)
     for name in ("owner", "asks"):
         owner = state.get(name)
         if owner and owner not in studio.memory.owners:
-            state.reject(name, owner, "an owner in this bundle")
+            page_url.reject(name, owner, "an owner in this bundle")
     _reject_unmeasured(studio, "show", "another order")
     attack = state.get("attack")
     if attack and attack not in studio.privacy.attacks:
-        state.reject("attack", attack, "one of " + ", ".join(studio.privacy.attacks))
+        page_url.reject("attack", attack, "one of " + ", ".join(studio.privacy.attacks))
     of, sets = state.get("of"), (FORGOTTEN, BASKET, *studio.memory.canonical_sets())
     if of and of not in sets:
-        state.reject("of", of, f"one of {', '.join(sets)}")
+        page_url.reject("of", of, f"one of {', '.join(sets)}")
     query = state.get("query")
     if query and not studio.memory.can_ask(query):
         gone = _gone(studio, [query])
         wanted = f"the id of a training or test image in {studio.about.title}"
         if gone:
             wanted += f" (this one was erased for good: {_receipts(gone)})"
-        state.reject("query", query, wanted)
+        page_url.reject("query", query, wanted)
     if state.get("target") >= len(studio.about.classes):
         wanted = f"a class number from 0 to {len(studio.about.classes) - 1}"
-        state.reject("target", str(state.get("target")), wanted)
+        page_url.reject("target", str(state.get("target")), wanted)
     _reject_unmeasured(studio, "colour", "another one")
     seen: set[str] = set()
     for group in state.get("forgotten"):
@@ -291,9 +292,9 @@ def _reject_unmeasured(studio: Studio, name: str, wanted: str) -> None:
     """Not every model has been attacked, or asked about influence."""
     value = state.get(name)
     if value in ("exposed", "exposure") and not studio.privacy.has_exposure:
-        state.reject(name, value, f"{wanted}: nobody has attacked this model yet")
+        page_url.reject(name, value, f"{wanted}: nobody has attacked this model yet")
     if value in ("influential", "influence") and studio.explain.influence() is None:
-        state.reject(name, value, f"{wanted}: it was not computed for this model")
+        page_url.reject(name, value, f"{wanted}: it was not computed for this model")
 
 
 def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
@@ -303,14 +304,14 @@ def known_ids(studio: Studio, where: str, ids: Iterable[str]) -> list[str]:
     unknown = [id_ for id_ in ids if not studio.memory.is_private(id_)]
     gone, count = _gone(studio, unknown), len(ids)
     if gone:
-        state.say(
+        link_messages.say(
             f"{where}: {len(gone):,} of {count:,} images {'was' if len(gone) == 1 else 'were'} "
             f"erased for good ({_receipts(gone)}): left out."
         )
     unknown = [id_ for id_ in unknown if id_ not in gone]
     if unknown:
-        some = ", ".join(state.quoted(id_) for id_ in unknown[:3])
-        state.say(
+        some = ", ".join(quoted(id_) for id_ in unknown[:3])
+        link_messages.say(
             f"{where}: {len(unknown):,} of {count:,} ids name no image with a key in "
             f"{studio.about.title} ({some}{', …' if len(unknown) > 3 else ''}): left out."
         )
@@ -337,7 +338,7 @@ def other_model() -> None:
     of_a_data_set = ("basket", "class", "owner", "find", "page", "query", "target", "off", "of")
     of_a_request = ("who", "asks", "request", "receipt")
     for name in ("mode", "lesson", "step", *of_a_data_set, *of_a_request):
-        state.change(name, state.default(name))
+        state.change(name, properties.default(name))
 
 
 def other_mode() -> None:
@@ -368,13 +369,13 @@ def _clicked(event: GalleryEvent) -> None:
 def _clicked_exposed(event: GalleryEvent) -> None:
     """Picking an image must not change whose privacy the page is about."""
     if not state.get("of"):
-        state.put("of", st.session_state.get(state.SUBJECT, ""))
+        state.put("of", st.session_state.get(state_keys.SUBJECT, ""))
     _clicked(event)
 
 
 def add_owner() -> None:
     """Pick all images of the owner that was chosen in the sidebar."""
-    owner = st.session_state[state.ADD_OWNER]
+    owner = st.session_state[state_keys.ADD_OWNER]
     if owner:
         pick(current().browse(Browse(owner=owner, hide_forgotten=True)))
 
@@ -385,7 +386,7 @@ def add_owner() -> None:
 def delete_basket() -> None:
     """Delete the keys of everything in the basket, which is then empty."""
     session = current()
-    take_event(state.GALLERY, _clicked)  # A click just before the button belongs to it.
+    take_event(state_keys.GALLERY, _clicked)  # A click just before the button belongs to it.
     ids = [id_ for id_ in state.get("basket") if not session.studio.memory.is_forgotten(id_)]
     if not ids:
         return
@@ -432,4 +433,4 @@ def _attempt(action: Callable[[], object]) -> None:
     try:
         action()
     except MunkeyError as error:
-        state.say(state.plain(str(error)))
+        link_messages.say(escaped(str(error)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 from cachetools import LRUCache
 
-from app.session import models, state
+from app.session import models, properties
 from app.session.background import me, present
 from munkey_core.errors import BadInputError
 from munkey_core.jobs import own_data
@@ -94,7 +94,7 @@ def suggested_name(label: str) -> str:
 def taken(name: str) -> bool:
     """Whether a model of this name is there, or being trained. What can't be a name isn't."""
     # The model that the server was started with may lie outside the folders that are listed.
-    if name == state.default_bundle() or any(info.name == name for info in models.bundles()):
+    if name == properties.default_bundle() or any(info.name == name for info in models.bundles()):
         return True
     try:
         status = own_data.training_status(name)

@@ -4,20 +4,21 @@ import random
 
 import streamlit as st
 
-from app.session import services, state
+from app.session import properties, services, state, state_keys
 from app.session.pages import turn_to
 from app.session.services import Session
+from app.words.foreign import escaped, quoted
 
-_FIELDS = (state.MAP_FIND, state.EXPLAIN_FIND)
+_FIELDS = (state_keys.MAP_FIND, state_keys.EXPLAIN_FIND)
 
 
 def look_at(id_: str) -> None:
     """Make them be about an image of the bundle, and about what the model takes it for. An empty
     id: about none that a link could name."""
-    state.put("target", state.PREDICTED)
-    st.session_state[state.OWN_CHOSEN] = False
+    state.put("target", properties.PREDICTED)
+    st.session_state[state_keys.OWN_CHOSEN] = False
     for field in _FIELDS:
-        st.session_state.pop(state.REFUSED + field, None)
+        st.session_state.pop(state_keys.REFUSED + field, None)
     state.change("query", id_)
 
 
@@ -49,12 +50,12 @@ def id_field(session: Session, key: str) -> None:
 
 def refuse(key: str, reason: str) -> None:
     """Note why what a person wanted was not followed. reason: Markdown."""
-    st.session_state[state.REFUSED + key] = reason
+    st.session_state[state_keys.REFUSED + key] = reason
 
 
 def refusal(key: str) -> None:
     """Why a field was not followed, if it was not."""
-    reason = st.session_state.get(state.REFUSED + key)
+    reason = st.session_state.get(state_keys.REFUSED + key)
     if reason:
         st.error(reason)
 
@@ -67,10 +68,10 @@ def _find(key: str) -> None:
         look_at(typed)
     elif typed:
         examples = " or ".join(
-            state.plain(ids[0]) for ids in (studio.memory.private_ids(), studio.memory.test_ids())
+            escaped(ids[0]) for ids in (studio.memory.private_ids(), studio.memory.test_ids())
         )
         refuse(
             key,
-            f"No training or test image has the id {state.quoted(typed)}. Wanted: a whole id, "
+            f"No training or test image has the id {quoted(typed)}. Wanted: a whole id, "
             f"e.g. {examples}.",
         )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.session import state
+from app.session import properties
+from app.words.foreign import escaped
 from app.words.glossary import TERMS, html, plain, term
 from app.words.phrases import count
 from munkey_core.audit.leak import LeakSplit
@@ -166,7 +167,7 @@ def table(report: PrivacyReport, chosen: str, figure: str) -> str:
         rows.append(f'<tr{mark}><th scope="row">{_named(attack)}</th>{cells}</tr>')
     return (
         '<div class="mk mk-scroll"><table class="mk-table"><thead><tr><th scope="col">'
-        f"{html(figure, state.FIGURES[figure])}, percent</th>{head}</tr></thead>"
+        f"{html(figure, properties.FIGURES[figure])}, percent</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -194,11 +195,13 @@ def failures(report: PrivacyReport, figure: str) -> list[str]:
     for figures in report.figures.values():
         for one in figures.values():
             if _FIELD[figure] in one.errors:
-                reasons.setdefault(one.errors[_FIELD[figure]], {})[state.FIGURES[figure]] = None
+                reasons.setdefault(one.errors[_FIELD[figure]], {})[properties.FIGURES[figure]] = (
+                    None
+                )
     return [
         f"{', '.join(who)}"
         + (f" ({', '.join(models[why])})" if why in models else "")
-        + f": {state.plain(why)}."
+        + f": {escaped(why)}."
         for why, who in reasons.items()
     ]
 

@@ -7,9 +7,10 @@ import streamlit as st
 from app.components.clipboard.copy_link import copy_link
 from app.components.demo_note import demo_note
 from app.lessons import course
-from app.session import models, services, state
+from app.session import models, page_url, properties, services, state, state_keys
 from app.session.pages import turn_to
 from app.session.services import Session
+from app.words.foreign import escaped
 from app.words.glossary import plain, term
 from app.words.phrases import count, milliseconds
 
@@ -30,7 +31,7 @@ def sidebar(session: Session) -> None:
 
 def _lesson_under_way() -> None:
     """The way back to a lesson that a person has left for another page."""
-    if state.page() == course.PATH or state.hidden("menu"):
+    if page_url.current_page() == course.PATH or state.hidden("menu"):
         return
     place = course.here()
     if place is not None and st.button(
@@ -55,7 +56,7 @@ def _model(session: Session) -> None:
         )
     _mode(session)
     left, total, keys = memory.keys_left, memory.keys_total, term("key", "keys")
-    st.caption(f"{state.plain(title)} · {left:,} of {total:,} {keys} in memory")
+    st.caption(f"{escaped(title)} · {left:,} of {total:,} {keys} in memory")
 
 
 def _mode(session: Session) -> None:
@@ -66,7 +67,7 @@ def _mode(session: Session) -> None:
         "Memory",
         help=f"**Joint:** {plain('joint')}\n\n**Exact:** {plain('exact')}",
         width="stretch",
-        **state.choice("mode", state.MODES, services.other_mode, session.studio.about.mode),
+        **state.choice("mode", properties.MODES, services.other_mode, session.studio.about.mode),
     )
 
 
@@ -119,7 +120,7 @@ def _add_owner(session: Session) -> None:
     if not owners or state.hidden("pick"):
         return
     word = session.owner_word
-    st.session_state[state.ADD_OWNER] = None
+    st.session_state[state_keys.ADD_OWNER] = None
     st.selectbox(
         f"Pick a {word}",
         list(owners),
@@ -127,7 +128,7 @@ def _add_owner(session: Session) -> None:
         index=None,
         format_func=lambda name: f"{name} ({owners[name]})",
         placeholder="Choose…",
-        key=state.ADD_OWNER,
+        key=state_keys.ADD_OWNER,
         on_change=services.add_owner,
     )
 

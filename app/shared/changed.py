@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.session import erasing, services, state
+from app.session import erasing, page_url, services
 from app.session.background import POLL
+from app.words.foreign import escaped
 from munkey_core.errors import BundleChangedError
 
 
@@ -15,8 +16,8 @@ def bundle_changed() -> None:
     session = services.opened()
     title = "This model"
     if session is not None:
-        state.write_url(session.groups)
-        title = state.plain(session.studio.about.title)
+        page_url.write(session.groups)
+        title = escaped(session.studio.about.title)
     st.title("This bundle has changed", anchor=False)
     st.info(
         f"**{title}** is another version by now than the one you opened: somebody erased images "
@@ -43,8 +44,8 @@ def failure() -> None:
     reason = erasing.failed()
     if reason:
         st.error(
-            f"**The erasure did not come to its end.** {state.plain(reason[:1].upper())}"
-            f"{state.plain(reason[1:])}.",
+            f"**The erasure did not come to its end.** {escaped(reason[:1].upper())}"
+            f"{escaped(reason[1:])}.",
             icon=":material/error:",
         )
 

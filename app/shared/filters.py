@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.session import state
+from app.session import properties, state
 from app.session.services import Session
 from app.words.phrases import count
 from munkey_core.results import Browse
@@ -49,7 +49,7 @@ def _orders(session: Session) -> dict[str, str]:
         missing.add("exposed")
     if session.studio.explain.influence() is None:
         missing.add("influential")
-    return {name: words for name, words in state.SHOW.items() if name not in missing}
+    return {name: words for name, words in properties.SHOW.items() if name not in missing}
 
 
 def class_filter(session: Session, then: Callable[[], None] | None = None) -> None:
@@ -80,7 +80,9 @@ def owner_filter(session: Session, then: Callable[[], None] | None = None) -> No
 
 def _draw_controls() -> None:
     number, seed, again = st.columns([1, 1, 1], vertical_alignment="bottom")
-    number.number_input("How many", 1, state.MAX_DRAW, step=10, **state.widget("n", _first_page))
+    number.number_input(
+        "How many", 1, properties.MAX_DRAW, step=10, **state.widget("n", _first_page)
+    )
     seed.number_input(
         "Seed",
         0,

@@ -1,6 +1,6 @@
 """Where a job in the background stands, in words."""
 
-from app.session import state
+from app.words.foreign import escaped
 from app.words.phrases import count, duration
 from munkey_core.jobs.queue import JobStatus
 
@@ -36,7 +36,7 @@ def where(status: JobStatus) -> str:
     progress = status.progress
     if progress is None:
         return "Starting"
-    text = state.plain(stage_words(progress.stage))
+    text = escaped(stage_words(progress.stage))
     if progress.remaining_seconds is None:
         return f"{text}, for {duration(progress.elapsed_seconds)} so far"
     return f"{text}, about {duration(progress.remaining_seconds)} left"

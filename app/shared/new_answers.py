@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.components.pager import kept, pager, part
 from app.components.prediction import Tile, percent, tiles
-from app.session import state
+from app.session import state_keys
 from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared.answers import Retrained
@@ -76,7 +76,7 @@ def paged(
     """A grid of small pictures, a page at a time; only the page shown is made. closed: at first."""
     expanded = len(rows) <= _PER_PAGE and not closed
     with st.expander(title, expanded=expanded, key=f"expander-{key}"):
-        name = state.RESULT_PAGE + key
+        name = state_keys.RESULT_PAGE + key
         shown, page, total = part(rows, _PER_PAGE, st.session_state.get(name, 1))
         st.html(tiles([make(row) for row in shown]))
         if total > 1:

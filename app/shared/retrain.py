@@ -15,6 +15,7 @@ from app.session.background import me, present
 from app.session.services import Session
 from app.shared.changed import polled
 from app.shared.job_words import where
+from app.words.foreign import escaped
 from app.words.glossary import term
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
@@ -78,7 +79,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     try:
         status = _status(session, ids, kind)
     except MunkeyError as error:  # nothing can be trained from this model, or not without these
-        st.caption(f"No retrained model to compare with: {state.plain(str(error))}.")
+        st.caption(f"No retrained model to compare with: {escaped(str(error))}.")
         return False
     watching = status is not None and status.active
     with st.container(key=f"job-{kind}"):
@@ -101,7 +102,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
     words = _WORDS[kind]
     failed = status is not None and status.state == "failed"
     if status is not None and failed:
-        st.error(f"{words.failed}: {state.plain(status.reason)}")
+        st.error(f"{words.failed}: {escaped(status.reason)}")
     these = "this image" if len(ids) == 1 else f"these {len(ids):,} images"
     text = words.missing.format(these=these)
     if status is not None and status.state == "cancelled" and status.mine:
@@ -117,7 +118,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
         try:
             session.studio.jobs.start(kind, ids, me())
         except MunkeyError as error:
-            st.error(state.plain(str(error)))
+            st.error(escaped(str(error)))
         else:
             st.rerun()
 

@@ -11,11 +11,12 @@ from typing import Any
 import streamlit as st
 
 from app.components.prediction import Series, card, head, legend, neighbour_row, percent
-from app.session import state
+from app.session import state_keys
 from app.session.background import Background
 from app.session.services import Session
 from app.shared import answers
 from app.shared.changed import polled
+from app.words.foreign import escaped
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
@@ -35,7 +36,7 @@ def banner(session: Session) -> None:
     if status.state == "searching":
         polled(_wait, seconds=_POLL)(session)
         return
-    if st.session_state.get(state.PICTURES_SEEN) == studio.about.digest:
+    if st.session_state.get(state_keys.PICTURES_SEEN) == studio.about.digest:
         return
     with st.container(border=True, key="no-pictures"):
         text, button = st.columns([6, 1], vertical_alignment="top")
@@ -44,7 +45,7 @@ def banner(session: Session) -> None:
 
 
 def _put_away(digest: str) -> None:
-    st.session_state[state.PICTURES_SEEN] = digest
+    st.session_state[state_keys.PICTURES_SEEN] = digest
 
 
 def _wait(session: Session) -> None:
@@ -55,7 +56,7 @@ def _wait(session: Session) -> None:
 
 def _what_is_missing(session: Session) -> str:
     source = session.studio.pictures.source
-    name = state.plain(source.bundle)
+    name = escaped(source.bundle)
     if session.studio.pictures.status.state == "refused":
         return (
             "**The pictures on this server are not this model's**, so none are shown. "

@@ -6,10 +6,11 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
-from app.session import state
+from app.session import state_keys
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.changed import polled
+from app.words.foreign import escaped
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Background[Any])
@@ -32,7 +33,7 @@ class Work(Generic[J]):
     def begun(self) -> J:
         """The job, begun now if it was not."""
         if self.job is None:
-            self.job = st.session_state[state.WORKING + self.part] = self.make()
+            self.job = st.session_state[state_keys.WORKING + self.part] = self.make()
         return self.job
 
     def result(self: "Work[Background[T]]", stages: Mapping[str, str]) -> T | None:
@@ -49,7 +50,7 @@ class Work(Generic[J]):
             return None
         if job.result is None:
             if job.error:
-                st.error(f"This could not be worked out: {state.plain(job.error)}")
+                st.error(f"This could not be worked out: {escaped(job.error)}")
             else:
                 st.info("Stopped: nothing is known yet.")
             st.button("Start again", on_click=self.start, key=f"again-{self.part}")
@@ -60,7 +61,7 @@ def work(session: Session, part: str, key: object, make: Callable[[], J]) -> Wor
     """What was asked for under this key. Whatever the part was busy with before is stopped: only
     what is on the screen goes on running. make: as :class:`Work` has it."""
     found = session.remember((part, key), lambda: Work(part, make))
-    name = state.WORKING + part
+    name = state_keys.WORKING + part
     earlier: Background[Any] | None = st.session_state.get(name)
     if earlier is not None and earlier is not found.job:
         earlier.stop()

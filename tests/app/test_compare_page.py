@@ -21,12 +21,12 @@ def open_page(monkeypatch, known: AuditReport | None, **query: str) -> AppTest:
     return open_script(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from app.session import state\n"
+        "from app.session import link_messages, page_url\n"
         "from app.shared import entrance\n"
         "from app.screens.compare import page as compare\n"
         "session = entrance.enter('compare')\n"
-        "state.write_url(session.groups)\n"
-        "for line in state.messages():\n"
+        "page_url.write(session.groups)\n"
+        "for line in link_messages.said():\n"
         "    import streamlit as st\n"
         "    st.warning(line)\n"
         "compare.show()\n",

@@ -9,7 +9,7 @@ from app.screens.compare.charts import method_marks, null_bands, time_marks
 from app.screens.compare.details import seed_rows, settings_rows
 from app.screens.compare.table import COLUMNS, as_csv, ordered
 from app.screens.compare.words import headline, little_to_repair, not_ahead, repairs, speed
-from app.session.state import FAMILIES, SORTS
+from app.session.properties import FAMILIES, SORTS
 from munkey_core.audit import verdict
 from munkey_core.audit.figures import NullBand
 from munkey_core.audit.membership.forgetting_quality import ForgettingQuality

@@ -32,7 +32,7 @@ PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app.session import state
+from app.session import link_messages, page_url
 from app.shared import entrance
 from app.shared.basket import sidebar
 from app.shared.changed import bundle_changed
@@ -43,9 +43,9 @@ try:
 except BundleChangedError:
     bundle_changed()
 else:
-    state.write_url(session.groups)
-    for line in state.messages():
-        st.warning(f'{{state.about_messages()}} {{line}}')
+    page_url.write(session.groups)
+    for line in link_messages.said():
+        st.warning(f'{{link_messages.about()}} {{line}}')
     sidebar(session)
     desk.show()
 """

@@ -66,12 +66,12 @@ class Tags(HTMLParser):
 
 
 SCRIPT = """
-from app.session import state
+from app.session import link_messages, page_url
 from app.shared import entrance
 from app.shared.basket import sidebar
 session = entrance.enter("{page}")
-state.write_url(session.groups)
-for message in state.messages():
+page_url.write(session.groups)
+for message in link_messages.said():
     import streamlit as st
     st.warning(message)
 sidebar(session)

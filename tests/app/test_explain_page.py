@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.heatmap import colour, common_scale
-from app.session import state
+from app.session import state_keys
 from app.words.theme import palette
 from munkey_core.errors import BundleError
 from munkey_core.explain.explanations import Explanations
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.usefixtures("on_digits")
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app.session import state\n"
+    "from app.session import page_url, state, state_keys\n"
     "from app.shared import entrance\n"
     "from app.shared.basket import delete_button, sidebar\n"
     "from app.screens.explain import page as explain\n"
     "session = entrance.enter('explain')\n"
-    "state.write_url(session.groups)\n"
+    "page_url.write(session.groups)\n"
     "sidebar(session)\n"
     "delete_button(len(state.get('basket')))\n"
     "explain.show()\n"
@@ -161,7 +161,7 @@ def test_a_test_image_has_one_column_until_something_is_deleted(digits, key):
 def test_a_persons_own_picture_stays_out_of_the_link(digits, key):
     app = open_page(query=key)
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8)
-    app.session_state[state.OWN_PICTURE] = (digits.about.digest, image)
+    app.session_state[state_keys.OWN_PICTURE] = (digits.about.digest, image)
     app.run()
     app.button(key="explain-own").click().run()
     settled(app)
@@ -176,7 +176,7 @@ def test_a_persons_own_picture_stays_out_of_the_link(digits, key):
 
 def test_a_picture_for_another_model_is_not_offered(key):
     app = open_page(query=key)
-    app.session_state[state.OWN_PICTURE] = ("another", np.zeros((1, 28, 28), np.uint8))
+    app.session_state[state_keys.OWN_PICTURE] = ("another", np.zeros((1, 28, 28), np.uint8))
     app.run()
     assert not app.exception
     assert not [b for b in app.button if b.key == "explain-own"]
@@ -202,10 +202,10 @@ def test_a_bad_link_gets_one_message_and_the_default(name, value, said):
 
 def test_an_id_that_is_typed_is_followed_or_refused(digits, key):
     app = open_page(query=key)
-    app.text_input(key=state.EXPLAIN_FIND).input("nobody").run()
+    app.text_input(key=state_keys.EXPLAIN_FIND).input("nobody").run()
     assert "No training or test image has the id “nobody”" in app.error[0].value
     assert query(app)["query"] == key
-    app.text_input(key=state.EXPLAIN_FIND).input(f" {digits.memory.test_ids()[1]} ").run()
+    app.text_input(key=state_keys.EXPLAIN_FIND).input(f" {digits.memory.test_ids()[1]} ").run()
     assert not app.error
     assert query(app)["query"] == digits.memory.test_ids()[1]
 

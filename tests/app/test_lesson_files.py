@@ -14,7 +14,7 @@ from app.lessons.lesson import CHOICE, PAGES, LessonError
 from app.lessons.measures import MEASURES, Asked, Known, Scope, compute
 from app.lessons.reader import fill, parse_lesson, read_lesson
 from app.screens.lessons.page import SHOWS
-from app.session import state
+from app.session import properties
 from app.session.pages import TITLES
 from munkey_core.progress import finish
 from munkey_core.studio import Studio
@@ -67,7 +67,7 @@ def test_only_known_names_are_filled_in():
 def test_the_pages_and_controls_of_a_lesson_are_those_of_the_app():
     assert all(TITLES[name] for name in PAGES)
     assert set(PAGES) == set(SHOWS)
-    assert "pick" in state.CONTROLS
+    assert "pick" in properties.CONTROLS
 
 
 # -- what is wrong ---------------------------------------------------------------------------------
@@ -244,5 +244,5 @@ def test_images_are_found_by_their_rules(studios):
 
 def test_the_guide_names_every_measure_and_every_group_of_controls():
     guide = (FOLDER / "README.md").read_text("utf-8")
-    for name in (*MEASURES, *state.CONTROLS, *PAGES):
+    for name in (*MEASURES, *properties.CONTROLS, *PAGES):
         assert f"`{name}`" in guide, name

@@ -22,14 +22,14 @@ SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-from app.session import state
+from app.session import link_messages, page_url
 from app.shared import entrance
 from app.shared.basket import sidebar
 from app.screens.lessons import page as lessons
 from app.screens.teacher import page as teacher
 session = entrance.enter("lessons")
-state.write_url(session.groups)
-for message in state.messages():
+page_url.write(session.groups)
+for message in link_messages.said():
     st.warning(message)
 sidebar(session)
 VIEW.show()

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.memory_map import Group, MapEvent, Scene
-from app.session import state
+from app.session import state_keys
 from munkey_core.explain.map import Maps
 from tests.app.screen import open_script
 from tests.servers import ROOT
@@ -21,12 +21,12 @@ pytestmark = needs_fashion
 PAGE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from app.session import services, state
+from app.session import link_messages, page_url, services, state_keys
 from app.shared import entrance
 from app.screens.map import page as memory_map
 entrance.enter("map")
-state.write_url(services.current().groups)
-for message in state.messages():
+page_url.write(services.current().groups)
+for message in link_messages.said():
     import streamlit as st
     st.warning(message)
 memory_map.show()
@@ -196,9 +196,9 @@ def test_an_unknown_query_gets_a_message_and_no_star(drawn):
     app = open_page(query="<b>nobody</b>")
     assert drawn.scene.query is None
     assert "query must be" in app.warning[0].value
-    app.text_input(key=state.MAP_FIND).input("nobody").run()
+    app.text_input(key=state_keys.MAP_FIND).input("nobody").run()
     assert "No training or test image has the id" in app.error[0].value
-    app.text_input(key=state.MAP_FIND).input("test-00001").run()
+    app.text_input(key=state_keys.MAP_FIND).input("test-00001").run()
     assert not app.error
     assert drawn.scene.query.label == "test-00001"
 

@@ -15,14 +15,14 @@ from tests.servers import ROOT
 HEAD = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app.session import state\n"
+    "from app.session import page_url\n"
     "from app.shared import entrance\n"
     "from app.shared.basket import sidebar\n"
 )
 FORGET = (
     HEAD + "from app.screens.forget import page as view\n"
     "session = entrance.enter('forget')\n"
-    "state.write_url(session.groups)\n"
+    "page_url.write(session.groups)\n"
     "sidebar(session)\n"
     "view.show()\n"
 )

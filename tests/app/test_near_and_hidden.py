@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.session import state
+from app.session import properties, state_keys
 from munkey_core.results import Browse
 from tests.app.screen import open_main, text
 
@@ -70,7 +70,7 @@ def test_tiles_with_near_copies_wear_a_badge(twins, monkeypatch):
 # Control → the keys of what it stands for on the first page, with a basket and a deletion.
 SHOWN = {
     "filters": {"munkey-widget:show", "munkey-widget:class"},
-    "pick": {"clear-basket", state.ADD_OWNER},
+    "pick": {"clear-basket", state_keys.ADD_OWNER},
     "own": {"own-invert"},
     "delete": {"delete"},
     "history": {"undo-0", "undo-newest"},
@@ -96,7 +96,7 @@ def test_a_link_hides_a_group_of_controls_and_no_other(control, link):
 
 
 def test_everything_can_be_hidden_and_the_screen_still_works(link):
-    app = open_main(**link, hide=" ".join(state.CONTROLS))
+    app = open_main(**link, hide=" ".join(properties.CONTROLS))
     assert not keys(app) & set().union(*SHOWN.values())
     assert "deleted in" in "\n".join(e.proto.body for e in app.get("html"))
 

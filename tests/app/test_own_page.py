@@ -109,16 +109,16 @@ def open_page(**query: str) -> AppTest:
 
 def _page() -> None:
     from app.screens.own import page as view
-    from app.session import state
+    from app.session import page_url
     from app.shared import entrance
     from munkey_core.errors import MunkeyError
 
     try:
         session = entrance.enter("own")
     except MunkeyError:
-        state.write_url(())
+        page_url.write(())
     else:
-        state.write_url(session.groups)
+        page_url.write(session.groups)
     view.show()
 
 

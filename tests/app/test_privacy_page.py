@@ -15,12 +15,12 @@ pytestmark = pytest.mark.usefixtures("on_digits")
 PAGE = (
     "import sys\n"
     f"sys.path.insert(0, {str(ROOT)!r})\n"
-    "from app.session import state\n"
+    "from app.session import page_url\n"
     "from app.shared import entrance\n"
     "from app.shared.basket import sidebar\n"
     "from app.screens.privacy import page as privacy\n"
     "session = entrance.enter('privacy')\n"
-    "state.write_url(session.groups)\n"
+    "page_url.write(session.groups)\n"
     "sidebar(session)\n"
     "privacy.show()\n"
 )

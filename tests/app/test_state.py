@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from app.session import long_links as links
-from app.session import state
+from app.session import properties
 from app.session.long_links import MAX_QUERY, TextStore, UnknownDigestError
+from app.words.foreign import escaped
 
 
 def prop(name):
-    return next(p for p in state.PROPERTIES if p.name == name)
+    return next(p for p in properties.PROPERTIES if p.name == name)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_property_survives_the_url(name, value):
 
 
 def test_every_property_has_a_name_of_its_own():
-    names = [p.name for p in state.PROPERTIES]
+    names = [p.name for p in properties.PROPERTIES]
     assert len(set(names)) == len(names)
 
 
@@ -77,7 +78,7 @@ def test_every_property_has_a_name_of_its_own():
     ],
 )
 def test_a_bad_value_is_refused(name, raw):
-    with pytest.raises(state.BadValueError):
+    with pytest.raises(properties.BadValueError):
         prop(name).parse(raw)
 
 
@@ -125,7 +126,7 @@ def test_the_store_is_bounded_by_all_its_characters_too(monkeypatch):
 
 @pytest.mark.parametrize("text", ["![x](http://evil)", "<b>", "a*b_c`d", "[l](javascript:x)"])
 def test_foreign_text_is_shown_as_it_is(text):
-    shown = state.plain(text)
+    shown = escaped(text)
     assert shown.replace("\\", "") == text
     assert "](" not in shown
     assert "<" not in shown.replace("\\<", "")

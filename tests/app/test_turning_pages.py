@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.session import state
+from app.session import page_url, state
 
 
 class Params(dict[str, str]):
@@ -27,9 +27,9 @@ class Browser:
         self.params = Params()
         monkeypatch.setattr(state.st, "session_state", {})
         monkeypatch.setattr(state.st, "query_params", self.params)
-        monkeypatch.setattr(state.time, "monotonic", lambda: self.clock)
+        monkeypatch.setattr(page_url.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(
-            state, "correct_address", lambda page, query: self.corrected.append((page, query))
+            page_url, "correct_address", lambda page, query: self.corrected.append((page, query))
         )
         monkeypatch.setenv("MUNKEY_BUNDLE", "digits")
 
@@ -37,10 +37,10 @@ class Browser:
         """does: what a widget's callback does before the page runs."""
         self.params.from_dict(query)
         does()
-        news = state.url_is_news(page)
+        news = page_url.is_news(page)
         if news:
-            state.read_url()
-        state.write_url(())
+            page_url.read()
+        page_url.write(())
         return news
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from playwright.sync_api import Locator, Page, expect
 
-from app.session import state
+from app.session import page_url
 from tests.waiting import until
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def long_after(page: Page) -> None:
     """Wait until an older address can't be taken any more for one that was under way when the
     present one was written: a step back is one then."""
     at_rest(page)
-    end = time.monotonic() + state._LATE_SECONDS
+    end = time.monotonic() + page_url.LATE_SECONDS
     until(lambda: time.monotonic() > end)
 
 

@@ -170,9 +170,9 @@ _FITTING = {
 @st.composite
 def url_query(draw):
     """Parameters of an address, as Streamlit hands them over: name → the last value."""
-    from app.session import state
+    from app.session import properties
 
-    names = st.one_of(st.sampled_from([p.name for p in state.PROPERTIES]), ODD_TEXTS)
+    names = st.one_of(st.sampled_from([p.name for p in properties.PROPERTIES]), ODD_TEXTS)
     query = {}
     for name in draw(st.lists(names, max_size=6)):
         good = _FITTING.get(name, "x").split()
@@ -193,7 +193,7 @@ def url_query(draw):
 
 def url_state(query):
     """An address: read, checked against a model, and written again."""
-    from app.session import services, state
+    from app.session import link_messages, page_url, properties, services, state
 
     folder = _csv_folder()
     session = Studio(_shared())
@@ -204,13 +204,13 @@ def url_state(query):
     worked, services._work_out = services._work_out, lambda session: None
     try:
         with one_input("URL", folder):
-            state.read_url()
-            for prop in state.PROPERTIES:
+            page_url.read()
+            for prop in properties.PROPERTIES:
                 value = state.get(prop.name)
                 if value != prop.default:
                     assert prop.parse(prop.dump(value)) == value
             services._settle(services.Session("tiny", session, None))
-            for message in state.messages():
+            for message in link_messages.said():
                 bare = message.replace("\\<", "").replace("\\[", "").replace("\\!", "")
                 assert "<" not in bare, message
                 assert "[" not in bare, message

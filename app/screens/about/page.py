@@ -6,10 +6,11 @@ from typing import Any
 import streamlit as st
 
 from app.components.glossary_list import glossary_list
-from app.session import services, state
+from app.session import properties, services
 from app.session.services import Session
 from app.shared.leak import backbone_leak
 from app.shared.sections import section
+from app.words.foreign import escaped
 from app.words.glossary import Term
 from app.words.phrases import count
 
@@ -22,7 +23,7 @@ def show() -> None:
     session = services.current()
     st.title("About this model", anchor=False)
     st.markdown(
-        f"**{state.plain(session.studio.about.title)}**: what it was made of, and what it promises."
+        f"**{escaped(session.studio.about.title)}**: what it was made of, and what it promises."
     )
     card, facts = st.columns([62, 38], gap="large")
     with card:
@@ -41,7 +42,7 @@ def _pixel_methods(session: Session) -> list[Term]:
     """What the library says of its own methods."""
     methods = session.studio.explain.pixel_methods
     return [
-        Term(state.PIXEL_METHODS[name], sentence, "tutorials/METHOD.md, section 6")
+        Term(properties.PIXEL_METHODS[name], sentence, "tutorials/METHOD.md, section 6")
         for name, sentence in methods.items()
     ]
 
@@ -75,7 +76,7 @@ def _facts(session: Session) -> None:
         ]
         for name, value in rows:
             if value:
-                st.caption(f"**{name}**  \n{state.plain(value)}")
+                st.caption(f"**{name}**  \n{escaped(value)}")
 
 
 def _owners(session: Session) -> str:

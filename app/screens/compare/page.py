@@ -7,11 +7,12 @@ from app.screens.compare.details import details
 from app.screens.compare.recipes_tried import recipes_tried
 from app.screens.compare.table import table
 from app.screens.compare.words import basis, headline, little_to_repair, not_ahead, repairs, speed
-from app.session import services, state
+from app.session import services
 from app.session.services import Session
 from app.shared.forget_set import ForgetSet, forget_set
 from app.shared.retrain import COMPARE, retrain_panel
 from app.shared.sections import section
+from app.words.foreign import escaped
 from app.words.glossary import term
 from munkey_core.audit.audit import AuditReport
 from munkey_core.errors import MunkeyError
@@ -30,7 +31,7 @@ def show() -> None:
     try:
         report = session.studio.audit.report(chosen.ids)
     except MunkeyError as error:
-        st.error(f"The stored comparison of this set can't be read: {state.plain(str(error))}")
+        st.error(f"The stored comparison of this set can't be read: {escaped(str(error))}")
         return
     if report is None:
         _nothing_yet(session, chosen)

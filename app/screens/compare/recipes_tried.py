@@ -5,9 +5,9 @@ from html import escape, unescape
 import streamlit as st
 
 from app.components.frontier_chart import RecipeMark, accuracy_by_leak, off_scale
-from app.session import state
 from app.shared.sections import draw, section
 from app.words.figures import interval, number, took
+from app.words.foreign import escaped
 from app.words.glossary import term
 from app.words.phrases import count
 from app.words.theme import current_palette
@@ -129,8 +129,8 @@ def table_rows(experiments: Experiments) -> dict[str, list[str]]:
     """Columns of the table, one entry a recipe; a recipe that failed says so."""
     rows = [
         {
-            "Recipe": state.plain(recipe.name),
-            "What it changes": state.plain(settings_words(recipe)),
+            "Recipe": escaped(recipe.name),
+            "What it changes": escaped(settings_words(recipe)),
             **_figures(recipe),
         }
         for recipe in experiments.recipes
@@ -201,11 +201,11 @@ def _caption(experiments: Experiments, marks: list[RecipeMark], plain: RecipeMar
 def _table_caption(experiments: Experiments) -> str:
     failed = [recipe for recipe in experiments.recipes if recipe.failed]
     text = (
-        f"Forgotten: {state.plain(experiments.forget)}, "
+        f"Forgotten: {escaped(experiments.forget)}, "
         f"{count(experiments.n_forget, 'image')}, before and after their keys are deleted. Every "
         "model also learned from the labels of the same public images."
     )
     for recipe in failed:
         seed, reason = next(iter(recipe.failed.items()))
-        text += f" {state.plain(recipe.name)}, seed {state.plain(seed)}: {state.plain(reason)}."
+        text += f" {escaped(recipe.name)}, seed {escaped(seed)}: {escaped(reason)}."
     return text

@@ -5,8 +5,8 @@ oracles of the *other* seeds is no larger than the largest gap between two of th
 no two methods inside their bands are ranked.
 """
 
-from app.session import state
 from app.words.figures import number, times, took
+from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, BEFORE, PLAIN_BEFORE, PLAIN_ORACLE, AuditReport
@@ -240,13 +240,13 @@ def basis(report: AuditReport) -> str:
     return (
         f"{count(report.n_forget, 'image')} forgotten, {report.n_retain:,} retained, "
         f"{report.n_test:,} test images; {count(len(report.seeds), 'seed')} "
-        f"({', '.join(map(str, report.seeds))}); trained on {state.plain(report.device)}."
+        f"({', '.join(map(str, report.seeds))}); trained on {escaped(report.device)}."
     )
 
 
 def _named(name: str) -> str:
     """A row's name as Markdown: a report may come with a bundle from elsewhere."""
-    return state.plain(title(name))
+    return escaped(title(name))
 
 
 def _apart(one: ModelFigures, other: ModelFigures) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.components.prediction import percent
-from app.session import state
 from app.session.background import Background
 from app.session.consequences import Consequences
 from app.session.services import Session
@@ -20,6 +19,7 @@ from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import RETRAIN, retrain_panel
 from app.shared.without_pictures import has_pictures
 from app.shared.work import watched, work
+from app.words.foreign import escaped
 from munkey_core.audit.privacy import PrivacyReport
 from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.erasure.request_page import RequestEvidence
@@ -81,7 +81,7 @@ def _show_answers(
         )
         others(session, effects)
     elif job.error:
-        st.caption(f"The answers could not be worked out: {state.plain(job.error)}")
+        st.caption(f"The answers could not be worked out: {escaped(job.error)}")
     elif job.stopped:
         st.caption("Stopped: the other images were not all checked.")
         st.button("Check again", key="desk-check-again", on_click=again)

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from app.screens.desk.effect import Effect, evidence, measured_words
-from app.session import erasing, services, state
+from app.session import erasing, services, state_keys
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.work import watched
+from app.words.foreign import escaped, quoted
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.plan import ErasurePlan
@@ -34,10 +35,10 @@ def erase_card(session: Session, plan: ErasurePlan, found: Effect) -> None:
         "open is asked to reload."
     )
     with st.form("desk-erase", border=False, enter_to_submit=False):
-        st.text_input(f"Type **{n}** to confirm", key=state.DESK_COUNT, max_chars=20)
+        st.text_input(f"Type **{n}** to confirm", key=state_keys.DESK_COUNT, max_chars=20)
         st.text_input(
             "Your file number, if you like",
-            key=state.DESK_REFERENCE,
+            key=state_keys.DESK_REFERENCE,
             max_chars=_MOST_LETTERS,
             help="It stands on the report and nowhere else.",
         )
@@ -50,9 +51,9 @@ def erase_card(session: Session, plan: ErasurePlan, found: Effect) -> None:
             on_click=_erase,
             args=(session, plan, found),
         )
-    typed = st.session_state.get(state.ERASE_WRONG)
+    typed = st.session_state.get(state_keys.ERASE_WRONG)
     if typed is not None:
-        got = f"got {state.quoted(typed)}" if typed else "nothing was typed"
+        got = f"got {quoted(typed)}" if typed else "nothing was typed"
         st.error(f"Nothing was erased: wanted the number **{n}** in the field above, {got}.")
     st.caption(measured_words(found))
 
@@ -78,14 +79,14 @@ def _progress(job: Background[Receipt]) -> None:
 
 def _erase(session: Session, plan: ErasurePlan, found: Effect) -> None:
     """Begin, if the count was typed: whoever clicks twice starts it once."""
-    typed = str(st.session_state.get(state.DESK_COUNT, "")).strip()
+    typed = str(st.session_state.get(state_keys.DESK_COUNT, "")).strip()
     if erasing.current() is not None or session is not services.opened():
         return
     if typed.replace(",", "").replace("\u00a0", "").replace(" ", "") != str(len(plan.ids)):
-        st.session_state[state.ERASE_WRONG] = typed
+        st.session_state[state_keys.ERASE_WRONG] = typed
         return
-    st.session_state.pop(state.ERASE_WRONG, None)
-    reference = str(st.session_state.get(state.DESK_REFERENCE, "")).strip()
+    st.session_state.pop(state_keys.ERASE_WRONG, None)
+    reference = str(st.session_state.get(state_keys.DESK_REFERENCE, "")).strip()
     known = evidence(session, plan, found, reference)
     erasing.start(session.studio, session.name, plan.ids, known)
 
@@ -98,4 +99,4 @@ def _why_not(plan: ErasurePlan) -> str:
             "none, so leave that out first."
         )
     text = plan.problem[:1].upper() + plan.problem[1:]
-    return f"{state.plain(text)}."
+    return f"{escaped(text)}."

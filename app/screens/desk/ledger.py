@@ -7,8 +7,9 @@ import streamlit as st
 
 from app.components.pager import kept, pager, part
 from app.screens.desk.receipt import entries, time_words
-from app.session import state
+from app.session import state, state_keys
 from app.session.services import Session
+from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.bundle.ledger import LedgerEntry
 from munkey_core.errors import BundleError
@@ -23,7 +24,7 @@ def ledger(session: Session) -> None:
     try:
         found = entries(session)
     except BundleError as error:
-        st.error(f"The ledger can’t be read: {state.plain(str(error))}")
+        st.error(f"The ledger can’t be read: {escaped(str(error))}")
         return
     if not found:
         st.caption(
@@ -32,12 +33,12 @@ def ledger(session: Session) -> None:
             "changed unseen."
         )
         return
-    wanted = st.session_state.get(state.DESK_LEDGER, 1)
+    wanted = st.session_state.get(state_keys.DESK_LEDGER, 1)
     shown, page, total = part(found, _PER_PAGE, wanted)
     st.html(_table(shown))
     if total > 1:
         text = f"Page {page:,} of {total:,} · {count(len(found), 'entry', 'entries')}"
-        pager(page, total, text, kept(state.DESK_LEDGER), "desk-ledger-pager")
+        pager(page, total, text, kept(state_keys.DESK_LEDGER), "desk-ledger-pager")
     _choose([entry for entry in found if entry.receipt is not None])
 
 
@@ -62,10 +63,10 @@ def _choose(erased: list[LedgerEntry]) -> None:
     if not by_number:
         return
     number = state.get("receipt")
-    st.session_state[state.DESK_RECEIPT] = number if number in by_number else None
+    st.session_state[state_keys.DESK_RECEIPT] = number if number in by_number else None
 
     def show() -> None:
-        state.change("receipt", st.session_state[state.DESK_RECEIPT] or 0)
+        state.change("receipt", st.session_state[state_keys.DESK_RECEIPT] or 0)
 
     st.selectbox(
         "Show a receipt",
@@ -73,6 +74,6 @@ def _choose(erased: list[LedgerEntry]) -> None:
         index=None,
         format_func=lambda n: f"no. {n}, {by_number[n].what}, {time_words(by_number[n].created)}",
         placeholder="Choose…",
-        key=state.DESK_RECEIPT,
+        key=state_keys.DESK_RECEIPT,
         on_change=show,
     )

@@ -15,6 +15,7 @@ from app.screens.desk.verify import verify
 from app.session import services, state
 from app.session.services import Session
 from app.shared.changed import failure
+from app.words.foreign import escaped
 from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BundleError
 
@@ -80,7 +81,7 @@ def _plan(session: Session, ids: tuple[str, ...]) -> ErasurePlan | None:
     try:
         return session.remember(("plan", ids), lambda: session.studio.erasure.plan(ids))
     except BundleError as error:
-        st.error(f"This request can’t be looked into: {state.plain(str(error))}")
+        st.error(f"This request can’t be looked into: {escaped(str(error))}")
         return None
 
 

@@ -9,9 +9,10 @@ from app.components.gallery import Tile as GalleryTile
 from app.components.gallery import gallery
 from app.components.prediction import Tile
 from app.screens.desk.request import name_instead
-from app.session import state
+from app.session import state_keys
 from app.session.services import Session
 from app.shared.new_answers import paged
+from app.words.foreign import escaped
 from app.words.glossary import plain
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Purged, Remaining
@@ -112,7 +113,7 @@ def _numbers(session: Session, gone: Sequence[str]) -> str:
     try:
         numbers = sorted(set(session.studio.erasure.receipt_numbers(gone).values()))
     except BundleError as error:
-        return state.plain(str(error))
+        return escaped(str(error))
     return "receipt no. " + ", ".join(map(str, numbers))
 
 
@@ -172,7 +173,7 @@ def _near(session: Session, plan: ErasurePlan) -> None:
             for id_ in shown
         ],
         selected=(),
-        key=state.DESK_NEAR,
+        key=state_keys.DESK_NEAR,
         size=84,
         label="Near-copies that stay",
     )
@@ -212,7 +213,7 @@ def remains_list(remains: Sequence[Remaining], modes: Sequence[str]) -> str:
     items = []
     for one in remains:
         name = plain_words.place(one.where)
-        items.append(f"- **{state.plain(name[:1].upper() + name[1:])}:** {state.plain(one.why)}")
+        items.append(f"- **{escaped(name[:1].upper() + name[1:])}:** {escaped(one.why)}")
     if {"joint", "exact"} <= set(modes):
         items.insert(1, f"- {EXACT}")
     return "\n".join(items)

@@ -5,9 +5,10 @@ import re
 import streamlit as st
 
 from app.components.demo_note import demo_note
-from app.session import erasing, services, state
+from app.session import erasing, properties, services, state, state_keys
 from app.session.services import Session
 from app.shared.ask import refusal, refuse
+from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
@@ -23,7 +24,7 @@ def asked(session: Session) -> tuple[str, ...]:
     st.segmented_control(
         "Who or what",
         label_visibility="collapsed",
-        **state.choice("who", {who: state.WHO[who] for who in ways}, shown=chosen),
+        **state.choice("who", {who: properties.WHO[who] for who in ways}, shown=chosen),
     )
     if chosen == "owner":
         return _owner(session)
@@ -48,7 +49,7 @@ def name_instead(ids: tuple[str, ...]) -> None:
 
 def _anew() -> None:
     """What was wrong with an earlier request says nothing about another one."""
-    st.session_state.pop(state.ERASE_WRONG, None)
+    st.session_state.pop(state_keys.ERASE_WRONG, None)
     erasing.forget_failure()
 
 
@@ -59,16 +60,16 @@ def _ways(session: Session) -> list[str]:
         "csv": not state.demo(),
         "forgotten": bool(session.studio.memory.forgotten),
     }
-    return [who for who in state.WHO if there.get(who, True)]
+    return [who for who in properties.WHO if there.get(who, True)]
 
 
 def _owner(session: Session) -> tuple[str, ...]:
     owners, word = session.studio.memory.owners, session.owner_word
-    st.session_state[state.DESK_OWNER] = state.get("asks") or None
+    st.session_state[state_keys.DESK_OWNER] = state.get("asks") or None
 
     def choose() -> None:
         _anew()
-        state.change("asks", st.session_state[state.DESK_OWNER] or "")
+        state.change("asks", st.session_state[state_keys.DESK_OWNER] or "")
 
     st.selectbox(
         f"Which {word} asks to be forgotten?",
@@ -76,7 +77,7 @@ def _owner(session: Session) -> tuple[str, ...]:
         index=None,
         format_func=lambda name: f"{name} ({count(owners[name], 'image')})",
         placeholder="Type a part of the name…",
-        key=state.DESK_OWNER,
+        key=state_keys.DESK_OWNER,
         on_change=choose,
     )
     name = state.get("asks")
@@ -89,20 +90,20 @@ def _already(ids: tuple[str, ...], how: str, empty: str) -> tuple[str, ...]:
 
 
 def _ids(session: Session) -> None:
-    st.session_state[state.DESK_IDS] = "\n".join(state.get("request"))
+    st.session_state[state_keys.DESK_IDS] = "\n".join(state.get("request"))
 
     def take() -> None:
-        typed = st.session_state[state.DESK_IDS]
-        _take(tuple(part for part in _BETWEEN.split(typed) if part), state.DESK_IDS)
+        typed = st.session_state[state_keys.DESK_IDS]
+        _take(tuple(part for part in _BETWEEN.split(typed) if part), state_keys.DESK_IDS)
 
     st.text_area(
         "Ids of images, one a line or with commas between them",
-        key=state.DESK_IDS,
+        key=state_keys.DESK_IDS,
         height=120,
         placeholder="\n".join(session.studio.memory.private_ids()[:2]),
         on_change=take,
     )
-    refusal(state.DESK_IDS)
+    refusal(state_keys.DESK_IDS)
     st.button("Look them up", icon=":material/search:", key="desk-look-up")
 
 
@@ -110,7 +111,7 @@ def _csv() -> None:
     if state.demo():
         demo_note("Uploading")
         return
-    key = state.DESK_CSV
+    key = state_keys.DESK_CSV
 
     def take() -> None:
         file = st.session_state[key]
@@ -119,7 +120,7 @@ def _csv() -> None:
         try:
             ids = services.current().studio.erasure.ids_in_csv(file.getvalue(), file.name)
         except BadInputError as error:
-            refuse(key, f"Nothing was taken from this file. {state.plain(str(error))}")
+            refuse(key, f"Nothing was taken from this file. {escaped(str(error))}")
         else:
             _take(ids, key)
 
@@ -140,8 +141,8 @@ def _take(ids: tuple[str, ...], key: str) -> None:
     ids = tuple(dict.fromkeys(ids))
     if len(ids) > limits.limits().ids:
         wanted = limits.at_most("ids", "ids")
-        refuse(key, state.plain(f"Wanted {wanted} in one request, got {len(ids):,}."))
+        refuse(key, escaped(f"Wanted {wanted} in one request, got {len(ids):,}."))
         return
-    st.session_state.pop(state.REFUSED + key, None)
+    st.session_state.pop(state_keys.REFUSED + key, None)
     _anew()
     state.change("request", ids)

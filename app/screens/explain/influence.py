@@ -5,7 +5,7 @@ import streamlit as st
 from app.components.gallery import Tile, gallery
 from app.components.shapley_chart import points
 from app.screens.explain.subject import Seen
-from app.session import state
+from app.session import state, state_keys
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.sections import section
@@ -96,7 +96,7 @@ def _gallery(session: Session, changed: Changed) -> None:
     gallery(
         [_tile(session, query) for query in shown],
         selected=[],
-        key=state.EXPLAIN_CHANGED,
+        key=state_keys.EXPLAIN_CHANGED,
         size=state.scaled(84),
         single=True,
         label="Test images that change most",

@@ -14,6 +14,7 @@ from app.session import services, state
 from app.session.services import Session
 from app.shared.ask import link, look_at
 from app.shared.without_pictures import blind_cards, has_pictures
+from app.words.foreign import escaped
 from munkey_core.errors import MunkeyError
 from munkey_core.results import PRIVATE
 
@@ -34,7 +35,7 @@ def show() -> None:
     try:
         _page(session, image)
     except MunkeyError as error:
-        st.error(f"This image can't be explained: {state.plain(str(error))}")
+        st.error(f"This image can't be explained: {escaped(str(error))}")
 
 
 def _page(session: Session, image: Seen | None) -> None:

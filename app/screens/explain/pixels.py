@@ -8,12 +8,13 @@ import streamlit as st
 
 from app.components.heatmap import Heatmap, colour_bar, common_scale, figure, heatmaps
 from app.screens.explain.subject import Seen
-from app.session import state
+from app.session import properties, state
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.sections import section
 from app.shared.work import Work, work
 from app.words.figures import number, times
+from app.words.foreign import escaped
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.explain.pixels import PixelAttribution
@@ -73,7 +74,7 @@ def _controls(session: Session) -> None:
     if state.hidden("settings"):
         return
     known = session.studio.explain.pixel_methods
-    methods = {name: words for name, words in state.PIXEL_METHODS.items() if name in known}
+    methods = {name: words for name, words in properties.PIXEL_METHODS.items() if name in known}
     with st.container(horizontal=True, gap="medium", key="explain-method"):
         st.segmented_control("Method", width="content", **state.choice("method", methods))
         st.slider("Opacity of the colours (%)", 0, 100, width=230, **state.widget("opacity"))
@@ -139,7 +140,7 @@ def under(found: PixelAttribution) -> str:
 def facts(found: Found) -> str:
     """Unit, scale and convergence of what is drawn, as Markdown."""
     lines = [
-        f"**Unit:** {state.plain(found[0].output_unit)}. **Scale:** the same for every picture "
+        f"**Unit:** {escaped(found[0].output_unit)}. **Scale:** the same for every picture "
         "here; the strongest 1 % of the pixels all have the colour of its end."
     ]
     errors = [convergence(one) for one in found]

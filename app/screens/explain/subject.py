@@ -7,9 +7,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components.gallery import GalleryEvent, Tile, gallery, take_event
-from app.session import models, services, state
+from app.session import models, properties, services, state, state_keys
 from app.session.services import Session
 from app.shared.ask import id_field, look_at, look_at_random, refusal, refuse
+from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits
@@ -54,7 +55,7 @@ def seen(session: Session) -> Seen | None:
     if id_:
         return _of_bundle(session, id_)
     own = own_picture(session)
-    if own is not None and st.session_state.get(state.OWN_CHOSEN):
+    if own is not None and st.session_state.get(state_keys.OWN_CHOSEN):
         return _of_person(session, own)
     candidates = choices(session)
     return _of_bundle(session, candidates[0]) if candidates else None
@@ -69,7 +70,7 @@ def choices(session: Session) -> list[str]:
 
 def own_picture(session: Session) -> ImageArray | None:
     """The picture that this person uploaded last, if it was for this model."""
-    digest, image = st.session_state.get(state.OWN_PICTURE, ("", None))
+    digest, image = st.session_state.get(state_keys.OWN_PICTURE, ("", None))
     return image if digest == session.studio.about.digest else None
 
 
@@ -101,10 +102,10 @@ def _states(session: Session, key: str) -> tuple[State, ...]:
 
 def take_clicks() -> None:
     """Follow a click in one of the page's galleries; call it before anything is drawn."""
-    before = state.get("query"), st.session_state.get(state.OWN_CHOSEN)
-    for key in (state.EXPLAIN_CHOICE, state.EXPLAIN_CHANGED):
+    before = state.get("query"), st.session_state.get(state_keys.OWN_CHOSEN)
+    for key in (state_keys.EXPLAIN_CHOICE, state_keys.EXPLAIN_CHANGED):
         take_event(key, _clicked)
-    if (state.get("query"), st.session_state.get(state.OWN_CHOSEN)) != before:
+    if (state.get("query"), st.session_state.get(state_keys.OWN_CHOSEN)) != before:
         st.rerun()  # The link is written before a page is drawn.
 
 
@@ -122,7 +123,7 @@ def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
         gallery(
             [_tile(session, id_) for id_ in candidates],
             selected=[chosen.name] if chosen is not None else [],
-            key=state.EXPLAIN_CHOICE,
+            key=state_keys.EXPLAIN_CHOICE,
             size=state.scaled(56),
             single=True,
             deleted_selectable=True,
@@ -132,8 +133,8 @@ def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
         _other_images(session, chosen)
     find, room = st.columns([2, 3], gap="small")
     with find:
-        id_field(session, state.EXPLAIN_FIND)
-    refusal(state.EXPLAIN_FIND)
+        id_field(session, state_keys.EXPLAIN_FIND)
+    refusal(state_keys.EXPLAIN_FIND)
     return room
 
 
@@ -159,7 +160,7 @@ def _own(session: Session, chosen: Seen | None) -> None:
         st.file_uploader(
             "A picture of one thing that belongs to one of the classes (PNG or JPEG)",
             max_upload_size=limits.megabytes("picture_bytes"),
-            key=state.EXPLAIN_FILE,
+            key=state_keys.EXPLAIN_FILE,
             on_change=_uploaded,
         )
         if own_picture(session) is not None and (chosen is None or chosen.split != OWN):
@@ -171,23 +172,23 @@ def _own(session: Session, chosen: Seen | None) -> None:
 
 
 def _uploaded() -> None:
-    file = st.session_state[state.EXPLAIN_FILE]
+    file = st.session_state[state_keys.EXPLAIN_FILE]
     if file is None:
         return
     session = services.current()
     try:
         image = session.studio.pictures.read(file.getvalue())
     except MunkeyError as error:
-        reason = state.plain(str(error))
-        refuse(state.EXPLAIN_FIND, f"This file can't be used: {reason}")
+        reason = escaped(str(error))
+        refuse(state_keys.EXPLAIN_FIND, f"This file can't be used: {reason}")
         return
-    st.session_state[state.OWN_PICTURE] = (session.studio.about.digest, image)
+    st.session_state[state_keys.OWN_PICTURE] = (session.studio.about.digest, image)
     _look_at_own()
 
 
 def _look_at_own() -> None:
     look_at("")
-    st.session_state[state.OWN_CHOSEN] = True
+    st.session_state[state_keys.OWN_CHOSEN] = True
 
 
 # -- the class -----------------------------------------------------------------------------------
@@ -202,16 +203,16 @@ def explained_class(session: Session, image: Seen, predicted: int) -> int:
         others = [i for i in range(len(names)) if i not in first]
         st.selectbox(
             "Class explained",
-            [state.PREDICTED, *first, *others],
+            [properties.PREDICTED, *first, *others],
             format_func=lambda i: _class_words(names, i, image.label, predicted),
             label_visibility="collapsed",
             **state.widget("target"),
         )
-    return predicted if chosen == state.PREDICTED else chosen
+    return predicted if chosen == properties.PREDICTED else chosen
 
 
 def _class_words(names: tuple[str, ...], i: int, label: int | None, predicted: int) -> str:
-    if i == state.PREDICTED:
+    if i == properties.PREDICTED:
         return f"Why “{names[predicted]}”, the answer"
     return f"Why “{names[i]}”" + (", the true class" if i == label else "")
 

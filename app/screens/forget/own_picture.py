@@ -5,9 +5,10 @@ import hashlib
 import streamlit as st
 
 from app.components.prediction import Series, card, legend
-from app.session import models, services, state
+from app.session import models, services, state, state_keys
 from app.session.services import Session
 from app.shared.answers import neighbours, row
+from app.words.foreign import escaped
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits
 from munkey_core.results import FloatArray
@@ -38,9 +39,9 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
     try:
         image = session.studio.pictures.read(data, invert)
     except MunkeyError as error:
-        st.error(f"This file can't be used: {state.plain(str(error))}")
+        st.error(f"This file can't be used: {escaped(str(error))}")
         return
-    st.session_state[state.OWN_PICTURE] = (session.studio.about.digest, image)  # For Explain.
+    st.session_state[state_keys.OWN_PICTURE] = (session.studio.about.digest, image)  # For Explain.
     name = hashlib.sha256(image.tobytes()).hexdigest()
     prediction = session.remember(("own", name), lambda: session.studio.predict_images(image))
     now, ids, weights = row(prediction, 0)
@@ -73,9 +74,9 @@ def _answer(session: Session, data: bytes, invert: bool | None) -> None:
 
 def _earlier(session: Session, name: str, now: FloatArray) -> FloatArray:
     """The prediction before the last change of the memory; `now` itself if there was none."""
-    kept = st.session_state.get(state.OWN_EARLIER, {}).get(name, [])
+    kept = st.session_state.get(state_keys.OWN_EARLIER, {}).get(name, [])
     generation = session.studio.memory.generation
     if not kept or kept[-1][0] != generation:
         kept = [*kept, (generation, now)][-2:]
-        st.session_state[state.OWN_EARLIER] = {name: kept}
+        st.session_state[state_keys.OWN_EARLIER] = {name: kept}
     return kept[0][1] if len(kept) > 1 else now

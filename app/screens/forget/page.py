@@ -10,7 +10,7 @@ from app.screens.forget.first_minute import explanation, first_steps, guess_firs
 from app.screens.forget.own_picture import own_picture
 from app.screens.forget.preview import preview
 from app.screens.forget.result import result
-from app.session import services, state
+from app.session import services, state, state_keys
 from app.session.services import Session
 from app.shared.basket import delete_button
 from app.shared.filters import empty_text, filters, matching
@@ -47,7 +47,7 @@ def _images(session: Session) -> None:
     gallery(
         [_tile(session, id_, copies[id_]) for id_ in shown],
         selected=state.get("basket"),
-        key=state.GALLERY,
+        key=state_keys.GALLERY,
         size=state.scaled(84),
         selectable=not state.hidden("pick"),
         label="Training images",

@@ -26,6 +26,7 @@ from app.shared.retrain import retrain_panel
 from app.shared.sections import looking
 from app.shared.without_pictures import blind_cards, has_pictures
 from app.shared.work import watched
+from app.words.foreign import escaped
 from app.words.glossary import term
 from app.words.phrases import count, milliseconds
 from munkey_core.model.side_effects import Change, SideEffects
@@ -184,7 +185,7 @@ def _side_effects(session: Session, job: Consequences) -> None:
     if effects is not None:
         _found(session, effects)
     elif job.error:
-        st.error(f"The other images could not be checked: {state.plain(job.error)}")
+        st.error(f"The other images could not be checked: {escaped(job.error)}")
     elif job.stopped:
         done, wanted = len(job.changes), len(job.deletion.ids)
         what = (

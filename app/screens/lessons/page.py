@@ -15,8 +15,9 @@ from app.screens.forget import page as forget
 from app.screens.lessons.strip import lesson_strip
 from app.screens.map import page as memory_map
 from app.screens.privacy import page as privacy
-from app.session import services, state
+from app.session import services, state, state_keys
 from app.session.pages import turn_to
+from app.words.foreign import escaped
 from app.words.phrases import count
 
 # What draws each page that a step may stand on.
@@ -37,7 +38,7 @@ def show() -> None:
     if place is None:
         _all()
         return
-    st.session_state.pop(state.LESSON_FINISHED, None)
+    st.session_state.pop(state_keys.LESSON_FINISHED, None)
     st.html(_STYLE)
     lesson_strip(place)
     with st.container(key="in-lesson"):
@@ -51,14 +52,14 @@ def _all() -> None:
         "the model does."
     )
     found = shelf()
-    finished = found.lessons.get(st.session_state.get(state.LESSON_FINISHED, ""))
+    finished = found.lessons.get(st.session_state.get(state_keys.LESSON_FINISHED, ""))
     if finished is not None:
         st.success(
-            f"You have played **{state.plain(finished.title)}** to its end.",
+            f"You have played **{escaped(finished.title)}** to its end.",
             icon=":material/check_circle:",
         )
     for error in found.errors:
-        st.error(f"A lesson can't be shown: {state.plain(str(error))}", icon=":material/error:")
+        st.error(f"A lesson can't be shown: {escaped(str(error))}", icon=":material/error:")
     if not found.lessons:
         st.info(
             f"No lesson was found. `{VARIABLE}` names a folder of lessons, one YAML file each; "

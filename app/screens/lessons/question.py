@@ -11,7 +11,7 @@ from app.lessons.lesson import CHOICE, CLASS, NUMBER, YES_NO, Question
 from app.lessons.measures import Known
 from app.lessons.reader import fill
 from app.lessons.values import Unknown
-from app.session import state
+from app.session import state_keys
 
 
 def question(place: Place, asked: Question, missing: bool) -> None:
@@ -42,14 +42,14 @@ def _ask(place: Place, asked: Question) -> None:
             width="stretch",
             key="lesson-commit",
         )
-    if st.session_state.pop(state.LESSON_UNGUESSED, False):
+    if st.session_state.pop(state_keys.LESSON_UNGUESSED, False):
         st.warning("Answer first; a guess will do.", icon=":material/help:")
 
 
 def _commit(place: Place, key: str) -> None:
     guess: Guess | None = st.session_state.get(key)
     if guess is None:
-        st.session_state[state.LESSON_UNGUESSED] = True
+        st.session_state[state_keys.LESSON_UNGUESSED] = True
     else:
         course.answer(place, guess)
 

@@ -8,7 +8,7 @@ from app.lessons import course
 from app.lessons.course import Place
 from app.lessons.reader import fill, placeholders
 from app.screens.lessons.question import question
-from app.session import state
+from app.session import state_keys
 from app.shared.changed import polled
 
 
@@ -76,7 +76,7 @@ def _way(place: Place) -> None:
 
 def _finish(lesson_id: str) -> None:
     course.leave()
-    st.session_state[state.LESSON_FINISHED] = lesson_id
+    st.session_state[state_keys.LESSON_FINISHED] = lesson_id
 
 
 def _shown(place: Place) -> str:
@@ -96,7 +96,7 @@ def _wanted(place: Place, shown: str) -> tuple[str, ...]:
 
 def _step(place: Place, shown: str, wanted: tuple[str, ...], waiting: bool) -> None:
     missing = place.values.missing(wanted)
-    answered = waiting and bool(st.session_state.get(state.LESSON_TURN))
+    answered = waiting and bool(st.session_state.get(state_keys.LESSON_TURN))
     if answered or (waiting and not missing):
         st.rerun()  # Draws the whole page once more, without the timer.
     if place.step.question is None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from app.components.heatmap import between
 from app.components.memory_map import Group, Value
-from app.session import state
+from app.session import properties, state
 from app.session.services import MEMORISATION, Session
 from app.words.theme import palette
 from munkey_core.results import FloatArray
@@ -60,7 +60,7 @@ def offered(session: Session) -> list[str]:
         "exposure": session.studio.privacy.has_exposure,
         "influence": session.studio.explain.influence() is not None,
     }
-    return [name for name in state.COLOURS if there.get(name, True)]
+    return [name for name in properties.COLOURS if there.get(name, True)]
 
 
 def colouring(session: Session, name: str) -> Colouring:

@@ -14,13 +14,14 @@ from app.components.memory_map import (
 )
 from app.screens.map.colours import Colouring, Mask, colouring, labels, offered, owners
 from app.screens.map.query import BEFORE, projection_of, query_of, query_panel
-from app.session import services, state
+from app.session import properties, services, state, state_keys
 from app.session.services import Session
 from app.shared.basket import delete_button
 from app.shared.filters import class_filter, owner_filter
 from app.shared.near import warning
 from app.shared.retrain import PROJECT, retrain_panel
 from app.shared.sections import looking
+from app.words.foreign import escaped
 from app.words.glossary import term
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Projection
@@ -32,7 +33,7 @@ _UMAP, _PCA = "umap", "pca"
 def show() -> None:
     """Draw the page of the current session."""
     session = services.current()
-    if take_event(state.MAP, _apply):
+    if take_event(state_keys.MAP, _apply):
         st.rerun()  # What an interrupted run left over; the sidebar shows an older basket.
     with st.container(horizontal=True, vertical_alignment="bottom", key="map-head"):
         st.title("The memory, seen from above", anchor=False, width="content")
@@ -63,7 +64,7 @@ def _apply(event: MapEvent) -> None:
     if event.off is not None:
         state.change("off", event.off)
     if event.clicked:
-        st.session_state[state.MAP_CLICKED] = event.clicked
+        st.session_state[state_keys.MAP_CLICKED] = event.clicked
 
 
 def _all_groups() -> None:
@@ -82,7 +83,7 @@ def _controls(session: Session) -> None:
         cells = st.columns([24] * settings + [20, 24] * filters + [18, 14] * settings, gap="small")
     if settings:
         first, *cells = cells
-        colours = {name: f"Colour: {state.COLOURS[name]}" for name in offered(session)}
+        colours = {name: f"Colour: {properties.COLOURS[name]}" for name in offered(session)}
         first.selectbox(
             "Colour by",
             label_visibility="collapsed",
@@ -97,10 +98,10 @@ def _controls(session: Session) -> None:
     if settings:
         space, layout = cells
         space.selectbox(
-            "Points are", label_visibility="collapsed", **state.choice("space", state.SPACES)
+            "Points are", label_visibility="collapsed", **state.choice("space", properties.SPACES)
         )
         layout.selectbox(
-            "Layout", label_visibility="collapsed", **state.choice("layout", state.LAYOUTS)
+            "Layout", label_visibility="collapsed", **state.choice("layout", properties.LAYOUTS)
         )
 
 
@@ -115,7 +116,7 @@ def _after(session: Session) -> None:
             "The map",
             label_visibility="collapsed",
             width="stretch",
-            **state.choice("when", state.WHEN),
+            **state.choice("when", properties.WHEN),
         )
 
 
@@ -131,14 +132,14 @@ def _map(session: Session) -> None:
         projection = projection_of(session, space, method)
         chosen = colouring(session, state.get("colour"))
     except MunkeyError as error:
-        st.error(f"The map can't be drawn: {state.plain(str(error))}")
+        st.error(f"The map can't be drawn: {escaped(str(error))}")
         return
     _check_off(len(chosen.labels))
     query = None
     try:
         query = query_of(session, space, method)
     except MunkeyError as error:
-        st.warning(f"The query has no place on the map: {state.plain(str(error))}")
+        st.warning(f"The query has no place on the map: {escaped(str(error))}")
     shown = _shown(session)
     before = state.get("when") == BEFORE
     scene = Scene(
@@ -157,7 +158,7 @@ def _map(session: Session) -> None:
     memory_map(
         _points(session, projection),
         scene,
-        key=state.MAP,
+        key=state_keys.MAP,
         on_event=_apply,
         height=_HEIGHT,
         print_scale=state.print_scale(),
@@ -230,4 +231,4 @@ def _pictures() -> None:
         owner = session.studio.memory.record(id_).owner
         return session.pictures.uri(id_), owner and owner + session.simulated
 
-    map_pictures(state.MAP, answer)
+    map_pictures(state_keys.MAP, answer)

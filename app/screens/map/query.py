@@ -4,11 +4,12 @@ import streamlit as st
 
 from app.components.memory_map import Link, Query
 from app.components.prediction import Series, card, legend, percent
-from app.session import state
+from app.session import state, state_keys
 from app.session.services import Session
 from app.shared.answers import neighbours, row
 from app.shared.ask import id_field, link, look_at, look_at_random, refusal
 from app.shared.without_pictures import blind_cards, has_pictures
+from app.words.foreign import escaped
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.projection import Placement, Projection
 from munkey_core.model.predictor import Prediction
@@ -109,7 +110,7 @@ def query_panel(session: Session) -> None:
                 "map-explain",
             )
         except MunkeyError as error:
-            st.error(f"This image can't be predicted: {state.plain(str(error))}")
+            st.error(f"This image can't be predicted: {escaped(str(error))}")
     else:
         st.caption(
             "Choose an image: a star shows where it lies, lines lead to the memories that answer "
@@ -118,15 +119,15 @@ def query_panel(session: Session) -> None:
 
 
 def _choose(session: Session) -> None:
-    id_field(session, state.MAP_FIND)
+    id_field(session, state_keys.MAP_FIND)
     with st.container(horizontal=True, gap="small"):
         st.button("Random test image", on_click=look_at_random, key="map-random")
-        clicked = st.session_state.get(state.MAP_CLICKED)
+        clicked = st.session_state.get(state_keys.MAP_CLICKED)
         if clicked and clicked != state.get("query") and session.studio.memory.can_ask(clicked):
             st.button("The point I clicked", on_click=look_at, args=(clicked,), key="map-clicked")
         if state.get("query"):
             st.button("Remove", on_click=look_at, args=("",), key="map-no-query")
-    refusal(state.MAP_FIND)
+    refusal(state_keys.MAP_FIND)
 
 
 def _card(session: Session, id_: str) -> None:

@@ -5,10 +5,11 @@ from functools import partial
 import streamlit as st
 
 from app.components.training_offer import class_bars, left_out, parts_bar
-from app.session import state, trainings
+from app.session import state, state_keys, trainings
 from app.session.background import Background
 from app.shared.job_words import stage_words
 from app.shared.work import watched
+from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.jobs import own_data
 from munkey_core.jobs.offer import TrainingOffer
@@ -24,30 +25,30 @@ _ENCODERS = {
 def find_out(source: str, label: str) -> tuple[TrainingOffer | None, bool]:
     """What is known about these images, and whether they can't be used; until it is known, the
     progress is on the screen."""
-    kept = st.session_state.get(state.OWN_OFFER)
+    kept = st.session_state.get(state_keys.OWN_OFFER)
     if kept is None or kept[0] != source or kept[1].stopped:
         if kept is not None:
             kept[1].stop()
         look = partial(own_data.offer, source, trainings.suggested_name(label))
         kept = source, Background(look, "own-offer")
-        st.session_state[state.OWN_OFFER] = kept
+        st.session_state[state_keys.OWN_OFFER] = kept
     job: Background[TrainingOffer] = kept[1]
     job.wait()
     if not job.finished:
         with st.container(border=True, key="own-looking"):
-            st.markdown(f"**Looking at {state.plain(label)}**")
+            st.markdown(f"**Looking at {escaped(label)}**")
             watched(job, lambda: _progress(job))
     elif job.result is None:
         # The reason may name the file by its path on the server, which is nobody's business.
         reason = job.error.replace(source, label)
-        st.error(f"These images can’t be used: {state.plain(reason)}")
+        st.error(f"These images can’t be used: {escaped(reason)}")
         st.button("Look again", icon=":material/refresh:", on_click=look_again, key="own-again")
     return job.result, job.finished and job.result is None
 
 
 def look_again() -> None:
     """Read the images anew: they may have changed."""
-    kept = st.session_state.pop(state.OWN_OFFER, None)
+    kept = st.session_state.pop(state_keys.OWN_OFFER, None)
     if kept is not None:
         kept[1].stop()
 
@@ -57,7 +58,7 @@ def facts(offer: TrainingOffer) -> None:
     with st.container(border=True, key="own-facts"):
         st.html(f'<div class="mk mk-sum">{_found(offer)}<small>{_how(offer)}</small></div>')
         if offer.warnings:
-            lines = "\n".join(f"- {state.plain(warning)}" for warning in offer.warnings)
+            lines = "\n".join(f"- {escaped(warning)}" for warning in offer.warnings)
             st.warning(lines)
         if offer.skipped:
             n = len(offer.skipped)
@@ -91,7 +92,7 @@ def _how(offer: TrainingOffer) -> str:
 def _progress(job: Background[TrainingOffer]) -> None:
     progress, text = job.progress, "Starting"
     if progress is not None:
-        text = state.plain(stage_words(progress.stage))
+        text = escaped(stage_words(progress.stage))
         text += f": {progress.done:,} of {progress.total:,}" if progress.total > 1 else " …"
     st.progress(job.fraction, text=text)
     st.button("Stop", on_click=_stop, args=(job,), key="own-stop")

@@ -5,9 +5,10 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app.session import state, trainings
+from app.session import page_url, state, state_keys, trainings
 from app.session.background import Background
 from app.shared.work import watched
+from app.words.foreign import escaped
 from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress, Steps
@@ -27,7 +28,7 @@ def choose() -> str:
     known = trainings.sources()
     chosen = state.get("data")
     if chosen and chosen not in known:
-        state.reject("data", chosen, "images on this server that may be trained on")
+        page_url.reject("data", chosen, "images on this server that may be trained on")
         st.rerun()
     with st.container(border=True, key="own-source"):
         left, right = st.columns(2, gap="medium")
@@ -62,17 +63,17 @@ def _from_server(known: dict[str, str], chosen: str) -> None:
             "images with `MUNKEY_DATA_FOLDERS`."
         )
         return
-    st.session_state[state.OWN_SOURCE] = chosen or None
+    st.session_state[state_keys.OWN_SOURCE] = chosen or None
 
     def choose_it() -> None:
-        state.change("data", st.session_state[state.OWN_SOURCE] or "")
+        state.change("data", st.session_state[state_keys.OWN_SOURCE] or "")
 
     st.selectbox(
         "Images on this server",
         list(known),
         index=None,
         placeholder="Choose…",
-        key=state.OWN_SOURCE,
+        key=state_keys.OWN_SOURCE,
         on_change=choose_it,
         help="Folders that this server's owner allows, and archives that were uploaded.",
     )
@@ -82,17 +83,17 @@ def _from_server(known: dict[str, str], chosen: str) -> None:
 
 
 def _upload() -> None:
-    number = st.session_state.get(state.OWN_UPLOADS, 0)
+    number = st.session_state.get(state_keys.OWN_UPLOADS, 0)
     file = st.file_uploader(
         "Or upload an archive (.zip, or MedMNIST .npz)",
         type=_KINDS,
         max_upload_size=limits.megabytes("upload_bytes"),
         key=f"own-upload-{number}",
     )
-    kept = st.session_state.get(state.OWN_UPLOAD)
+    kept = st.session_state.get(state_keys.OWN_UPLOAD)
     if file is not None and (kept is None or kept[0] != file.file_id):
         kept = file.file_id, file.name, Background(partial(_keep, file), "own-upload")
-        st.session_state[state.OWN_UPLOAD] = kept
+        st.session_state[state_keys.OWN_UPLOAD] = kept
     if kept is not None:
         _unpacked(kept[1], kept[2], gone=file is None)
 
@@ -107,18 +108,22 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     taken out of the uploader, and its message with it."""
     job.wait()
     if not job.finished:
-        unpacking = f":material/hourglass_top: Checking and unpacking {state.plain(name)} …"
+        unpacking = f":material/hourglass_top: Checking and unpacking {escaped(name)} …"
         watched(job, lambda: st.caption(unpacking))
         return
     label = trainings.label_of(job.result) if job.result is not None else ""
     if label:
-        del st.session_state[state.OWN_UPLOAD]
-        st.session_state[state.OWN_UPLOADS] = st.session_state.get(state.OWN_UPLOADS, 0) + 1
+        del st.session_state[state_keys.OWN_UPLOAD]
+        st.session_state[state_keys.OWN_UPLOADS] = (
+            st.session_state.get(state_keys.OWN_UPLOADS, 0) + 1
+        )
         state.change("data", label)
-        st.session_state.pop(state.OWN_OFFER, None)  # Other images may have had this name before.
+        st.session_state.pop(
+            state_keys.OWN_OFFER, None
+        )  # Other images may have had this name before.
         st.rerun()
     elif gone:
-        del st.session_state[state.OWN_UPLOAD]
+        del st.session_state[state_keys.OWN_UPLOAD]
     else:
         reason = job.error or f"{name}: {_WANTED}"
-        st.error(f"This archive can’t be used: {state.plain(reason)}")
+        st.error(f"This archive can’t be used: {escaped(reason)}")

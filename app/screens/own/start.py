@@ -3,12 +3,13 @@
 import streamlit as st
 
 from app.screens.own.offer import encoder_words, look_again
-from app.session import state, trainings
+from app.session import state, state_keys, trainings
+from app.words.foreign import escaped, quoted
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.offer import TrainingOffer
 
-_REFUSED = state.REFUSED + "own-start"
+_REFUSED = state_keys.REFUSED + "own-start"
 
 
 def start_card(offer: TrainingOffer) -> None:
@@ -19,12 +20,12 @@ def start_card(offer: TrainingOffer) -> None:
         is_taken = bool(name) and trainings.taken(name)
         if is_taken:
             st.error(
-                f"There is a model named {state.quoted(name)} on this server already: choose "
+                f"There is a model named {quoted(name)} on this server already: choose "
                 "another name.",
                 icon=":material/label_off:",
             )
         if offer.problem:
-            st.error(f"It can’t be trained here: {state.plain(offer.problem)}")
+            st.error(f"It can’t be trained here: {escaped(offer.problem)}")
         _takes(offer)
         st.button(
             "Start training",
@@ -38,7 +39,7 @@ def start_card(offer: TrainingOffer) -> None:
         )
         refused = st.session_state.pop(_REFUSED, "")
         if refused:
-            st.error(f"The training was not started: {state.plain(refused)}")
+            st.error(f"The training was not started: {escaped(refused)}")
         st.caption(
             "It goes on while you are elsewhere, and can be cancelled. Whoever can open this app "
             "can open the model, and see its pictures."
@@ -47,17 +48,17 @@ def start_card(offer: TrainingOffer) -> None:
 
 
 def _name(offer: TrainingOffer) -> str:
-    named = st.session_state.get(state.OWN_NAMED)
+    named = st.session_state.get(state_keys.OWN_NAMED)
     given = named[1] if named is not None and named[0] == offer.source else offer.name
-    st.session_state[state.OWN_NAME] = given
+    st.session_state[state_keys.OWN_NAME] = given
 
     def keep() -> None:
-        st.session_state[state.OWN_NAMED] = offer.source, _typed()
+        st.session_state[state_keys.OWN_NAMED] = offer.source, _typed()
 
     st.text_input(
         "Name",
         max_chars=trainings.MOST_LETTERS,
-        key=state.OWN_NAME,
+        key=state_keys.OWN_NAME,
         on_change=keep,
         help="Letters, digits, - and _. It is the model's name in lists and links.",
     )
@@ -65,7 +66,7 @@ def _name(offer: TrainingOffer) -> str:
 
 
 def _typed() -> str:
-    return str(st.session_state.get(state.OWN_NAME, "")).strip()
+    return str(st.session_state.get(state_keys.OWN_NAME, "")).strip()
 
 
 def _takes(offer: TrainingOffer) -> None:
@@ -75,7 +76,7 @@ def _takes(offer: TrainingOffer) -> None:
         ("Disk", size(offer.disk_bytes)),
         ("Encoder", encoder_words(offer.encoder)),
     )
-    st.markdown("  \n".join(f"{name}: **{state.plain(value)}**" for name, value in rows))
+    st.markdown("  \n".join(f"{name}: **{escaped(value)}**" for name, value in rows))
 
 
 def size(n: int) -> str:
@@ -90,7 +91,7 @@ def _start(offer: TrainingOffer) -> None:
     name = _typed()
     if not name or state.get("training") == name:
         return  # The second click of a double one.
-    st.session_state[state.OWN_NAMED] = offer.source, name
+    st.session_state[state_keys.OWN_NAMED] = offer.source, name
     try:
         trainings.start(offer, name)
     except MunkeyError as error:

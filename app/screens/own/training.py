@@ -10,17 +10,18 @@ import streamlit as st
 
 from app.components.training_offer import Step, class_bars, parts_bar, steps
 from app.screens.own.offer import look_again
-from app.session import models, services, state, trainings
+from app.session import models, services, state, state_keys, trainings
 from app.session.pages import turn_to
 from app.shared.changed import polled
 from app.shared.job_words import stage_words, where
+from app.words.foreign import escaped, quoted
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 
 _POLL = 1.0
-_REFUSED = state.REFUSED + "own-again"
+_REFUSED = state_keys.REFUSED + "own-again"
 
 
 def training(name: str) -> None:
@@ -45,7 +46,7 @@ def others_under_way() -> None:
     """Trainings that somebody has started on this server, each with a way to see it."""
     for name in trainings.under_way():
         with st.container(horizontal=True, vertical_alignment="center", key=f"own-other-{name}"):
-            st.markdown(f":material/model_training: **{state.plain(name)}** is being trained.")
+            st.markdown(f":material/model_training: **{escaped(name)}** is being trained.")
             there = "training", name
             st.button("See how far it is", on_click=state.change, args=there, key=f"own-see-{name}")
 
@@ -129,21 +130,21 @@ def _ready(name: str, status: JobStatus | None) -> None:
 def _ended(name: str, status: JobStatus | None) -> None:
     if status is None:
         st.info(
-            f"This server knows of no training of {state.quoted(name)}: it may have been started "
+            f"This server knows of no training of {quoted(name)}: it may have been started "
             "anew since, which ends what was not finished."
         )
     elif status.state == "failed":
-        st.error(f"The training of {state.quoted(name)} failed: {state.plain(status.reason)}")
+        st.error(f"The training of {quoted(name)} failed: {escaped(status.reason)}")
     elif status.state == "cancelled":
-        st.info(f"The training of {state.quoted(name)} was cancelled; nothing of it is left.")
+        st.info(f"The training of {quoted(name)} was cancelled; nothing of it is left.")
     else:
         st.error(
-            f"The training of {state.quoted(name)} ended, but the model can’t be opened: it may "
+            f"The training of {quoted(name)} ended, but the model can’t be opened: it may "
             "have been removed since."
         )
     refused = st.session_state.pop(_REFUSED, "")
     if refused:
-        st.error(f"The training was not started: {state.plain(refused)}")
+        st.error(f"The training was not started: {escaped(refused)}")
     offer = trainings.offered(name)
     with st.container(horizontal=True):
         if offer is not None:
@@ -178,6 +179,6 @@ def _open(name: str) -> None:
 
 def _made_of(offer: TrainingOffer) -> None:
     with st.container(border=True, key="own-made-of"):
-        st.markdown(f"**From {count(offer.images, 'image')} of {state.plain(offer.title)}**")
+        st.markdown(f"**From {count(offer.images, 'image')} of {escaped(offer.title)}**")
         st.html(class_bars(offer.classes))
         st.html(parts_bar(offer.parts))

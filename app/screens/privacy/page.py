@@ -6,7 +6,7 @@ from app.components.attack_charts import histograms, roc
 from app.components.gallery import gallery
 from app.components.pager import kept, pager, part
 from app.screens.privacy.trace import trace_panel
-from app.session import services, state
+from app.session import properties, services, state, state_keys
 from app.session.background import Background
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared import attacks as words
@@ -16,6 +16,7 @@ from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
 from app.shared.work import work
 from app.words.figures import signed
+from app.words.foreign import escaped
 from app.words.glossary import plain, term
 from app.words.theme import current_palette
 from munkey_core.audit.privacy import PrivacyReport
@@ -38,7 +39,7 @@ def show() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         subject = choose(session, "Images in question", basket_first=True)
-    st.session_state[state.SUBJECT] = subject.name
+    st.session_state[state_keys.SUBJECT] = subject.name
     # A model retrained meanwhile is news: the attacks are then run on it, too.
     key = subject.ids, session.studio.jobs.done(RETRAIN, subject.ids)
     studio = session.studio
@@ -102,7 +103,7 @@ def _attack(session: Session, report: PrivacyReport) -> str:
 def _impossible(report: PrivacyReport, attack: str) -> None:
     why = next(iter(report.errors[attack].values()), "it gave no score")
     st.error(
-        f"**{attack}** could not be computed: {state.plain(why)}. Choose another attack above; a "
+        f"**{attack}** could not be computed: {escaped(why)}. Choose another attack above; a "
         "figure that can't be had is never shown as 50."
     )
     _table(report, attack)
@@ -152,7 +153,7 @@ def _table(report: PrivacyReport, attack: str) -> None:
     section("All attacks")
     if not state.hidden("settings"):
         st.segmented_control(
-            "Figure", label_visibility="collapsed", **state.choice("figure", state.FIGURES)
+            "Figure", label_visibility="collapsed", **state.choice("figure", properties.FIGURES)
         )
     figure = state.get("figure")
     st.html(words.table(report, attack, figure))
@@ -170,7 +171,7 @@ def _leak(session: Session, report: PrivacyReport) -> None:
     if report.leak is not None:
         st.markdown(words.leak_sentences(report.leak, session.studio.about.mode == "exact"))
     else:
-        st.caption(f"Not measured: {state.plain(report.leak_error)}.")
+        st.caption(f"Not measured: {escaped(report.leak_error)}.")
 
 
 # -- the most exposed images ---------------------------------------------------------------------
@@ -195,12 +196,12 @@ def _exposed(session: Session) -> None:
         f"All training images, those that give themselves away most first, in the model before "
         f"any deletion ({how}).{pick}"
     )
-    name = state.RESULT_PAGE + "exposed"
+    name = state_keys.RESULT_PAGE + "exposed"
     shown, page, total = part(order, _EXPOSED, st.session_state.get(name, 1))
     gallery(
         [session.tile(id_, f"score {signed(found.scores[id_])}") for id_ in shown],
         selected=state.get("basket"),
-        key=state.EXPOSED,
+        key=state_keys.EXPOSED,
         size=state.scaled(84),
         selectable=not state.hidden("pick"),
         label="Most exposed images",

@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from app.session import models, state
+from app.session import models, properties
 from app.session.background import Background
 from app.session.services import Session
 from app.shared.attacks import STAGES
@@ -30,7 +30,7 @@ def trace_panel(session: Session, subject: ForgetSet) -> None:
     if len(models.shared(session.name).studio.about.modes) < 2:
         return
     section("Where the trace stays: both memories", "trace")
-    studios = {mode: models.shared(session.name, mode).studio for mode in state.MODES}
+    studios = {mode: models.shared(session.name, mode).studio for mode in properties.MODES}
     stored = {mode: studio.audit.report(subject.ids) for mode, studio in studios.items()}
     known = {mode: report for mode, report in stored.items() if report is not None}
     if len(known) < len(studios):
@@ -79,7 +79,7 @@ def _table(reports: Reports, studio: Studio) -> str:
         "What stays in the shared weights": [_remains(m, reports[m]) for m in reports],
         "What can't be forgotten, as it is public": [_public(m, parts) for m in reports],
     }
-    head = "".join(f'<th scope="col">{escape(state.MODES[mode])}</th>' for mode in reports)
+    head = "".join(f'<th scope="col">{escape(properties.MODES[mode])}</th>' for mode in reports)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{"</td><td>".join(cells)}</td></tr>'
         for name, cells in rows.items()

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from app.session import pages, state
+from app.session import page_url, pages, properties
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?")
 _ONLY_HERE = re.compile(r"localhost|127\.[0-9.]+|::1|0\.0\.0\.0")
@@ -46,7 +46,9 @@ def checked_address(text: str) -> str:
     except ValueError:
         host = None
     if not host or not _ADDRESS.fullmatch(address):
-        raise state.BadValueError("an address such as http://192.168.1.20:8501, without a ? or #")
+        raise properties.BadValueError(
+            "an address such as http://192.168.1.20:8501, without a ? or #"
+        )
     return address
 
 
@@ -55,7 +57,7 @@ def class_link(address: str, page: str, values: Mapping[str, Any]) -> tuple[str,
 
     page: as code names it. values: properties that differ from their defaults.
     """
-    query = state.query_of(values, {})
+    query = page_url.query_of(values, {})
     kept = any(text.startswith("@") for text in query.values())
     end = f"?{urlencode(query)}" if query else ""
     return f"{address}/{pages.address(page)}{end}", kept

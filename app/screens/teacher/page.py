@@ -11,10 +11,11 @@ from app.lessons import course
 from app.lessons.lesson import PAGES
 from app.lessons.shelf import shelf
 from app.screens.teacher import class_link
-from app.session import models, services, state
+from app.session import models, properties, services, state, state_keys
 from app.session.long_links import UnknownDigestError
 from app.session.pages import TITLES
 from app.session.services import Session
+from app.words.foreign import escaped, quoted
 from app.words.phrases import count
 
 _LESSON, _PAGE = "A lesson", "Chosen images on a page"
@@ -51,7 +52,7 @@ def _page(session: Session) -> None:
 def _screen(session: Session) -> Screen | None:
     lessons = shelf().lessons
     kinds = [_LESSON, _PAGE] if lessons else [_PAGE]
-    came_from = st.session_state.get(state.CAME_FROM, "")
+    came_from = st.session_state.get(state_keys.CAME_FROM, "")
     in_lesson = came_from in ("", course.PATH) or bool(state.get("lesson"))
     kind = st.segmented_control(
         "What the class sees",
@@ -100,19 +101,21 @@ def _of_page(session: Session, came_from: str) -> Screen | None:
     )
     values = {
         prop.name: state.get(prop.name)
-        for prop in state.PROPERTIES
+        for prop in properties.PROPERTIES
         if prop.name not in ("lesson", "step", "data", "training")
     }
-    if values["bundle"] == state.default_bundle():
+    if values["bundle"] == properties.default_bundle():
         values["bundle"] = ""
     values["mode"] = _mode(session)
     picked = _images(session, "basket", "Picked images", " ".join(state.get("basket")))
-    gone = _images(session, "forgotten", "Deleted images", state.dump("forgotten", session.groups))
+    gone = _images(
+        session, "forgotten", "Deleted images", properties.dump("forgotten", session.groups)
+    )
     values["show"] = st.selectbox(
         "The gallery shows",
-        list(state.SHOW),
-        index=list(state.SHOW).index(state.get("show")),
-        format_func=state.SHOW.__getitem__,
+        list(properties.SHOW),
+        index=list(properties.SHOW).index(state.get("show")),
+        format_func=properties.SHOW.__getitem__,
         key=_KEY + "show",
     )
     values["seed"] = _seed()
@@ -122,7 +125,9 @@ def _of_page(session: Session, came_from: str) -> Screen | None:
 
 
 def _mode(session: Session) -> str:
-    modes = [mode for mode in state.MODES if mode in models.shared(session.name).studio.about.modes]
+    modes = [
+        mode for mode in properties.MODES if mode in models.shared(session.name).studio.about.modes
+    ]
     if len(modes) < 2:
         return ""
     mode = st.segmented_control(
@@ -130,7 +135,7 @@ def _mode(session: Session) -> str:
         modes,
         default=session.studio.about.mode,
         required=True,
-        format_func=state.MODES.__getitem__,
+        format_func=properties.MODES.__getitem__,
         key=_KEY + "mode",
     )
     return "" if mode == models.shared(session.name).studio.about.mode else str(mode)
@@ -149,17 +154,17 @@ def _images(session: Session, name: str, label: str, now: str) -> Any | None:
         else None,
     )
     try:
-        value = state.parse(name, text.strip())
-    except (state.BadValueError, UnknownDigestError):
+        value = properties.parse(name, text.strip())
+    except (properties.BadValueError, UnknownDigestError):
         st.error("Wanted: ids, with a space between them.")
         return None
     ids = [one for group in value for one in group] if name == "forgotten" else value
-    memory, title = session.studio.memory, state.plain(session.studio.about.title)
+    memory, title = session.studio.memory, escaped(session.studio.about.title)
     unknown = [id_ for id_ in ids if not memory.is_private(id_)]
     if unknown:
         st.error(
             f"{count(len(unknown), 'id')} of no image with a key in {title}: "
-            + ", ".join(map(state.quoted, unknown[:3]))
+            + ", ".join(map(quoted, unknown[:3]))
         )
         return None
     return value
@@ -190,14 +195,14 @@ def _hidden() -> tuple[str, ...]:
     )
     chosen = st.multiselect(
         "Hidden controls",
-        list(state.CONTROLS),
+        list(properties.CONTROLS),
         default=list(state.get("hide")),
-        format_func=lambda name: state.CONTROLS[name],
+        format_func=lambda name: properties.CONTROLS[name],
         placeholder="None, but for what a lesson hides",
         disabled=everything,
         key=_KEY + "hide",
     )
-    return tuple(state.CONTROLS) if everything else tuple(chosen)
+    return tuple(properties.CONTROLS) if everything else tuple(chosen)
 
 
 # -- where it leads --------------------------------------------------------------------------------
@@ -212,7 +217,7 @@ def _address() -> str | None:
     )
     try:
         return class_link.checked_address(text)
-    except state.BadValueError as error:
+    except properties.BadValueError as error:
         st.error(f"Wanted: {error}.")
         return None
 
