@@ -54,7 +54,7 @@ COMMANDS = {
 # Times, random numbers and what is made of them, places and machines.
 VOLATILE = {
     *("seconds", "unlearn_seconds", "milliseconds", "created", "stages", "warnings", "problem"),
-    *("salt", "hash", "ids_hashed", "previous", "digest_after", "signer", "tool", "device"),
+    *("commitment", "hash", "ids_hashed", "previous", "digest_after", "signer", "tool", "device"),
     *("path", "private", "public", "file", "out", "memory_bytes", "disk_bytes", "source"),
 }
 
@@ -92,8 +92,9 @@ def settled(value: object, key: str = "") -> object:
     if key in VOLATILE:
         return None
     if isinstance(value, dict):
-        if "salt" in value:  # a receipt: its hashes are keyed with a random salt
+        if "commitment" in value:  # a receipt: its hashes are made with a random secret
             value = {**value, "ids": len(value["ids"]), "owner": bool(value["owner"])}
+            value["rows"] = {mode: len(rows) for mode, rows in value["rows"].items()}
         return {name: settled(one, name) for name, one in value.items()}
     if isinstance(value, list):
         return [settled(one) for one in value]

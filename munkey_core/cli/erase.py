@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from munkey_core.cli.base import answer, command, session, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Json
-from munkey_core.errors import BadInputError
+from munkey_core.errors import BadInputError, BundleError
 
 if TYPE_CHECKING:
     from munkey_core.bundle.ledger import Receipt
@@ -34,6 +34,7 @@ def erase(
     """Remove images from a bundle for good, with a receipt; without --yes: what would go."""
     from munkey_core.bundle import versions
     from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.ledger import receipt_values
     from munkey_core.erasure import erasure
 
     folder = find_bundle(bundle)
@@ -45,8 +46,8 @@ def erase(
         return answer(as_json, {"bundle": str(folder), "finished": done}, [line])
     if not ids:
         raise BadInputError("name the images to erase: " + IDS_HELP)
-    if receipt and receipt.exists():
-        raise BadInputError(f"{receipt} exists already: a receipt is never replaced")
+    if receipt:
+        _try_place(receipt, (folder, out or folder))
     interrupted = versions.finish(folder) if yes else versions.Finished()
     studio = session(str(folder))
     named = studio.erasure.named_ids(ids)
@@ -62,12 +63,33 @@ def erase(
         code = 2 if plan.problem else 0
         return answer(as_json, {**asdict(plan), "erased": False}, lines, code)
     made = watch(erasure.erase(folder, named, out, key))
-    if receipt:
-        with receipt.open("x", encoding="utf-8") as file:
-            file.write(studio.erasure.receipt_text(made))
     place = str(out or folder)
-    document = {"bundle": place, "erased": True, "receipt": asdict(made)}
+    document = {"bundle": place, "erased": True, "receipt": receipt_values(made)}
+    if receipt:
+        try:
+            with receipt.open("x", encoding="utf-8") as file:
+                file.write(studio.erasure.receipt_text(made))
+        except OSError as error:  # the disk was full, or somebody was quicker
+            raise BundleError(
+                f"the images are erased, but {receipt} could not be written ({error.strerror}): "
+                "the same command with another --receipt writes it"
+            ) from error
     return answer(as_json, document, receipt_lines(made, place))
+
+
+def _try_place(receipt: Path, bundles: Iterable[Path]) -> None:
+    """Raises BadInputError if no receipt can be written there, while nothing is erased yet."""
+    if receipt.exists():
+        raise BadInputError(f"{receipt} exists already: a receipt is never replaced")
+    if any(receipt.resolve().is_relative_to(bundle.resolve()) for bundle in bundles):
+        raise BadInputError(f"{receipt} lies inside the bundle: keep the receipt elsewhere")
+    try:
+        receipt.open("x").close()
+        receipt.unlink()
+    except OSError as error:
+        raise BadInputError(
+            f"the receipt can't be written to {receipt} ({error.strerror}); nothing was erased"
+        ) from error
 
 
 def _is_a_set(spec: str, ids: tuple[str, ...]) -> bool:

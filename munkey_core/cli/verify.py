@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,10 @@ def verify(
         Path | None, Option(help="of an erasure: is it in the ledger, and are its rows gone?")
     ] = None,
     public_key: Annotated[Path | None, Option(help="PEM of whoever should have signed it")] = None,
+    about: Annotated[
+        list[str] | None,
+        Option(metavar="NAME", help="is the receipt about this id, or owner:NAME? may be repeated"),
+    ] = None,
     save: Annotated[bool, Option("--save", help="note it in the bundle, if none differs")] = False,
     as_json: Json = False,
 ) -> int:
@@ -45,9 +50,11 @@ def verify(
         raise BadInputError("--exact and --without go together: which rows are to be deleted?")
     if public_key and not receipt:
         raise BadInputError("--public-key goes with --receipt: whose signature is to be checked?")
+    if about and not receipt:
+        raise BadInputError("--about goes with --receipt: which receipt is asked about it?")
     folder = find_bundle(bundle)
     if receipt:
-        return _receipt(folder, receipt, public_key, as_json)
+        return _receipt(folder, receipt, public_key, about or (), as_json)
     files, problems = damaged_files(folder)
     document: dict[str, Any] = {"bundle": str(folder), "files": files, "damaged": problems}
     if problems:
@@ -82,9 +89,14 @@ def verify(
     return answer(as_json, document, lines, 0 if well else 1)
 
 
-def _receipt(folder: Path, file: Path, public_key: Path | None, as_json: bool) -> int:
-    from munkey_core.bundle.ledger import read_receipt
-    from munkey_core.erasure.receipts import check_receipt, read_public_key
+_TOLD = {True: "yes", False: "no", None: "can't be said: the ledger's secret is another"}
+
+
+def _receipt(
+    folder: Path, file: Path, public_key: Path | None, about: Iterable[str], as_json: bool
+) -> int:
+    from munkey_core.bundle.ledger import Ledger, read_receipt
+    from munkey_core.erasure.receipts import TESTABLE, check_receipt, read_public_key
 
     wanted = read_public_key(public_key) if public_key else ""
     try:
@@ -96,6 +108,7 @@ def _receipt(folder: Path, file: Path, public_key: Path | None, as_json: bool) -
     lines = [
         f"receipt {receipt.number} of {receipt.created}: {receipt.count:,} images erased from "
         f"{receipt.bundle}; {said.get(check.signature, 'its signature is NOT what it should be')}",
+        *([f"note: {TESTABLE}"] if receipt.names_can_be_tested else []),
         *check.problems,
         "the chain is whole, the bundle is the version the ledger ends with, and none of the "
         f"{receipt.count:,} rows is in it"
@@ -103,6 +116,10 @@ def _receipt(folder: Path, file: Path, public_key: Path | None, as_json: bool) -
         else f"NOT as the receipt says: {len(check.problems)} problems",
     ]
     document = {"bundle": str(folder), **check.to_dict()}
+    if about:
+        ledger = Ledger.read(folder)
+        document["about"] = {name: ledger.names(receipt, name) for name in about}
+        lines += [f"about {name}: {_TOLD[said]}" for name, said in document["about"].items()]
     return answer(as_json, document, lines, 0 if check.ok else 1)
 
 

@@ -22,6 +22,7 @@ from munkey_core.bundle.ledger import (
     Purged,
     Receipt,
     Remaining,
+    committed,
     keyed_hash,
     now,
     owner_hash,
@@ -58,7 +59,7 @@ from munkey_core.erasure.plan import (
     make_plan,
     name_of,
 )
-from munkey_core.erasure.receipts import read_key, row_digests_of, signed
+from munkey_core.erasure.receipts import hashed_rows, read_key, signed
 from munkey_core.erasure.without_rows import READING, measured_anew, without_rows
 from munkey_core.errors import (
     BadInputError,
@@ -120,6 +121,7 @@ def erase(
         manifest = replace(left.manifest, files=digests)
         files[MANIFEST] = manifest.to_json().encode()
         caches = () if out is not None else cache_names(bundle)
+        ledger = ledger.with_secret()
         receipt = signed(
             _receipt(plan, bundle, ledger, created, _sha256(files[MANIFEST]), caches, out, anew),
             signer,
@@ -202,7 +204,7 @@ def _receipt(
     anew: int,
 ) -> Receipt:
     folder = bundle.folder
-    salt = ledger.next_salt()
+    key = ledger.secret
     owners = {record.owner for record in bundle.records if record.id in set(plan.ids)}
     owner = next(iter(owners)) if len(owners) == 1 else ""
     purged = list(plan.purged)
@@ -228,10 +230,9 @@ def _receipt(
         bundle=plan.bundle,
         modes=plan.modes,
         count=len(plan.ids),
-        salt=salt,
-        ids=tuple(sorted(keyed_hash(salt, id_) for id_ in plan.ids)),
-        owner=owner_hash(salt, owner) if owner else "",
-        rows=row_digests_of(bundle, plan.ids),
+        ids=tuple(sorted(keyed_hash(key, id_) for id_ in plan.ids)),
+        owner=owner_hash(key, owner) if owner else "",
+        rows=hashed_rows(bundle, plan.ids, key),
         digest_before=bundle.version,
         digest_after=after,
         original_kept=out is not None,
@@ -239,6 +240,7 @@ def _receipt(
         remains=tuple(remains),
         previous=ledger.last,
         signer="",
+        commitment=committed(key),
     )
 
 
@@ -247,7 +249,8 @@ def _receipt_of(plan: ErasurePlan, ledger: Ledger) -> Receipt | None:
     if plan.ids or plan.unknown or plan.public or not plan.gone:
         return None
     for receipt in ledger.receipts:
-        if receipt.ids == tuple(sorted(keyed_hash(receipt.salt, id_) for id_ in plan.gone)):
+        key = ledger.key_of(receipt)
+        if key and receipt.ids == tuple(sorted(keyed_hash(key, id_) for id_ in plan.gone)):
             return receipt
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,11 @@ class ReceiptCheck:
     chain_whole: every entry of the ledger names the one before it, and none was changed.
     in_ledger: the receipt is one of them, to the letter. digest_right: the bundle on disk is the
     version that the ledger's last entry speaks of. rows_present, ids_present: how many of the
-    erased rows and ids are in the bundle. files_damaged: files that are not what the bundle's seal
+    erased rows and ids are in the bundle, None where that can't be said. files_damaged: files that are not what the bundle's seal
     says. signature: "none", "valid", "invalid", or "other" for a valid one of another key than the
     one asked for. unfinished: an erasure was interrupted, and its old version may still be there.
-    problems: what is wrong, in sentences; none if all is well.
+    names_can_be_tested: the receipt holds the key of its own hashes (format 1): whoever has it can
+    try names on it. problems: what is wrong, in sentences; none if all is well.
     """
 
     number: int
@@ -39,11 +41,12 @@ class ReceiptCheck:
     chain_whole: bool
     in_ledger: bool
     digest_right: bool
-    rows_present: int
-    ids_present: int
+    rows_present: int | None
+    ids_present: int | None
     files_damaged: int
     signature: str
     unfinished: bool
+    names_can_be_tested: bool
     problems: tuple[str, ...]
 
     @property
@@ -152,11 +155,11 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
         found.append(
             f"the manifest knows of {wanted:,} erasures, the ledger of {len(ledger.receipts):,}"
         )
-    contents = Contents(bundle)
+    contents = Contents(bundle, ledger)
     for receipt in ledger.receipts:
         if signature_state(receipt) == INVALID:
             found.append(f"ledger entry {receipt.number}: the signature is not its signer's")
-        rows, ids = contents.of(receipt)
+        rows, ids = contents.of(receipt) if ledger.key_of(receipt) else (0, 0)  # told above
         if rows or ids:
             found.append(
                 f"ledger entry {receipt.number}: {rows:,} of the erased rows and {ids:,} of the "
@@ -166,22 +169,35 @@ def ledger_problems(folder: Path, ledger: Ledger, bundle: Bundle) -> list[str]:
 
 
 class Contents:
-    """What is in a bundle, as receipts name it; worked out once for all of them."""
+    """What is in a bundle, as the receipts of its ledger name it; worked out once for all of
+    them."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._ids = [record.id for record in bundle.records]
-        self._hashes: dict[str, set[str]] = {}
         self._rows: set[str] = set()
         for mode in bundle.modes:
             bank = bundle.in_mode(mode).bank
             self._rows.update(bank.row_digest(row) for row in range(len(bank)))
+        self._hashed = cache(self._under)
 
     def of(self, receipt: Receipt) -> tuple[int, int]:
-        """How many of a receipt's rows, in any mode, and of its ids are in the bundle."""
-        if receipt.salt not in self._hashes:
-            self._hashes[receipt.salt] = {keyed_hash(receipt.salt, id_) for id_ in self._ids}
-        rows = sum(one in self._rows for rows in receipt.rows.values() for one in rows)
-        return rows, sum(one in self._hashes[receipt.salt] for one in receipt.ids)
+        """How many of a receipt's rows, in any mode, and of its ids are in the bundle.
+
+        Raises BadInputError if the ledger's secret isn't the one that the receipt was made with.
+        """
+        key = self._ledger.key_of(receipt)
+        if not key:
+            raise BadInputError(OTHER_SECRET)
+        ids, hashed = self._hashed(key)
+        there = self._rows if receipt.names_can_be_tested else hashed
+        rows = sum(one in there for rows in receipt.rows.values() for one in rows)
+        return rows, sum(one in ids for one in receipt.ids)
+
+    def _under(self, key: str) -> tuple[set[str], set[str]]:
+        """The ids and the rows of the bundle as hashes under a key (hex)."""
+        ids = {keyed_hash(key, id_) for id_ in self._ids}
+        return ids, {keyed_hash(key, row) for row in self._rows}
 
 
 def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> ReceiptCheck:
@@ -207,12 +223,12 @@ def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> Recei
     right = bool(ledger.entries) and ledger.entries[-1].digest_after == digest
     if len(ledger) and not right:
         problems.append("the bundle is another version than the one its ledger ends with")
-    rows = ids = 0
+    rows = ids = None
     try:
-        rows, ids = Contents(read_bundle(folder)).of(receipt)
+        rows, ids = Contents(read_bundle(folder), ledger).of(receipt)
         found = (rows, "rows"), (ids, "ids")
         problems += [f"{n:,} of the erased {what} are in the bundle" for n, what in found if n]
-    except BundleError as error:
+    except (BundleError, BadInputError) as error:
         problems.append(f"whether the rows are gone can't be said: {error}")
     state = signature_state(receipt, public_key)
     if state == INVALID:
@@ -236,22 +252,29 @@ def check_receipt(folder: Path, receipt: Receipt, public_key: str = "") -> Recei
         files_damaged=len(damaged),
         signature=state,
         unfinished=open_end,
+        names_can_be_tested=receipt.names_can_be_tested,
         problems=tuple(problems),
     )
 
 
+TESTABLE = (
+    "this receipt is of the first kind, which holds the key of its own hashes: whoever has it and "
+    "a list of names can find out which of them it is about"
+)
+OTHER_SECRET = "the receipt was made with another secret than that of the bundle's ledger"
 UNFINISHED = (
     "a change of this bundle was interrupted (or is going on): the old version may still be on the "
     "disk; `munkey erase BUNDLE --finish` completes it"
 )
 
 
-def row_digests_of(bundle: Bundle, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Per mode the digests of some rows, sorted."""
+def hashed_rows(bundle: Bundle, ids: Sequence[str], key: str) -> dict[str, tuple[str, ...]]:
+    """Per mode the digests of some rows under a key (hex), sorted."""
     found = {}
     for mode in bundle.modes:
         bank = bundle.in_mode(mode).bank
-        found[mode] = tuple(sorted(bank.row_digest(bank.row(id_)) for id_ in ids))
+        digests = (bank.row_digest(bank.row(id_)) for id_ in ids)
+        found[mode] = tuple(sorted(keyed_hash(key, digest) for digest in digests))
     return found
 
 

@@ -9,7 +9,6 @@ from munkey_core.bundle.ledger import (
     Ledger,
     LedgerEntry,
     Receipt,
-    owner_hash,
     read_receipt,
     receipt_text,
 )
@@ -49,9 +48,9 @@ class Erasure:
             return forget_set(spec, self._shared.bundle)
         except BadInputError as error:
             owner = spec.strip().removeprefix("owner:")
-            receipts = Ledger.read(self._folder).receipts if owner != spec.strip() else ()
-            for receipt in receipts:
-                if receipt.owner == owner_hash(receipt.salt, owner):
+            ledger = Ledger.read(self._folder) if owner != spec.strip() else Ledger()
+            for receipt in ledger.receipts:
+                if ledger.names(receipt, f"owner:{owner}"):
                     raise BadInputError(
                         f"the images of owner {owner!r} are erased already: receipt "
                         f"{receipt.number} of {receipt.created}, {receipt.count:,} images"
@@ -99,6 +98,11 @@ class Erasure:
         """Of ids that were erased from the bundle on disk, the number of the receipt that says so.
         Raises BundleError."""
         return Ledger.read(self._folder).numbers(ids)
+
+    def about(self, receipt: Receipt, name: str) -> bool | None:
+        """Whether a receipt is about this id, or wholly about "owner:NAME": only the ledger's
+        secret can tell. None where the ledger's secret isn't the receipt's. Raises BundleError."""
+        return Ledger.read(self._folder).names(receipt, name)
 
     def check(self, receipt: Receipt, public_key: Path | None = None) -> ReceiptCheck:
         """Hold a receipt against the bundle on disk. public_key: PEM file of the signer that is

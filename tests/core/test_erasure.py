@@ -1,6 +1,7 @@
 """Erasing: what goes, what stays and keeps its bytes, what the receipt says, and who may do it."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -251,9 +252,13 @@ def test_the_receipt_says_what_was_done_and_names_nobody(folder, bundle):
     assert receipt.modes == ("joint", "exact")
     assert receipt.digest_before == bundle.version
     assert receipt.digest_after == read_bundle(folder).version
-    assert receipt.ids == tuple(sorted(keyed_hash(receipt.salt, id_) for id_ in ids))
-    assert receipt.owner == owner_hash(receipt.salt, erasable.OWNER)
-    joint = {bundle.bank.row_digest(bundle.bank.row(id_)) for id_ in ids}
+    secret = Ledger.read(folder).secret
+    assert receipt.commitment == hashlib.sha256(bytes.fromhex(secret)).hexdigest()
+    assert secret not in text
+    assert receipt.ids == tuple(sorted(keyed_hash(secret, id_) for id_ in ids))
+    assert receipt.owner == owner_hash(secret, erasable.OWNER)
+    rows = (bundle.bank.row_digest(bundle.bank.row(id_)) for id_ in ids)
+    joint = {keyed_hash(secret, row) for row in rows}
     assert set(receipt.rows["joint"]) == joint
     assert len(set(receipt.rows["exact"]) - joint) == 6
     counts = {one.place: one.count for one in receipt.purged}
@@ -275,14 +280,16 @@ def test_no_property_of_a_ledger_is_another_at_the_second_look():
     names = [name for name, value in vars(Ledger).items() if isinstance(value, property)]
     assert {"receipts", "last"} <= set(names)
     assert all(getattr(ledger, name) == getattr(ledger, name) for name in names)
-    assert ledger.next_salt() != ledger.next_salt()  # who asks for a new one gets a new one
+    assert ledger.with_secret().secret != ledger.with_secret().secret  # a new one each
+    kept = ledger.with_secret()
+    assert kept.with_secret() is kept
 
 
-def test_receipts_are_chained_and_share_a_salt(folder):
+def test_receipts_are_chained_and_share_a_secret(folder):
     first, second = erased(folder, TWO), erased(folder, ["img-05"])
     assert second.previous == first.hash
     assert second.digest_before == first.digest_after
-    assert second.salt == first.salt
+    assert second.commitment == first.commitment
     studio = Studio.open(str(folder))
     assert [entry.receipt for entry in studio.erasure.ledger()] == [first, second]
     assert all(studio.erasure.check(receipt).ok for receipt in (first, second))
@@ -319,7 +326,8 @@ def test_a_receipt_of_another_bundle_or_an_older_state_is_not_confirmed(folder, 
     assert (check.in_ledger, check.ok) == (False, False)
     untouched = shutil.copytree(template / "tiny", tmp_path / "untouched")
     check = Studio.open(str(untouched)).erasure.check(mine)
-    assert (check.rows_present, check.ids_present) == (4, 2)  # of both modes
+    # Only the ledger's secret could tell, and that bundle has none.
+    assert (check.rows_present, check.ids_present) == (None, None)
     assert not check.ok
 
 
@@ -368,7 +376,9 @@ def test_a_signature_is_checked_and_asked_for(folder, tmp_path):
         lambda values: values["rows"]["joint"].reverse(),
         lambda values: values.update(created="2020-01-01T00:00:00+00:00"),
         lambda values: values.update(extra=1),
-        lambda values: values.pop("salt"),
+        lambda values: values.pop("commitment"),
+        lambda values: values.update(commitment="", salt="5a" * 32),
+        lambda values: values.update(format="munkey-receipt-1"),
         lambda values: values.update(ids="none"),
         lambda values: values.update(format="another"),
     ],

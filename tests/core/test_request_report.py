@@ -33,7 +33,7 @@ def receipt(**changes) -> Receipt:
         bundle="fashion",
         modes=("joint", "exact"),
         count=40,
-        salt="5a" * 32,
+        commitment="5a" * 32,
         ids=("ab" * 32,),
         owner="cd" * 32,
         rows={"joint": ("01" * 32,) * 40, "exact": ("02" * 32,) * 40},

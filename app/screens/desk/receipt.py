@@ -74,16 +74,24 @@ def _draw(receipt: Receipt, done: erasing.Done | None) -> None:
         )
 
 
+_NAMES = {
+    False: "It names nobody: ids and owner are in it as hashes, whose key lies in this model’s "
+    "ledger alone.",
+    True: "It was made by an older version and holds the key of its hashes: whoever has it and a "
+    "list of names can find out which of them it is about.",
+}
+
+
 def _facts(receipt: Receipt) -> str:
     """The receipt in a few lines (HTML)."""
     memories = " and ".join(_MEMORIES.get(mode, mode) for mode in receipt.modes)
     signed = "signed" if receipt.signer else "not signed"
     owner = " of one owner" if receipt.owner else ""
+    known = receipt.names_can_be_tested
     return (
         f'<div class="mk mk-sum">{count(receipt.count, "image")}{owner} erased for good'
         f"<small>{escape(time_words(receipt.created))} · {escape(receipt.bundle)}, "
-        f"{escape(memories)} · {escape(receipt.tool)} · {signed}. It names nobody: ids and owner "
-        "are in it as keyed hashes.</small></div>"
+        f"{escape(memories)} · {escape(receipt.tool)} · {signed}. {_NAMES[known]}</small></div>"
     )
 
 

@@ -12,7 +12,7 @@ from app.session.services import Session
 from app.shared.work import work
 from app.words.phrases import count
 from munkey_core.bundle.ledger import Receipt
-from munkey_core.erasure.receipts import ReceiptCheck
+from munkey_core.erasure.receipts import TESTABLE, ReceiptCheck
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
 from munkey_core.progress import Progress, Steps
@@ -82,7 +82,7 @@ def _checks(session: Session, receipt: Receipt, check: ReceiptCheck) -> list[Lin
     """Each thing that was looked at, and whether it is as it should be."""
     foreign = receipt.bundle != session.studio.about.name and not check.in_ledger
     here = f" It speaks of a model called “{receipt.bundle}”." if foreign else ""
-    rows, ids, damaged = check.rows_present, check.ids_present, check.files_damaged
+    damaged = check.files_damaged
     return [
         (True, "The receipt itself is unchanged: its fingerprint is that of what it says."),
         (check.in_ledger, "It is in this model’s ledger, to the letter.")
@@ -94,16 +94,12 @@ def _checks(session: Session, receipt: Receipt, check: ReceiptCheck) -> list[Lin
         (True, "The model on the disk is the version that the ledger ends with.")
         if check.digest_right
         else (False, "The model on the disk is not the version that a ledger of it ends with."),
-        (True, "None of the erased rows is in it.")
-        if not rows
-        else (False, f"{count(rows, 'of the erased rows is', 'of the erased rows are')} in it."),
-        (True, "None of the erased images is named in it.")
-        if not ids
-        else (False, f"{count(ids, 'erased image is', 'erased images are')} named in it."),
+        *_what_is_left(check),
         (True, "Every file is what the model’s seal says.")
         if not damaged
         else (False, f"{count(damaged, 'file is', 'files are')} not what the model’s seal says."),
         _signature(receipt, check),
+        *([(None, f"{TESTABLE[:1].upper()}{TESTABLE[1:]}.")] if check.names_can_be_tested else []),
         (True, "No change of the model was interrupted.")
         if not check.unfinished
         else (
@@ -111,6 +107,20 @@ def _checks(session: Session, receipt: Receipt, check: ReceiptCheck) -> list[Lin
             "A change of the model was interrupted: its old version may still be on the disk. "
             f"`munkey erase {session.studio.about.name} --finish`, on the server, completes it.",
         ),
+    ]
+
+
+def _what_is_left(check: ReceiptCheck) -> list[Line]:
+    rows, ids = check.rows_present, check.ids_present
+    if rows is None or ids is None:
+        return [(False, "Whether anything of the erased images is in it can’t be said.")]
+    return [
+        (True, "None of the erased rows is in it.")
+        if not rows
+        else (False, f"{count(rows, 'of the erased rows is', 'of the erased rows are')} in it."),
+        (True, "None of the erased images is named in it.")
+        if not ids
+        else (False, f"{count(ids, 'erased image is', 'erased images are')} named in it."),
     ]
 
 
