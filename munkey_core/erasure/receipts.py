@@ -28,9 +28,10 @@ class ReceiptCheck:
     chain_whole: every entry of the ledger names the one before it, and none was changed.
     in_ledger: the receipt is one of them, to the letter. digest_right: the bundle on disk is the
     version that the ledger's last entry speaks of. rows_present, ids_present: how many of the
-    erased rows and ids are in the bundle, None where that can't be said. files_damaged: files that are not what the bundle's seal
-    says. signature: "none", "valid", "invalid", or "other" for a valid one of another key than the
-    one asked for. unfinished: an erasure was interrupted, and its old version may still be there.
+    erased rows and ids are in the bundle, None where that can't be said. files_damaged: files that
+    are not what the bundle's seal says. signature: "none", "valid", "invalid", or "other" for a
+    valid one of another key than the one asked for. unfinished: an erasure was interrupted, and its
+    old version may still be there.
     names_can_be_tested: the receipt holds the key of its own hashes (format 1): whoever has it can
     try names on it. problems: what is wrong, in sentences; none if all is well.
     """

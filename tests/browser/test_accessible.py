@@ -16,7 +16,7 @@ from app.words.glossary import TERMS
 from munkey_core.bundle.read import read_bundle
 from munkey_core.results import PRIVATE
 from tests.browser.map_on_page import MapOnPage
-from tests.browser.visit import open_page, undisturbed, worked_out
+from tests.browser.visit import open_page, styled, undisturbed, worked_out
 
 TABLET = {"width": 820, "height": 1180}
 PROJECTOR = {"width": 1280, "height": 720}
@@ -50,6 +50,7 @@ def ids(digits_folder: Path) -> list[str]:
 def open_projected(page: Page, address: str) -> None:
     page.set_viewport_size(PROJECTOR)
     open_page(page, address)
+    styled(page)
     worked_out(page)
 
 

@@ -47,10 +47,14 @@ def at_rest(page: Page) -> None:
 
 
 def open_page(page: Page, address: str) -> None:
-    """Go to an address, and begin when its first run is over (one that ends later takes away what a
-    click has just opened, and a click of the menu can be lost in it) and the style sheet is there,
-    which may come after the text."""
+    """Go to an address, and begin when its first run is over: one that ends later takes away what a
+    click has just opened, and a click of the menu can be lost in it."""
     page.goto(address)
+    at_rest(page)
+
+
+def styled(page: Page) -> None:
+    """Wait for the app's style sheet, which may come a second after the text."""
     wait_for(page, f"{_AT_REST} return rests && {_STYLED};")
 
 

@@ -118,9 +118,8 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
             st.session_state.get(state_keys.OWN_UPLOADS, 0) + 1
         )
         state.change("data", label)
-        st.session_state.pop(
-            state_keys.OWN_OFFER, None
-        )  # Other images may have had this name before.
+        # Other images may have had this name before.
+        st.session_state.pop(state_keys.OWN_OFFER, None)
         st.rerun()
     elif gone:
         del st.session_state[state_keys.OWN_UPLOAD]
