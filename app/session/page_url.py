@@ -30,6 +30,9 @@ _START = "munkey-url:start"  # property → what it is where the URL doesn't say
 LATE_SECONDS = 3.0
 _FOREIGN = re.compile(r"embed(_options)?|utm_\w+|fbclid|gclid")
 _LONG = ("forgotten", "basket", "request")
+# Whom a request is about stands in no address: addresses are kept in histories, logs and messages.
+# One that says it is followed all the same.
+_UNSAID = ("asks", "request")
 
 
 def start_from(values: Mapping[str, Any], hides: Sequence[str] = ()) -> None:
@@ -84,7 +87,8 @@ def read() -> None:
     params = st.query_params.to_dict()
     st.session_state[_GIVEN] = frozenset(params)
     for prop in properties.PROPERTIES:
-        state.put(prop.name, _value(prop, params.pop(prop.name, None)))
+        if prop.name in params or prop.name not in _UNSAID:
+            state.put(prop.name, _value(prop, params.pop(prop.name, None)))
     unknown = [name for name in params if not _FOREIGN.fullmatch(name)]
     if unknown:
         link_messages.say(f"unknown part {quoted(unknown[0])}: ignored.")
@@ -122,7 +126,8 @@ def query_of(values: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, s
     query = {
         prop.name: prop.dump(values[prop.name])
         for prop in properties.PROPERTIES
-        if values.get(prop.name, prop.default) != start.get(prop.name, prop.default)
+        if prop.name not in _UNSAID
+        and values.get(prop.name, prop.default) != start.get(prop.name, prop.default)
     }
     if len(query) == 1 and query.get("bundle") == properties.default_bundle():
         query = {}

@@ -20,3 +20,9 @@ def duration(seconds: float) -> str:
     if seconds < 170:
         return f"{round(seconds / 30) / 2:g} min"
     return f"{round(seconds / 60):,} min"
+
+
+def time_words(created: str) -> str:
+    """ "2026-11-25 04:12 UTC" of an ISO time in UTC; anything else as it is."""
+    plain = created.replace("T", " ")
+    return f"{plain[:16]} UTC" if created.endswith("+00:00") and len(created) == 25 else created

@@ -197,8 +197,7 @@ def _finish(folder: Path) -> Finished:
     # Where nothing was erased the old version holds no more than the new one.
     erased = journal is not None and switched and journal.erased
     if journal is not None and erased:
-        for path, overwrite in _elsewhere(folder, journal.caches).items():
-            durable.wipe(path, overwrite)
+        wipe_elsewhere(folder, journal.caches)
     for path in (draft, aside):
         durable.wipe(path, overwrite=erased)
     durable.sync_folder(work)
@@ -233,6 +232,13 @@ def _elsewhere(folder: Path, caches: Sequence[str]) -> dict[Path, bool]:
             timed = sorted((cache / "jobs").glob(f"*-{Path(name).name}.json"))
             places.update(dict.fromkeys(timed, True))
     return places
+
+
+def wipe_elsewhere(folder: Path, caches: Sequence[str]) -> int:
+    """Remove what lies outside a bundle and was made of its rows; returns how many files. caches:
+    of the cache, as `erasure.plan.cache_names` has them."""
+    places = _elsewhere(folder, caches)
+    return sum(durable.wipe(path, overwrite) for path, overwrite in places.items())
 
 
 def count_elsewhere(folder: Path, caches: Sequence[str]) -> int:

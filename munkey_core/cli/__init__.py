@@ -36,6 +36,7 @@ from munkey_core.cli import (  # noqa: F401  # isort: skip
     experiments,
     bench,
     images,
+    kept,
     doctor,
 )
 from munkey_core.cli.base import commands, examples_text

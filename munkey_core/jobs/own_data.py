@@ -28,10 +28,11 @@ from munkey_core.data.archives import checked_members, unpack_zip
 from munkey_core.data.image_folder import looks_like_classes
 from munkey_core.errors import BadInputError, BundleError, DataError
 from munkey_core.explain.projection import umap_installed
-from munkey_core.files.cache import cache_folder
+from munkey_core.files import durable
 from munkey_core.files.limits import at_most, demo, limits, refuse_in_demo
 from munkey_core.files.machine import free_disk, readable_bytes
 from munkey_core.jobs.job import training_job
+from munkey_core.jobs.kept import note_model, uploads_folder
 from munkey_core.jobs.offer import TrainingOffer, make_offer, make_plan
 from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.progress import Progress, Steps
@@ -50,7 +51,7 @@ def data_folders() -> tuple[Path, ...]:
     """The folders whose images may be chosen in the app: those of $MUNKEY_DATA_FOLDERS
     (os.pathsep between several) that exist, and the folder of uploads."""
     named = [Path(p) for p in os.environ.get("MUNKEY_DATA_FOLDERS", "").split(os.pathsep) if p]
-    return tuple(folder.resolve() for folder in [*named, _uploads()] if folder.is_dir())
+    return tuple(folder.resolve() for folder in [*named, uploads_folder()] if folder.is_dir())
 
 
 def list_sources() -> tuple[str, ...]:
@@ -90,26 +91,41 @@ def keep_upload(name: str, data: BinaryIO) -> str:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
     most = limits()
     _check_kept(shown)
-    with tempfile.TemporaryFile(dir=_uploads()) as copy:
+    with tempfile.TemporaryFile(dir=uploads_folder()) as copy:
         digest = _copy(data, copy, shown)
-        kept = _uploads() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
+        kept = uploads_folder() / f"{stem}-{digest[:8]}{'' if kind == '.zip' else kind}"
         if kept.exists():
             return str(kept)
         copy.seek(0)
         if kind == ".zip":
             unpack_zip(copy, kept, most, shown)
-            return str(kept)
+            return _trainable(kept, shown)
         try:
             with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
                 checked_members(arrays, most, shown)
         except zipfile.BadZipFile as error:
             raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
         copy.seek(0)
-        with tempfile.NamedTemporaryFile(dir=_uploads(), prefix=".", delete=False) as partial:
-            while block := copy.read(_BLOCK):
-                partial.write(block)
+        with tempfile.NamedTemporaryFile(dir=uploads_folder(), prefix=".", delete=False) as partial:
+            try:
+                while block := copy.read(_BLOCK):
+                    partial.write(block)
+            except BaseException:
+                durable.wipe(Path(partial.name))
+                raise
         Path(partial.name).replace(kept)
-    return str(kept)
+    return _trainable(kept, shown)
+
+
+def _trainable(kept: Path, shown: str) -> str:
+    """What was kept as a source; what nothing can be trained on is not kept. Raises DataError."""
+    if str(kept) in list_sources():
+        return str(kept)
+    durable.wipe(kept)
+    raise DataError(
+        f"{shown}: wanted one folder a class with images in it, for two classes or more, found "
+        "none; nothing of it is kept"
+    )
 
 
 def offer(source: str, name: str) -> Steps[TrainingOffer]:
@@ -153,6 +169,7 @@ def start_training(offer: TrainingOffer, asker: str) -> None:
         machine_queue().submit(
             job, asker, found=lambda: bundle_ready(offer.name), expected=offer.stages
         )
+        note_model(_place(offer.name))
 
 
 def training_status(
@@ -211,15 +228,9 @@ def _check_allowed(source: str) -> None:
         )
 
 
-def _uploads() -> Path:
-    folder = cache_folder() / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.resolve()
-
-
 def _check_kept(name: str) -> None:
     """Raises DataError if what was uploaded before takes all the room that uploads may take."""
-    kept = sum(path.lstat().st_size for path in _uploads().rglob("*"))
+    kept = sum(path.lstat().st_size for path in uploads_folder().rglob("*"))
     if kept >= limits().kept_bytes:
         raise DataError(
             f"{name}: this server keeps {at_most('kept_bytes', 'bytes')} of uploads, and has "
@@ -229,7 +240,7 @@ def _check_kept(name: str) -> None:
 
 def _copy(data: BinaryIO, copy: BinaryIO, name: str) -> str:
     """Copy a stream of no more bytes than may be; returns its SHA-256 (hex)."""
-    digest, size, free = hashlib.sha256(), 0, free_disk(_uploads())
+    digest, size, free = hashlib.sha256(), 0, free_disk(uploads_folder())
     while block := data.read(_BLOCK):
         size += len(block)
         for limit in ("upload_bytes", "zip_bytes"):

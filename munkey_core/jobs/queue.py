@@ -194,6 +194,11 @@ class JobQueue:
             active = entry is not None and entry.state in ("queued", "running")
             return entry.job if entry is not None and active else None
 
+    def active(self) -> tuple[Job, ...]:
+        """The jobs that wait or run."""
+        with self._lock:
+            return tuple(entry.job for entry in (*self._of("running"), *self._of("queued")))
+
     def wait(self, job: Job, seconds: float) -> bool:
         """Wait until a job has ended and all of it is cleaned up; False if that took longer."""
         with self._lock:

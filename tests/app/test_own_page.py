@@ -11,10 +11,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.components.training_offer import class_bars, left_out, parts_bar
+from app.screens.own import kept as view
 from app.screens.own.start import size
 from app.session import trainings
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.jobs import own_data
+from munkey_core.jobs.kept import Kept
 from munkey_core.jobs.offer import TrainingOffer
 from munkey_core.jobs.queue import JobStatus
 from munkey_core.progress import Progress
@@ -363,7 +365,7 @@ def test_a_bad_upload_says_what_is_wrong_and_changes_nothing(door):
 
 
 def test_an_archive_without_classes_is_told_until_it_is_taken_out(door, monkeypatch):
-    monkeypatch.setattr(own_data, "keep_upload", lambda name, data: "/srv/uploads/not-listed")
+    door.error = DataError("flat.zip: wanted one folder a class, found none")
     app = open_page()
     app.file_uploader[0].set_value(("flat.zip", b"zip", "application/zip")).run()
     assert "wanted one folder a class" in app.error[0].value
@@ -400,3 +402,41 @@ def test_a_real_folder_is_looked_at(monkeypatch, tmp_path):
     assert "80 images in 2 classes" in shown
     assert "black/broken.png" in shown
     assert buttons(app)["Start training"]
+
+
+def plain(app: AppTest) -> str:
+    return text(app).replace("\\", "").replace("**", "")
+
+
+def test_what_is_kept_is_listed_and_goes_when_told_twice(door, monkeypatch):
+    when = "2026-11-26T01:02:03+00:00"
+    here = [
+        Kept("upload/faces-0123abcd", "upload", "/srv/f", 2_000, 3_000_000, when, ""),
+        Kept("model/mine", "model", "/srv/m", 1, 5, when, "a job about it runs"),
+        Kept("cache/runs", "cache", "/srv/r", 1, 5, when, ""),
+    ]
+    gone = []
+
+    def delete(name):
+        if not gone:
+            gone.append("refused")
+            raise BadInputError("the <disk> is full")
+        gone.append(name)
+        here.pop(0)
+        return 2_000
+
+    monkeypatch.setattr(view, "list_kept", lambda: tuple(here))
+    monkeypatch.setattr(view, "delete_kept", delete)
+    app = open_page()
+    shown = plain(app)
+    assert "faces-0123abcd · an upload, 2,000 files, 3 MB" in shown
+    assert "It can’t be deleted now: a job about it runs" in shown
+    assert "runs" not in [one.key for one in app.button]
+    assert [one.key for one in app.button if "kept-delete" in str(one.key)] == ["own-kept-delete-0"]
+    app.button(key="own-kept-delete-0").click().run()
+    assert "Not deleted: the <disk> is full" in plain(app)
+    app.button(key="own-kept-delete-0").click().run()
+    told = app.success[0].value.replace("\\", "")
+    assert told == "faces-0123abcd is gone: 2,000 files overwritten and removed."
+    assert gone == ["refused", "upload/faces-0123abcd"]
+    assert "faces" not in plain(app.run())

@@ -16,7 +16,7 @@ from munkey_core.audit.reports import keep_report
 from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.read import read_bundle
 from tests.app.audit_reports import full, munkey, report
-from tests.servers import ROOT, serving
+from tests.servers import ROOT, Server, serving
 from tests.waiting import PATIENCE
 
 MAIN = ROOT / "app" / "main.py"
@@ -25,7 +25,15 @@ MAIN = ROOT / "app" / "main.py"
 @contextmanager
 def serve(env: Mapping[str, str] | None = None, script: Path = MAIN) -> Iterator[str]:
     """Run the app, or another Streamlit script in its theme, and yield the URL."""
-    with serving(
+    with running(env, script) as server:
+        yield server.url
+
+
+def running(
+    env: Mapping[str, str] | None = None, script: Path = MAIN
+) -> AbstractContextManager[Server]:
+    """The same, as a server whose log can be read."""
+    return serving(
         *("-m", "streamlit", "run", str(script)),
         *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
         *("--server.address", "127.0.0.1", "--server.fileWatcherType", "none"),
@@ -33,8 +41,13 @@ def serve(env: Mapping[str, str] | None = None, script: Path = MAIN) -> Iterator
         *(f"--{name}={value}" for name, value in streamlit_options().items()),
         port="--server.port",
         env=env,
-    ) as server:
-        yield server.url
+    )
+
+
+@pytest.fixture(scope="session", name="running")
+def running_fixture() -> Callable[..., AbstractContextManager[Server]]:
+    """Hand :func:`running` to tests, which cannot import from a conftest."""
+    return running
 
 
 @pytest.fixture(scope="session", name="serve")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,7 +14,7 @@ from pypdf import PdfReader
 
 from munkey_core.bundle.write import write_bundle
 from munkey_core.studio import Studio
-from tests.browser.visit import open_page, turn_to
+from tests.browser.visit import at_rest, open_page, turn_to
 from tests.core import tiny
 
 OWNER = "owner-3"
@@ -126,3 +127,47 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     expect(other.get_by_text("erased for good (receipt no. 1)").first).to_be_visible()
     expect(other.get_by_text("1 picked")).to_be_visible()
     expect(other.get_by_text(f"{KEYS - n} of {KEYS - n}")).to_be_visible()
+
+
+def test_no_address_and_no_line_of_the_log_says_whom_a_request_is_about(
+    page: Page, running, tmp_path: Path
+) -> None:
+    place = tmp_path / "bundles" / "quiet"
+    write_bundle(tiny.random_bundle(private=KEYS, test=30), place)
+    studio = Studio.open(str(place))
+    theirs = studio.erasure.named_ids(f"owner:{OWNER}")
+    others = [id_ for id_ in studio.memory.private_ids() if id_ not in theirs][:2]
+    env = {
+        "MUNKEY_BUNDLES": str(place.parent),
+        "MUNKEY_BUNDLE": "quiet",
+        "MUNKEY_CACHE": str(tmp_path / "cache"),
+    }
+    addresses: list[str] = []
+    page.on("framenavigated", lambda frame: addresses.append(frame.url))
+    page.on("request", lambda request: addresses.append(request.url))
+    with running(env) as server:
+        open_page(page, f"{server.url}/desk")
+        field = page.get_by_role("combobox", name="asks to be forgotten")
+        field.fill(OWNER[-3:])
+        page.get_by_role("option", name=OWNER).click()
+        expect(page.get_by_text(f"{len(theirs)} images found")).to_be_visible()
+        at_rest(page)
+        page.get_by_role("radio", name="A CSV file").click()
+        asked = ("id\n" + "\n".join(others)).encode()
+        uploader(page, "[data-testid=stFileUploader]").first.set_input_files(
+            {"name": "asked.csv", "mimeType": "text/csv", "buffer": asked}
+        )
+        expect(page.get_by_text("2 images found")).to_be_visible()
+        expect(page.get_by_text("These figures go into the report")).to_be_visible()
+        page.get_by_label("to confirm").fill("2")
+        page.get_by_role("button", name="for good").click()
+        expect(page.get_by_role("heading", name="Receipt no. 1")).to_be_visible()
+        with page.expect_download():
+            page.get_by_role("button", name="Download the one-page report").click()
+        at_rest(page)
+        addresses.append(page.url)
+        said = server.said()
+    for name in (OWNER, *theirs, *others):
+        assert not [one for one in addresses if name in unquote(one)]
+        assert name not in said
+    assert any("who=csv" in one for one in addresses)

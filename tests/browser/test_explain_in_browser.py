@@ -96,7 +96,7 @@ def test_an_image_that_a_memory_changes_an_id_the_map_and_an_own_picture(
     picture = tmp_path / "own.png"
     noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     picture.write_bytes(BundlePictures.as_png(noise))
-    own = open_popover(page, "Your own picture")
+    own = open_popover(page.get_by_role("button", name="Your own picture"))
     own.locator('input[type="file"]').set_input_files(picture)
     expect(page.get_by_text("Your own picture: it has no key")).to_be_visible()
     expect(page).not_to_have_url(re.compile("query="))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.browser.visit import delete, open_page, pick, turn_to
+from tests.browser.visit import at_rest, delete, open_page, open_popover, pick, turn_to
 
 pytestmark = pytest.mark.timeout(1200)
 PER_CLASS = 40
@@ -105,7 +105,7 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
 
     # A double click starts one training, which can be cancelled and started again.
     start(page).dblclick()
-    expect(page.get_by_text("my-stripes is being trained")).to_be_visible()
+    expect(page.get_by_text("my-stripes is being trained", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile("training=my-stripes"))
     cancel(page).click()
     expect(page.get_by_text(re.compile("“my-stripes” was cancelled"))).to_be_visible()
@@ -134,3 +134,15 @@ def test_upload_start_watch_open_and_delete_a_key(page: Page, other: Page, url: 
     expect(page).to_have_url(re.compile("bundle=my-stripes"))
     expect(page).not_to_have_url(re.compile("training="))
     delete(page, 1)
+
+    # And it goes, with the archive it was made of, for whoever looks.
+    turn_to(page, "Own images")
+    for gone in ("my-stripes", "stripes-"):
+        at_rest(page)
+        line = page.locator("[class*=st-key-own-kept-]", has_text=gone).last
+        if not line.is_visible():
+            page.get_by_text("What this server keeps of own images").click()
+        asking = open_popover(line.get_by_role("button", name="Delete …"))
+        asking.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_text(re.compile(f"{gone}.* is gone"))).to_be_visible()
+    expect(page.get_by_text("What this server keeps of own images")).to_have_count(0)

@@ -68,15 +68,16 @@ def turn_to(page: Page, name: str) -> None:
     at_rest(page)
 
 
-def open_popover(page: Page, name: str) -> Locator:
+def open_popover(button: Locator) -> Locator:
     """Open the popover behind a button, and once more where a run that ended took it away; returns
     what it holds."""
+    page = button.page
     inside = page.locator("[data-testid=stPopoverBody]")
 
     def shown() -> bool:
         at_rest(page)
         if not inside.is_visible():
-            page.get_by_role("button", name=name).click()
+            button.click()
             at_rest(page)
         return inside.is_visible()
 

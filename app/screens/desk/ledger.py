@@ -6,11 +6,11 @@ from html import escape
 import streamlit as st
 
 from app.components.pager import kept, pager, part
-from app.screens.desk.receipt import entries, time_words
+from app.screens.desk.receipt import entries
 from app.session import state, state_keys
 from app.session.services import Session
 from app.words.foreign import escaped
-from app.words.phrases import count
+from app.words.phrases import count, time_words
 from munkey_core.bundle.ledger import LedgerEntry
 from munkey_core.errors import BundleError
 

@@ -8,7 +8,7 @@ from app.components.clipboard.digests import Digest, digests
 from app.screens.desk.plan import purged_table, remains_list
 from app.session import erasing, state
 from app.session.services import Session
-from app.words.phrases import count
+from app.words.phrases import count, time_words
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.errors import BundleError
 from munkey_core.studio.erasure import Erasure
@@ -125,9 +125,3 @@ def _files(receipt: Receipt, done: erasing.Done | None) -> None:
         )
     else:
         st.caption("Keep both: figures of before can’t be measured again.")
-
-
-def time_words(created: str) -> str:
-    """ "2026-11-25 04:12 UTC" of an ISO time in UTC; anything else as it is."""
-    plain = created.replace("T", " ")
-    return f"{plain[:16]} UTC" if created.endswith("+00:00") and len(created) == 25 else created

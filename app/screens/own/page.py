@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.demo_note import demo_note
+from app.screens.own.kept import kept_here
 from app.screens.own.offer import facts, find_out
 from app.screens.own.source import choose, format_wanted
 from app.screens.own.start import start_card
@@ -35,6 +36,7 @@ def show() -> None:
         training(name)
     else:
         _new()
+    kept_here()
 
 
 def _new() -> None:

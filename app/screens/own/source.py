@@ -13,7 +13,6 @@ from munkey_core.files import limits
 from munkey_core.jobs import own_data
 from munkey_core.progress import Progress, Steps
 
-_WANTED = "wanted one folder a class with images in it, for two classes or more, found none"
 _KINDS = ["zip", "npz"]
 
 _FORMAT = (
@@ -36,7 +35,10 @@ def choose() -> str:
             _from_server(known, chosen)
         with right:
             _upload()
-        st.caption("An upload is kept on this server; others who open this app can choose it, too.")
+        st.caption(
+            "An upload is kept on this server until it is deleted, below; others who open this app "
+            "can choose it, too."
+        )
     return known.get(chosen, "")
 
 
@@ -124,5 +126,4 @@ def _unpacked(name: str, job: Background[str], gone: bool) -> None:
     elif gone:
         del st.session_state[state_keys.OWN_UPLOAD]
     else:
-        reason = job.error or f"{name}: {_WANTED}"
-        st.error(f"This archive can’t be used: {escaped(reason)}")
+        st.error(f"This archive can’t be used: {escaped(job.error or name)}")
