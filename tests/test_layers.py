@@ -40,10 +40,11 @@ APP_STARTS = ("app.launch", "app.lessons.__main__")
 SCREENS = ("streamlit", "plotly", "app")
 # Rooms of the library that the app may call; of all others it may only name plain values.
 APP_MAY_CALL = ("errors", "config", "results", "progress", "files", "studio")
-# Modules that only judge or only speak: NumPy at most, no model.
+# Modules that only judge or only speak, NumPy at most, no model; and the two doors to own images.
 APP_MAY_ASK = (
     "munkey_core.audit.verdict",
     "munkey_core.erasure.words",
+    "munkey_core.jobs.kept",
     "munkey_core.jobs.own_data",
 )
 
