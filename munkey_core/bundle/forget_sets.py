@@ -122,7 +122,8 @@ def forget_set_digest(ids: Iterable[str]) -> str:
 
 def canonical_sets(bundle: Bundle) -> dict[str, tuple[str, ...]]:
     """Ids of the canonical sets that this bundle has: not every one has owners or near-copies, and
-    one image is more than 1% of a small memory. `random-10pct` every bundle has."""
+    one image is more than 1% of a small memory. `random-10pct` every bundle has in which something
+    stays when one image goes; of a memory of one image there is none."""
     found = {}
     for name, members in CANONICAL.items():
         with contextlib.suppress(BadInputError):

@@ -28,6 +28,9 @@ def show() -> None:
         "fewer right ones."
     )
     chosen = forget_set(session)
+    if chosen is None:
+        recipes_tried(session.studio.about.experiments)
+        return
     try:
         report = session.studio.audit.report(chosen.ids)
     except MunkeyError as error:

@@ -38,7 +38,11 @@ def show() -> None:
     )
     left, right = st.columns(2, gap="medium")
     with left:
-        subject = choose(session, "Images in question", basket_first=True)
+        subject = choose(session)
+    if subject is None:
+        if session.studio.privacy.exposure is not None:
+            _exposed(session)
+        return
     st.session_state[state_keys.SUBJECT] = subject.name
     # A model retrained meanwhile is news: the attacks are then run on it, too.
     key = subject.ids, session.studio.jobs.done(RETRAIN, subject.ids)
