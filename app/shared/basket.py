@@ -12,7 +12,7 @@ from app.session.pages import turn_to
 from app.session.services import Session
 from app.words.foreign import escaped
 from app.words.glossary import plain, term
-from app.words.phrases import count, milliseconds
+from app.words.phrases import a, count, milliseconds
 
 _THUMBNAILS = 15
 
@@ -122,7 +122,7 @@ def _add_owner(session: Session) -> None:
     word = session.owner_word
     st.session_state[state_keys.ADD_OWNER] = None
     st.selectbox(
-        f"Pick a {word}",
+        f"Pick {a(word)}",
         list(owners),
         help=plain("owner"),
         index=None,

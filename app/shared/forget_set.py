@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.session import services, state
 from app.session.services import BASKET, FORGOTTEN, Session
+from app.shared.whole_class import about_whole_classes
 from app.words.phrases import count
 from munkey_core.bundle.forget_sets import CANONICAL_TITLES
 
@@ -52,6 +53,7 @@ def choose(session: Session) -> ForgetSet | None:
     if len(chosen.ids) == session.studio.memory.keys_total:
         _nothing_to_compare("These are all the images of this model's memory")
         return None
+    about_whole_classes(session, chosen.ids)
     return chosen
 
 

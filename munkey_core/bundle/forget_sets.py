@@ -140,6 +140,11 @@ def canonical_name(ids: Iterable[str], bundle: Bundle) -> str | None:
     return next((name for name, members in sets if wanted == set(members)), None)
 
 
+def size_name(n: int) -> str:
+    """What to call a set of n images that has no name: "1 image", "1,000 images"."""
+    return "1 image" if n == 1 else f"{n:,} images"
+
+
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")
 _RANDOM = re.compile(r"random-([1-9]\d?)pct")
 # One seed for all bundles, so that a set's name means the same images everywhere it is quoted.

@@ -19,7 +19,7 @@ _component = st.components.v2.component(
 
 
 def to_answers(target: str, generation: int) -> None:
-    """Draw the button. target: CSS selector of what stands in the column of the answers. generation:
+    """Draw the button. target: CSS selector of what stands in the answers' column. generation:
     of the memory; when it becomes another one while somebody looks, the answers are brought into
     sight."""
     _component(key="to-answers", data={"target": target, "generation": generation})
