@@ -10,6 +10,7 @@ from app.lessons import course
 from app.session import models, page_url, properties, services, state, state_keys
 from app.session.pages import turn_to
 from app.session.services import Session
+from app.shared.jobs_note import jobs_note
 from app.words.foreign import escaped
 from app.words.glossary import plain, term
 from app.words.phrases import a, count, milliseconds
@@ -22,6 +23,7 @@ def sidebar(session: Session) -> None:
         _model(session)
         _basket(session)
         _history(session)
+        jobs_note(session)
         copy_link()
         if state.demo():
             demo_note("Uploads, training and erasing", "are")

@@ -11,7 +11,8 @@ from app.session.background import Background
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared import attacks as words
 from app.shared.forget_set import ForgetSet, choose
-from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.job_words import RETRAIN
+from app.shared.retrain import retrain_panel
 from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
 from app.shared.work import work
