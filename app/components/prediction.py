@@ -138,7 +138,8 @@ def head(picture: str, above: str, verdict: str, note: str) -> str:
 
 
 def _verdict(classes: Sequence[str], series: Sequence[Series]) -> str:
-    first, last = series[0], series[min(1, len(series) - 1)]
+    first = series[0]
+    last = next((s for s in series if s.kind == "after"), first)  # a retrained model turns nothing
     name = escape(classes[first.answer])
     if first is last:
         return f"{name}, {escape(percent(float(first.probabilities.max())))}"

@@ -24,24 +24,25 @@ TITLES = {
     "teacher": "Teacher's link",
 }
 _NOT_IN_MENU = ("teacher",)
-_FIRST = "forget"
+_FIRST = "forget"  # at the root of the server, and at its own name, as people type it
 
 
 def pages(shows: Mapping[str, Callable[[], None]]) -> list[Page]:
-    """All pages, in the order of the menu; from now on this session can turn to them. shows: name
-    of each page → what draws it."""
+    """All pages, in the order of the menu, and the first one once more under its own name; from now
+    on this session can turn to them. shows: name of each page → what draws it."""
     found = {
         name: st.Page(
             shows[name],
             title=title,
-            url_path=name,
+            url_path=address(name),
             default=name == _FIRST,
             visibility="hidden" if name in _NOT_IN_MENU else "visible",
         )
         for name, title in TITLES.items()
     }
     st.session_state[state_keys.PAGES] = found
-    return list(found.values())
+    by_name = st.Page(shows[_FIRST], title=TITLES[_FIRST], url_path=_FIRST, visibility="hidden")
+    return [*found.values(), by_name]
 
 
 def address(name: str) -> str:

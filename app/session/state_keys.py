@@ -43,6 +43,7 @@ DESK_REFERENCE = "munkey-desk-reference"
 DESK_NEAR = "munkey-desk-near"  # the gallery of near-copies, whose click adds one to the request
 DESK_RECEIPT = "munkey-desk-receipt"  # the chooser of an earlier receipt
 DESK_LEDGER = "munkey-desk-ledger"  # page of the ledger
+JOBS = "munkey-jobs"  # the jobs in the background whose end this session waits for
 REFUSED = "munkey-refused:"  # + a field's key → why it was not followed
 WORKING = "munkey-working:"  # + a part of a page → its newest background.Background
 TOUCHED = "munkey-url:touched"  # whether a person did something in this run

@@ -6,7 +6,7 @@ import numpy as np
 
 from app.components.prediction import Neighbour, Series
 from app.session.services import Session
-from app.shared.retrain import RETRAIN
+from app.shared.job_words import RETRAIN
 from munkey_core.erasure.request_page import AnswersEvidence
 from munkey_core.model.predictor import Prediction
 from munkey_core.model.side_effects import Change

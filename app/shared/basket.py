@@ -10,9 +10,10 @@ from app.lessons import course
 from app.session import models, page_url, properties, services, state, state_keys
 from app.session.pages import turn_to
 from app.session.services import Session
+from app.shared.jobs_note import jobs_note
 from app.words.foreign import escaped
 from app.words.glossary import plain, term
-from app.words.phrases import count, milliseconds
+from app.words.phrases import a, count, milliseconds
 
 _THUMBNAILS = 15
 
@@ -22,6 +23,7 @@ def sidebar(session: Session) -> None:
         _model(session)
         _basket(session)
         _history(session)
+        jobs_note(session)
         copy_link()
         if state.demo():
             demo_note("Uploads, training and erasing", "are")
@@ -122,7 +124,7 @@ def _add_owner(session: Session) -> None:
     word = session.owner_word
     st.session_state[state_keys.ADD_OWNER] = None
     st.selectbox(
-        f"Pick a {word}",
+        f"Pick {a(word)}",
         list(owners),
         help=plain("owner"),
         index=None,

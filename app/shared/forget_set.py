@@ -6,10 +6,12 @@ import streamlit as st
 
 from app.session import services, state
 from app.session.services import BASKET, FORGOTTEN, Session
+from app.shared.whole_class import about_whole_classes
 from app.words.phrases import count
 from munkey_core.bundle.forget_sets import CANONICAL_TITLES
 
 _DEFAULT = "random-10pct"
+_LABEL = "Forget set: the images to be forgotten"
 
 
 @dataclass(frozen=True)
@@ -21,29 +23,45 @@ class ForgetSet:
     title: str
 
 
-def forget_set(session: Session) -> ForgetSet:
-    """The chooser with a button that puts the set into the basket."""
+def forget_set(session: Session) -> ForgetSet | None:
+    """The chooser with a button that puts the set into the basket. None as :func:`choose`."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        chosen = choose(session, "Forget set: the images to be forgotten")
-    if chosen.name != BASKET and not state.hidden("pick"):
+        chosen = choose(session)
+    if chosen is not None and chosen.name != BASKET and not state.hidden("pick"):
         with right:
             _into_the_basket(session, chosen)
     return chosen
 
 
-def choose(session: Session, label: str, basket_first: bool = False) -> ForgetSet:
+def choose(session: Session) -> ForgetSet | None:
     """The chooser, and what it says. At first what this session has deleted; without that the
-    basket, if it is to come first; else a canonical set of which there is a stored report."""
+    basket; else a canonical set of which there may be a stored report. None, and the page says
+    why, where forgetting would leave no image to compare with."""
     sets = _sets(session)
-    first = [FORGOTTEN, *([BASKET] if basket_first else []), _DEFAULT, *sets]
-    name = next(one for one in (state.get("of"), *first) if one in sets)
+    first = (state.get("of"), FORGOTTEN, BASKET, _DEFAULT, *sets)
+    name = next((one for one in first if one in sets), None)
+    if name is None:
+        _nothing_to_compare("This model's memory holds one image only")
+        return None
+    chosen = sets[name]
     if state.hidden("settings"):
-        st.caption(f"{label}: {sets[name].title}")
-        return sets[name]
-    titles = {one: found.title for one, found in sets.items()}
-    st.selectbox(label, **state.choice("of", titles, shown=name))
-    return sets[name]
+        st.caption(f"{_LABEL}: {chosen.title}")
+    else:
+        titles = {one: found.title for one, found in sets.items()}
+        st.selectbox(_LABEL, **state.choice("of", titles, shown=name))
+    if len(chosen.ids) == session.studio.memory.keys_total:
+        _nothing_to_compare("These are all the images of this model's memory")
+        return None
+    about_whole_classes(session, chosen.ids)
+    return chosen
+
+
+def _nothing_to_compare(why: str) -> None:
+    st.info(
+        f"**There is nothing to compare.** {why}, and a comparison takes at least one to forget "
+        "and one that stays."
+    )
 
 
 def _sets(session: Session) -> dict[str, ForgetSet]:

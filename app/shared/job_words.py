@@ -4,6 +4,10 @@ from app.words.foreign import escaped
 from app.words.phrases import count, duration
 from munkey_core.jobs.queue import JobStatus
 
+# Kinds of jobs about a model that is there.
+RETRAIN = "retrain"
+COMPARE = "compare"
+PROJECT = "project"
 _STAGES = {
     "starting": "Starting",
     "reading": "Reading the images",

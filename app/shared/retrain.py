@@ -13,17 +13,15 @@ from app.components.demo_note import demo_note
 from app.session import state
 from app.session.background import me, present
 from app.session.services import Session
+from app.shared import jobs_note
 from app.shared.changed import polled
-from app.shared.job_words import where
+from app.shared.job_words import COMPARE, PROJECT, RETRAIN, where
 from app.words.foreign import escaped
 from app.words.glossary import term
 from app.words.phrases import duration
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.queue import JobStatus
 
-RETRAIN = "retrain"
-COMPARE = "compare"
-PROJECT = "project"
 _POLL = 1.0
 
 
@@ -70,6 +68,7 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     job ends.
     """
     if session.studio.jobs.done(kind, ids):
+        jobs_note.seen(session, kind, tuple(ids))
         return True
     if state.demo():
         demo_note(_WORDS[kind].what)
@@ -82,6 +81,10 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
         st.caption(f"No retrained model to compare with: {escaped(str(error))}.")
         return False
     watching = status is not None and status.active
+    if status is not None and status.active and status.mine:
+        jobs_note.want(session, kind, tuple(ids))
+    elif status is not None and not status.active:
+        jobs_note.seen(session, kind, tuple(ids))
     with st.container(key=f"job-{kind}"):
         polled(_show, watching, _POLL)(session, tuple(ids), kind, watching)
     return False

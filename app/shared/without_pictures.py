@@ -20,6 +20,8 @@ from app.words.foreign import escaped
 from munkey_core.audit.recall import Recalled
 
 _POLL = 2.0
+_WHOLE = "with the whole memory"
+_BEFORE, _AFTER = "before your deletion", "after your deletion"
 
 
 def has_pictures(session: Session) -> bool:
@@ -112,9 +114,9 @@ def blind_cards(session: Session, ids: Sequence[str]) -> None:
     now = session.studio.memory.recall(ids)
     whole = session.studio.memory.recall(ids, whole=True)
     pairs = list(zip(whole, now, strict=True))
-    series = [_series(*pair, retrained) for pair in pairs]
+    series = [_series(session, *pair, retrained) for pair in pairs]
     longest = max(series, key=len, default=[])
-    if len(longest) > 1:
+    if longest and session.studio.memory.forgotten:
         st.html(legend(longest))
     cards = [
         _card(session, before, after, shown)
@@ -125,13 +127,18 @@ def blind_cards(session: Session, ids: Sequence[str]) -> None:
         st.caption("What the model answers needs the picture; who answers, only the key.")
 
 
-def _series(before: Recalled, after: Recalled, retrained: answers.Retrained | None) -> list[Series]:
-    """The stored answers: with the whole memory, now, retrained."""
-    found = []
+def _series(
+    session: Session, before: Recalled, after: Recalled, retrained: answers.Retrained | None
+) -> list[Series]:
+    """The stored answers: with the whole memory and, once something is deleted, now and
+    retrained."""
+    found, memory = [], session.studio.memory
+    its_own = memory.is_forgotten(before.id)
     if before.probabilities is not None:
-        found.append(Series("before", answers.BEFORE, before.probabilities))
-    if after.probabilities is not None and after.probabilities is not before.probabilities:
-        found.append(Series("after", answers.AFTER, after.probabilities))
+        name = answers.BEFORE if its_own else _BEFORE if memory.forgotten else _WHOLE
+        found.append(Series("before", name, before.probabilities))
+    if memory.forgotten and after.probabilities is not None:
+        found.append(Series("after", answers.AFTER if its_own else _AFTER, after.probabilities))
     if found and retrained is not None and after.id in retrained:
         found.append(Series("retrained", answers.RETRAINED, retrained[after.id]))
     return found
@@ -144,6 +151,8 @@ def _card(session: Session, before: Recalled, after: Recalled, series: list[Seri
     note = _note(session, before, after)
     if series:
         label = session.studio.memory.record(id_).label
+        if session.studio.memory.forgotten and not any(one.kind == "after" for one in series):
+            note = f"{_verdict(session, before, after)}. {note}".strip()
         return card(picture, title, session.studio.about.classes, label, series, note, who)
     top = head(picture, title, escape(_verdict(session, before, after)), note)
     return f'<article class="mk mk-card">{top}{neighbour_row(who, "Who answers now")}</article>'
@@ -151,16 +160,21 @@ def _card(session: Session, before: Recalled, after: Recalled, series: list[Seri
 
 def _verdict(session: Session, before: Recalled, after: Recalled) -> str:
     """The true class, with what is stored of its probability."""
-    known = [percent(r.truth) for r in (before, after) if r.truth is not None]
     name = session.class_name(after.id)
-    if not known:
-        return f"True class: {name}"
-    changed = session.studio.memory.forgotten and len(known) > 1
-    return f"{name} {' → '.join(known) if changed else known[0]}"
+    was, now = (None if r.truth is None else percent(r.truth) for r in (before, after))
+    if not session.studio.memory.forgotten:
+        return f"{name} {was}" if was else f"True class: {name}"
+    if was and now:
+        return f"{name} {was} → {now}"
+    if was:
+        return f"{name} {was} before your deletion; now it isn't known without the picture"
+    return f"{name} {now} now" if now else f"True class: {name}"
 
 
 def _note(session: Session, before: Recalled, after: Recalled) -> str:
-    own = answers.share_of(before.id, before.neighbours, before.weights)
-    if session.studio.memory.is_forgotten(before.id):
+    gone = session.studio.memory.is_forgotten(before.id)
+    state = before if gone else after
+    own = answers.share_of(state.id, state.neighbours, state.weights)
+    if gone:
         return f"Before, its own key gave {percent(own)} of the answer."
     return f"Its own key gives {percent(own)} of this answer." if own else ""

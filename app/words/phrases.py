@@ -6,6 +6,11 @@ def count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def a(noun: str) -> str:
+    """ "a key", "an owner"."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def milliseconds(value: float) -> str:
     """A duration that nobody has to count zeros in."""
     if value < 0.01:

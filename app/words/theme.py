@@ -218,7 +218,13 @@ def plotly_layout(palette: Palette) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
             "color": palette.muted,
             "activecolor": palette.text,
-            "remove": ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines"],
+            # At the edge, from top to bottom, and short: across it lies over the legend. Dragging
+            # zooms without a button.
+            "orientation": "v",
+            "remove": [
+                *("select2d", "lasso2d", "autoScale2d", "toggleSpikelines"),
+                *("zoom2d", "pan2d", "zoomIn2d", "zoomOut2d"),
+            ],
         },
         "hovermode": "closest",
     }

@@ -13,7 +13,13 @@ from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, ModelFigures, NullBand, Table
 from munkey_core.audit.leak import LeakSplit, leak_split
 from munkey_core.bundle.bundle import Bundle
-from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set, forget_set_digest
+from munkey_core.bundle.forget_sets import (
+    CANONICAL,
+    canonical_name,
+    forget_set,
+    forget_set_digest,
+    size_name,
+)
 from munkey_core.errors import BadInputError
 from munkey_core.files.typed import Name
 from munkey_core.progress import Steps, staged
@@ -159,6 +165,6 @@ class ForgettingAudit:
 
 def _plain_name(forget: str, n: int) -> str:
     """A short name for a set that has none: neither a thousand ids nor somebody's path."""
-    if forget.startswith("@"):
-        return f"{n:,} images of a CSV file"
-    return f"{n:,} images" if "," in forget else forget
+    if forget.startswith("@") or "," in forget:
+        return size_name(n)
+    return forget

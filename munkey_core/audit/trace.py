@@ -7,7 +7,7 @@ from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, AuditReport
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
-from munkey_core.bundle.forget_sets import canonical_name, forget_set_digest
+from munkey_core.bundle.forget_sets import canonical_name, forget_set_digest, size_name
 from munkey_core.errors import BadInputError
 from munkey_core.progress import Steps
 
@@ -40,7 +40,7 @@ def trace(evidence: Evidence, ids: Sequence[str]) -> Steps[AuditReport]:
     return AuditReport(
         bundle=bundle.manifest.name,
         digest=bundle.digest,
-        forget=canonical_name(ids, bundle) or f"{len(ids):,} images",
+        forget=canonical_name(ids, bundle) or size_name(len(ids)),
         set_digest=forget_set_digest(ids),
         n_forget=len(ids),
         n_retain=len(bundle.bank) - len(ids),

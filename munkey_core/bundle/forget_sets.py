@@ -122,7 +122,8 @@ def forget_set_digest(ids: Iterable[str]) -> str:
 
 def canonical_sets(bundle: Bundle) -> dict[str, tuple[str, ...]]:
     """Ids of the canonical sets that this bundle has: not every one has owners or near-copies, and
-    one image is more than 1% of a small memory. `random-10pct` every bundle has."""
+    one image is more than 1% of a small memory. `random-10pct` every bundle has in which something
+    stays when one image goes; of a memory of one image there is none."""
     found = {}
     for name, members in CANONICAL.items():
         with contextlib.suppress(BadInputError):
@@ -137,6 +138,11 @@ def canonical_name(ids: Iterable[str], bundle: Bundle) -> str | None:
     wanted = set(ids)
     sets = canonical_sets(bundle).items()
     return next((name for name, members in sets if wanted == set(members)), None)
+
+
+def size_name(n: int) -> str:
+    """What to call a set of n images that has no name: "1 image", "1,000 images"."""
+    return "1 image" if n == 1 else f"{n:,} images"
 
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")

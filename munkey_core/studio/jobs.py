@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from munkey_core.bundle.manifest import SPACES
 from munkey_core.explain.map import Maps
-from munkey_core.jobs.job import PROJECT, RETRAIN, make_job
+from munkey_core.jobs.job import COMPARE, PROJECT, RETRAIN, make_job
 from munkey_core.jobs.queue import JobStatus, machine_queue
 from munkey_core.jobs.time_left import expected_stages
 from munkey_core.studio.audit import Audit
@@ -36,9 +36,22 @@ class Jobs:
         return report is not None and any(f.family == "post-hoc" for f in report.models.values())
 
     def seconds(self, kind: str) -> float | None:
-        """How long a job of this kind is expected to take here; None if nobody knows."""
+        """How long a job of this kind is expected to take here; None if nobody knows. Before the
+        first comparison what its methods took when the bundle was measured is added up; without
+        such figures it is twice a retraining, as two networks are trained anew."""
         stages = expected_stages(self._shared.bundle, kind)
-        return sum(seconds for _, seconds in stages) if stages else None
+        if stages:
+            return sum(seconds for _, seconds in stages)
+        retraining = self.seconds(RETRAIN) if kind == COMPARE else None
+        if retraining is None:
+            return None
+        report = self._audit.main_report()
+        measured = (
+            sum(figures.unlearn_seconds or 0.0 for figures in report.models.values())
+            if report is not None and report.device == "cpu"
+            else 0.0
+        )
+        return measured or 2 * retraining
 
     def start(self, kind: str, ids: Sequence[str], asker: str) -> None:
         """Have something about `ids` worked out.

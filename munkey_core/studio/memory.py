@@ -6,9 +6,10 @@ from functools import cached_property
 
 from munkey_core.audit.recall import Recalled, recall
 from munkey_core.bundle.forget_sets import forget_set
+from munkey_core.bundle.manifest import EXACT_MODE
 from munkey_core.errors import BadInputError
 from munkey_core.model.bank import BankView, Deletion
-from munkey_core.results import PRIVATE, TEST, NearDuplicate, Record
+from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, NearDuplicate, Record
 from munkey_core.studio.shared import SharedModel
 
 
@@ -72,6 +73,13 @@ class Memory:
     def test_ids(self) -> tuple[str, ...]:
         """Images held out, which never had one."""
         return tuple(record.id for record in self._shared.test)
+
+    def public_pictures(self, label: int) -> int:
+        """Public images of a class that the shared weights learned from in this mode, beside what
+        the encoder was trained on: no deletion reaches them. label: index of the class."""
+        public = (ANCHOR,) if self._shared.bundle.mode == EXACT_MODE else (ANCHOR, CALIBRATION)
+        records = self._shared.by_id.values()
+        return sum(record.label == label and record.split in public for record in records)
 
     @cached_property
     def owners(self) -> dict[str, int]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
+import numpy as np
 import pytest
 
 from app.components.blank_picture import blank_picture
+from app.components.prediction import Series, card
+from app.session import models
 from munkey_core.bundle.write import write_bundle
 from tests.app.screen import open_main, open_script, settled, text
+from tests.shipped import PRETRAINED
 
 MISSING = "This model came without its pictures"
 
@@ -161,3 +166,68 @@ def test_small_pictures_are_enlarged_by_whole_numbers_and_large_ones_are_smooth(
     [block] = open_script(script).get("html")
     for rule in rules:
         assert rule in block.proto.body
+
+
+# -- an "after" is one that was measured -----------------------------------------------------------
+
+
+@pytest.fixture
+def cifar10(monkeypatch):
+    """The shipped bundle without pictures, which has stored answers: its ids, and those of a
+    set whose retrained model is stored, too."""
+    monkeypatch.setenv("MUNKEY_BUNDLES", str(PRETRAINED))
+    monkeypatch.setenv("MUNKEY_BUNDLE", str(PRETRAINED / "cifar10"))
+    memory = models.shared("cifar10").studio.memory
+    return memory.private_ids(), memory.canonical_sets()["random-10pct"]
+
+
+def verdicts(app):
+    return re.findall(r'class="mk-verdict">(.*?)</div>', text(app))
+
+
+@pytest.mark.parametrize("page", ["forget", "map", "explain"])
+def test_before_anything_is_deleted_there_is_no_after(cifar10, page):
+    ids, _ = cifar10
+    app = run_page(page, basket=ids[0], query=ids[0])
+    assert verdicts(app)
+    assert "mk-after" not in text(app)
+    assert not any("→" in verdict for verdict in verdicts(app))
+
+
+def test_a_deleted_image_has_no_after_that_was_not_stored(cifar10):
+    ids, stored = cifar10
+    app = settled(run_page("forget", forgotten=ids[0]), "can't be told without the pictures")
+    assert "mk-after" not in text(app)
+    assert "→" in text(app)  # the true class's probability, of which both are stored
+    assert not any("→" in verdict for verdict in verdicts(app))
+    app = settled(run_page("forget", forgotten=" ".join(stored)), "can't be told without")
+    assert "retrained without it" in text(app)
+    assert not any("→" in verdict for verdict in verdicts(app))
+
+
+@pytest.mark.parametrize("page", ["map", "explain"])
+def test_an_image_that_lost_no_memory_keeps_its_answer_and_is_told_so_of_its_own_key(cifar10, page):
+    ids, _ = cifar10
+    memory = models.shared("cifar10").studio.memory
+    asked = memory.test_ids()[0]
+    [found] = memory.recall([asked])
+    far = next(id_ for id_ in ids if id_ not in found.neighbours)
+    app = run_page(page, query=asked, forgotten=far)
+    assert "before your deletion" in text(app)
+    assert "after your deletion" in text(app)
+    assert "with its key" not in text(app)  # a test image has none
+    near = found.neighbours[0]
+    app = run_page(page, query=asked, forgotten=near)
+    assert "mk-after" not in text(app)
+    assert not any("→" in verdict for verdict in verdicts(app))
+
+
+def test_a_retrained_model_is_no_turn_of_the_answer():
+    def series(kind, *p):
+        return Series(kind, kind, np.array(p))
+
+    told = card(
+        "", "", ("a", "b"), 0, [series("before", 0.9, 0.1), series("retrained", 0.2, 0.8)], "", []
+    )
+    assert "a, 90" in told
+    assert "→" not in told

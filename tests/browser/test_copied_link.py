@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from munkey_core.results import Browse
 from munkey_core.studio import Studio
-from tests.browser.visit import long_after, open_page, turn_to
+from tests.browser.visit import at_rest, long_after, open_page, turn_to
 
 # Path of the page → what it is headed by.
 HEADINGS = {
@@ -83,6 +83,22 @@ def test_a_link_can_take_the_menu_away(page, url):
     opened(page, f"{url}/privacy?hide=menu+settings+filters+pick", "privacy")
     expect(page.get_by_role("link", name="Compare")).to_have_count(0)
     expect(page.get_by_role("combobox")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["forget", "forget/"])
+def test_the_first_page_answers_at_its_own_name_too(path, page, url, some):
+    opened(page, f"{url}/{path}?basket={some[0]}&forgotten={some[1]}", "")
+    expect(page.get_by_role("dialog")).to_have_count(0)  # Streamlit's "Page not found"
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    turn_to(page, "Privacy")
+    page.go_back()
+    expect(page.get_by_role("heading", name=HEADINGS[""])).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"/forget\?.*basket={some[0]}"))
+    at_rest(page)
+    page.get_by_role("link", name="Forget", exact=True).click()
+    expect(page).to_have_url(re.compile(rf"/\?.*basket={some[0]}"))
+    expect(page.get_by_text("1 picked")).to_be_visible()
+    expect(page.get_by_text("299 of 300 keys")).to_be_visible()
 
 
 def test_back_and_forward_between_pages_and_within_one(page, url, some):

@@ -7,12 +7,27 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.visit import delete, open_page, pick, turn_to
+from tests.browser.visit import delete, open_page, pick, turn_to, undisturbed
 
 
 @pytest.fixture(scope="module")
 def url(digits_url: str) -> str:
     return digits_url
+
+
+def over_each_other(page: Page) -> list[object]:
+    """Entries of a chart's legend that lie under its toolbar."""
+    found: list[object] = page.evaluate(
+        """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap((plot) => {
+          const bar = plot.querySelector(".modebar-group").parentElement.getBoundingClientRect();
+          return [...plot.querySelectorAll(".legend .traces")].filter((entry) => {
+            const box = entry.getBoundingClientRect();
+            return box.right > bar.left && box.left < bar.right && box.bottom > bar.top
+              && box.top < bar.bottom;
+          }).map((entry) => entry.textContent);
+        })"""
+    )
+    return found
 
 
 def test_delete_open_privacy_read_the_sentence_and_pick_an_exposed_image(
@@ -28,6 +43,7 @@ def test_delete_open_privacy_read_the_sentence_and_pick_an_exposed_image(
     expect(sentence).to_contain_text("Shown one of the 2 deleted images")
     expect(sentence).to_contain_text("times in 100")
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    assert undisturbed(page, over_each_other) == []
     expect(page.get_by_text("No retrained model yet")).to_be_visible()
     expect(page.get_by_text("0 picked")).to_be_visible()
 

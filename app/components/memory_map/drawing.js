@@ -38,7 +38,7 @@ export function traces(cloud, groups, { members, ghosts, picked }, { forget, mut
   const many = picked.length > 200; // Wide rings around many points would leave no point to see.
   return [
     ...colours.map((color, g) => trace(members[g], { size, opacity, color, line: { width: 0 } })),
-    circles(ghosts, muted, size + 2, 1, 0.7),
+    circles(ghosts, muted, size, 0.8, 0.4), // what is gone stands back behind what is there
     circles(picked, forget, size + (many ? 2.5 : 5), many ? 1.3 : 2, 1),
   ];
 }

@@ -10,7 +10,8 @@ from app.screens.compare.words import basis, headline, little_to_repair, not_ahe
 from app.session import services
 from app.session.services import Session
 from app.shared.forget_set import ForgetSet, forget_set
-from app.shared.retrain import COMPARE, retrain_panel
+from app.shared.job_words import COMPARE
+from app.shared.retrain import retrain_panel
 from app.shared.sections import section
 from app.words.foreign import escaped
 from app.words.glossary import term
@@ -28,6 +29,9 @@ def show() -> None:
         "fewer right ones."
     )
     chosen = forget_set(session)
+    if chosen is None:
+        recipes_tried(session.studio.about.experiments)
+        return
     try:
         report = session.studio.audit.report(chosen.ids)
     except MunkeyError as error:

@@ -15,8 +15,9 @@ from app.session.consequences import Consequences
 from app.session.services import Session
 from app.shared import attacks as words
 from app.shared.answers import Retrained, counted, retrained_answers
+from app.shared.job_words import RETRAIN
 from app.shared.new_answers import compact, others, paged, progress
-from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.retrain import retrain_panel
 from app.shared.without_pictures import has_pictures
 from app.shared.work import watched, work
 from app.words.foreign import escaped

@@ -30,7 +30,9 @@ def pathways(session: Session) -> None:
     section("Image or memory: who is right?", "pathways")
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        subject = choose(session, "Forget set: the images to be forgotten", basket_first=True)
+        subject = choose(session)
+    if subject is None:
+        return
     ids, explain = subject.ids, session.studio.explain
     asked = work(
         session, MEASURED, ids, lambda: Background(lambda: explain.pathways(ids), MEASURED)

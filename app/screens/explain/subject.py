@@ -129,6 +129,12 @@ def chooser(session: Session, chosen: Seen | None) -> DeltaGenerator:
             deleted_selectable=True,
             label="Images deleted in this session, and those in the basket",
         )
+        total = len(session.studio.memory.forgotten) + len(state.get("basket"))
+        if total > len(candidates):
+            st.caption(
+                f"The newest {len(candidates)} of the {total:,} images that are deleted or in the "
+                "basket; any other by its id."
+            )
     with st.container(horizontal=True, gap="small"):
         _other_images(session, chosen)
     find, room = st.columns([2, 3], gap="small")

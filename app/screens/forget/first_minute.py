@@ -54,5 +54,5 @@ def guess_first(session: Session) -> None:
     it = "its key is" if len(state.get("basket")) == 1 else "their keys are"
     st.html(
         f'<div class="mk mk-next"><b>Now guess:</b> what will it say once {it} gone? '
-        "Then press the button above.</div>"
+        "Then press <b>Delete</b>.</div>"
     )

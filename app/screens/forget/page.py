@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.gallery import Tile, gallery
 from app.components.pager import pager, part
+from app.components.to_answers import to_answers
 from app.screens.forget.first_minute import explanation, first_steps, guess_first
 from app.screens.forget.own_picture import own_picture
 from app.screens.forget.preview import preview
@@ -33,6 +34,7 @@ def show() -> None:
         own_picture(session)
     with answers:
         _answers(session)
+    to_answers(".st-key-delete, .st-key-result", session.studio.memory.generation)
 
 
 # -- left: the training images -------------------------------------------------------------------

@@ -9,6 +9,7 @@ from app.shared import near
 from app.shared.answers import neighbours, row, share_of
 from app.shared.ask import link
 from app.shared.sections import looking
+from app.shared.whole_class import about_whole_classes
 from app.shared.without_pictures import blind_cards
 from munkey_core.errors import MunkeyError
 from munkey_core.model.predictor import Prediction
@@ -27,6 +28,7 @@ def preview(session: Session) -> None:
             f"The last {len(shown)} of {len(basket):,} picked images, as the model sees them:"
         )
     near.warning(session, basket, deleted=False)
+    about_whole_classes(session, basket)
     if prediction is None:
         blind_cards(session, shown)
         return

@@ -24,6 +24,7 @@ from app.shared.leak import backbone_leak
 from app.shared.new_answers import compact, others, paged, progress
 from app.shared.retrain import retrain_panel
 from app.shared.sections import looking
+from app.shared.whole_class import about_whole_classes
 from app.shared.without_pictures import blind_cards, has_pictures
 from app.shared.work import watched
 from app.words.foreign import escaped
@@ -39,6 +40,7 @@ def result(session: Session, job: Consequences) -> None:
     """Show what is known; as long as it is not everything, look again every moment."""
     _headline(session, job)
     near.warning(session, job.deletion.ids, deleted=True)
+    about_whole_classes(session, session.studio.memory.forgotten)
     job.wait()
     watched(job, lambda: _show(session, job), watching=not job.finished)
 

@@ -18,8 +18,9 @@ from app.session import properties, services, state, state_keys
 from app.session.services import Session
 from app.shared.basket import delete_button
 from app.shared.filters import class_filter, owner_filter
+from app.shared.job_words import PROJECT
 from app.shared.near import warning
-from app.shared.retrain import PROJECT, retrain_panel
+from app.shared.retrain import retrain_panel
 from app.shared.sections import looking
 from app.words.foreign import escaped
 from app.words.glossary import term

@@ -11,7 +11,8 @@ from app.session.background import Background
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared import attacks as words
 from app.shared.forget_set import ForgetSet, choose
-from app.shared.retrain import RETRAIN, retrain_panel
+from app.shared.job_words import RETRAIN
+from app.shared.retrain import retrain_panel
 from app.shared.sections import draw, section
 from app.shared.without_pictures import cannot_be_known
 from app.shared.work import work
@@ -38,7 +39,11 @@ def show() -> None:
     )
     left, right = st.columns(2, gap="medium")
     with left:
-        subject = choose(session, "Images in question", basket_first=True)
+        subject = choose(session)
+    if subject is None:
+        if session.studio.privacy.exposure is not None:
+            _exposed(session)
+        return
     st.session_state[state_keys.SUBJECT] = subject.name
     # A model retrained meanwhile is news: the attacks are then run on it, too.
     key = subject.ids, session.studio.jobs.done(RETRAIN, subject.ids)
