@@ -1,6 +1,5 @@
 """What ships: the default bundle."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from munkey_core.bundle.find import find_bundle
 from munkey_core.bundle.forget_sets import CANONICAL, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import Recipe, SplitConfig
-from munkey_core.files.templates import fill
 from munkey_core.files.typed import checked
 from munkey_core.progress import finish
 from munkey_core.results import PRIVATE, TEST
@@ -113,13 +111,6 @@ def test_an_audit_of_the_shipped_answers_gives_the_saved_figures(fashion):
     for name, figures in report.models.items():
         for term in GAP_TERMS:
             assert getattr(figures, term) == pytest.approx(getattr(saved.models[name], term))
-
-
-def test_the_figures_of_the_readme_are_the_measured_ones(fashion):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, block, _ = re.split(r"<!-- /?figures -->\n", readme)
-    report = fashion.metrics["reports"]["random-10pct"]
-    assert block == fill("bundle/templates/readme.md.j2", report=report)
 
 
 VERIFIED = {"random-1pct": 100, "random-10pct": 1000, "one-class": 1000, "one-owner": 1139}

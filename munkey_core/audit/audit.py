@@ -6,7 +6,7 @@ without the forget set, for every seed.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from munkey_core.audit.evidence import Evidence
@@ -22,11 +22,21 @@ from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs
 
+# How the interval of an Avg Gap was made. FOLDED: percentiles of absolute differences over images,
+# averaged over seeds; as no difference is below 0 they lean upwards, and a small gap may lie below
+# its own interval. SEEDS_AND_IMAGES: of signed differences, seeds resampled too; holds its gap.
+FOLDED, SEEDS_AND_IMAGES = "images, folded", "seeds and images, signed"
+
 
 @dataclass(frozen=True)
 class AuditReport:
     """A forget set's audit. forget: its name. set_digest: SHA-256 of its ids. models: by name, in
-    the order of a table. null_bands: by oracle's name. device: of the trainings."""
+    the order of a table. null_bands: by oracle's name. device: of the trainings.
+
+    intervals: how those of Avg Gap were made: FOLDED or SEEDS_AND_IMAGES. differences: by two rows,
+    the 95% interval of the second's Avg Gap minus the first's (`Table.differences`); empty in a
+    report that was stored before it was known, and with one seed.
+    """
 
     bundle: Name
     digest: Name
@@ -41,6 +51,8 @@ class AuditReport:
     leak: LeakSplit | None
     device: Name
     seconds: float
+    intervals: Name = FOLDED
+    differences: dict[Name, dict[Name, tuple[float, float]]] = field(default_factory=dict)
 
     def band_of(self, figures: ModelFigures) -> NullBand | None:
         """The null band that a model's gap is held against."""
@@ -148,6 +160,8 @@ class ForgettingAudit:
             ),
             device=str(self.runs.device),
             seconds=seconds,
+            intervals=SEEDS_AND_IMAGES,
+            differences=self.table.differences(entries),
         )
 
     def _known_seeds(self) -> int:
