@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from munkey_core.audit import verdict
-from munkey_core.audit.audit import AFTER, AuditReport
+from munkey_core.audit.audit import AFTER, AuditReport, code_of
 from munkey_core.audit.figures import GAP_TERMS, ModelFigures
 from munkey_core.audit.leak import LeakSplit
 from munkey_core.audit.privacy import PrivacyReport
@@ -63,19 +63,42 @@ def check_reports(bundle: Bundle) -> None:
 
 
 def find_report(bundle: Bundle, ids: Sequence[str]) -> AuditReport | None:
-    """The fullest report on exactly these ids, shipped with the bundle or in the cache."""
+    """The report on exactly these ids with the most seeds, and of those with the most rows: one in
+    the cache that was made with the methods and the PyTorch of now, or one shipped with the bundle
+    that isn't known to be of others."""
     digest = forget_set_digest(ids)
     found = []
-    for values in (bundle.measured.get("reports") or {}).values():
-        if values.get("set_digest") == digest:
-            found.append(report_from_dict(values))
     path = _cached(bundle, digest)
     if path.is_file():
         try:
-            found.append(report_from_dict(parse_json(path.read_bytes(), path.name)))
+            kept = report_from_dict(parse_json(path.read_bytes(), path.name))
+            if made_with_this_code(kept):
+                found.append(kept)
         except (OSError, ValueError, BadInputError):
             path.unlink(missing_ok=True)
-    return max(found, key=lambda report: len(report.models), default=None)
+    for values in (bundle.measured.get("reports") or {}).values():
+        if values.get("set_digest") == digest:
+            shipped = report_from_dict(values)
+            if not shipped.code or _same_methods(shipped):
+                found.append(shipped)
+    return max(found, key=lambda one: (len(one.seeds), len(one.models)), default=None)
+
+
+def made_with_this_code(report: AuditReport) -> bool:
+    """Whether a report's figures come from the methods and the PyTorch that are here now; False for
+    one that doesn't say, or a method whose source can't be told."""
+    return (
+        bool(report.code)
+        and "" not in report.code.values()
+        and report.code == code_of(report.models)
+    )
+
+
+def _same_methods(report: AuditReport) -> bool:
+    """Whether no method of a report is another one by now; of any PyTorch, which a bundle that
+    ships can't choose."""
+    now = code_of(report.models)
+    return all(now.get(row) == source for row, source in report.code.items() if row != "PyTorch")
 
 
 def best_measured(bundle: Bundle) -> AuditReport | None:
@@ -86,13 +109,33 @@ def best_measured(bundle: Bundle) -> AuditReport | None:
 
 
 def with_stored(report: AuditReport, stored: AuditReport | None) -> AuditReport:
-    """The report with the rows that only the stored one has: methods that `munkey compare` ran."""
-    if stored is None or stored.set_digest != report.set_digest:
+    """The report with the rows that only the stored one has: methods that `munkey compare` ran.
+    As it was, where the stored one isn't of the same models: other seeds, another device, other
+    intervals or figures, methods that were edited since."""
+    if stored is None or not _of_the_same_models(report, stored):
         return report
     others = {name: row for name, row in stored.models.items() if name not in report.models}
     bands = {name: b for name, b in stored.null_bands.items() if name not in report.null_bands}
     return replace(
-        report, models={**report.models, **others}, null_bands={**report.null_bands, **bands}
+        report,
+        models={**report.models, **others},
+        null_bands={**report.null_bands, **bands},
+        differences=stored.differences,
+        code=stored.code,
+    )
+
+
+def _of_the_same_models(report: AuditReport, stored: AuditReport) -> bool:
+    same = ("bundle", "set_digest", "seeds", "device", "intervals")
+    if any(getattr(report, one) != getattr(stored, one) for one in same):
+        return False
+    if stored.digest not in ("", report.digest) or not made_with_this_code(stored):
+        return False
+    # What both have measured is what tells whether the models are the same.
+    return all(
+        stored.models[name].per_seed == figures.per_seed
+        for name, figures in report.models.items()
+        if name in stored.models
     )
 
 
@@ -197,6 +240,18 @@ def report_lines(report: AuditReport) -> list[str]:
         "all models also learned from the labels of the same public anchors"
     )
     return lines
+
+
+def left_out(report: AuditReport, stored: AuditReport | None) -> list[str]:
+    """Which rows of a stored report of the same set aren't shown beside this one's, and why."""
+    rows = [name for name in stored.models if name not in report.models] if stored else []
+    if stored is None or not rows:
+        return []
+    return [
+        f"not shown beside these: {len(rows)} rows of a stored report, of seeds "
+        f"{list(stored.seeds)} on {stored.device}, which aren't known to come from the same "
+        "models, code and kind of interval; `munkey compare` makes them anew"
+    ]
 
 
 def _leak_lines(leak: LeakSplit) -> list[str]:
