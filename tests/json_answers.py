@@ -56,6 +56,7 @@ VOLATILE = {
     *("seconds", "unlearn_seconds", "milliseconds", "created", "stages", "warnings", "problem"),
     *("commitment", "hash", "ids_hashed", "previous", "digest_after", "signer", "tool", "device"),
     *("path", "private", "public", "file", "out", "memory_bytes", "disk_bytes", "source"),
+    "code",  # digests of methods, and the version of PyTorch
 }
 
 

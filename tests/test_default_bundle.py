@@ -1,6 +1,5 @@
 """What ships: the default bundle."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,9 @@ from munkey_core.audit.figures import GAP_TERMS
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.bundle.card import write_card
 from munkey_core.bundle.find import find_bundle
-from munkey_core.bundle.forget_sets import CANONICAL, forget_set
+from munkey_core.bundle.forget_sets import CANONICAL, canonical_sets, forget_set
 from munkey_core.bundle.read import read_bundle
 from munkey_core.config import Recipe, SplitConfig
-from munkey_core.files.templates import fill
 from munkey_core.files.typed import checked
 from munkey_core.progress import finish
 from munkey_core.results import PRIVATE, TEST
@@ -115,11 +113,12 @@ def test_an_audit_of_the_shipped_answers_gives_the_saved_figures(fashion):
             assert getattr(figures, term) == pytest.approx(getattr(saved.models[name], term))
 
 
-def test_the_figures_of_the_readme_are_the_measured_ones(fashion):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, block, _ = re.split(r"<!-- /?figures -->\n", readme)
-    report = fashion.metrics["reports"]["random-10pct"]
-    assert block == fill("bundle/templates/readme.md.j2", report=report)
+def test_a_canonical_set_is_of_the_same_images_in_every_mode(fashion):
+    exact = fashion.in_mode("exact")
+    assert canonical_sets(exact) == canonical_sets(fashion)
+    assert list(canonical_sets(exact)) == list(CANONICAL)
+    own = exact.scores["memorisation"].argsort(descending=True)[:100].tolist()
+    assert {exact.bank.ids[row] for row in own} != set(forget_set("hard-1pct", exact))
 
 
 VERIFIED = {"random-1pct": 100, "random-10pct": 1000, "one-class": 1000, "one-owner": 1139}

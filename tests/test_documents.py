@@ -117,6 +117,28 @@ def test_the_methods_that_help_names_exist():
     assert set(named.split(",")) <= {*METHODS, *SYSTEMS}
 
 
+def test_the_method_says_how_three_methods_differ_from_official_code():
+    """Where the code does as it says: labels once, one pass, no rewinding."""
+    text = " ".join((ROOT / "tutorials" / "METHOD.md").read_text(encoding="utf-8").split())
+    assert "*Random labels* and *SalUn* draw their labels once a run" in text
+    assert "mix forget and retain images in one pass" in text
+    assert "*SCRUB* doesn't rewind" in text
+    for key, said in (
+        ("random-labels", "drawn once a run"),
+        ("salun", "how the official code differs"),
+        ("scrub", "doesn't rewind"),
+    ):
+        assert said in " ".join(METHODS[key].__doc__.split())
+
+
+def test_every_time_is_said_to_be_of_its_operation():
+    for page in ("METHOD.md", "RESULTS.md"):
+        text = " ".join((ROOT / "tutorials" / page).read_text(encoding="utf-8").split())
+        assert "keys are hidden in a view; kNN, RAC-style and SPM rebuild what they answer" in text
+        assert "repair" in text
+    assert README.read_text(encoding="utf-8").count("keys in a view took") == 2
+
+
 def test_the_moving_picture_is_one_and_not_too_large():
     from PIL import Image
 

@@ -239,7 +239,7 @@ def _gap(asked: Asked) -> Known:
 
 
 def _inside(asked: Asked) -> Known:
-    """Whether a method can't be told from retraining by its figures."""
+    """Whether a method's gap lies inside its null band, which proves no likeness."""
     place = verdict.place(asked.report, asked.figures)
     if place not in (INSIDE, OUTSIDE):
         raise BadInputError("without models from several seeds nobody knows the null band")

@@ -236,11 +236,12 @@ def leak_sentences(leak: LeakSplit, exact: bool = False) -> str:
             "on public images only; the model that never saw these images is this one with their "
             "keys deleted."
         )
-    low, high = leak.image_mia_ci95
+    bounds = leak.image_mia_ci95
+    shown = f"{bounds[0]:.1f}–{bounds[1]:.1f}" if bounds else "no interval: a single image"
     backbone = (
         f"**In the {term('shared-weights', 'shared weights')}**, which deletion leaves as they "
         f"are: with the memory left out, that attacker is right {leak.image_mia:.1f} times in 100 "
-        f"({low:.1f}–{high:.1f})"
+        f"({shown})"
     )
     if leak.image_mia_oracle is not None:
         backbone += f"; in the model that never saw these images, {leak.image_mia_oracle:.1f}"
@@ -257,5 +258,6 @@ def references(report: PrivacyReport) -> str:
         f"{count(report.n_forget, 'image')} in question (members) against all "
         f"{report.n_test:,} test images (non-members, never trained on); model seed {report.seed}; "
         f"{term('reference-models', 'reference models')}: {k or 'none'}. Intervals: bootstrap over "
-        "images, 95 %, 1,000 resamples."
+        "images, 95 %, 1,000 resamples. True-class probability, loss and population order images "
+        "alike: they are one attack."
     )

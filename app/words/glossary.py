@@ -160,8 +160,8 @@ _FORGETTING = {
     ),
     "null-band": Term(
         "Null band",
-        "By how much models differ that were all retrained honestly, only from other seeds; a "
-        "difference inside it means nothing.",
+        "By how much models differ that were all retrained honestly, only from other seeds; "
+        "its end is the largest of a few gaps, so being inside it proves no likeness.",
     ),
     "agreement": Term(
         "Agrees",

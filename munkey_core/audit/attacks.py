@@ -90,6 +90,11 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
+# Attacks that order images alike, as each is monotone in the true class's probability (the last but
+# for ties): one attack under several names.
+SAME_ORDER = ("true-class probability", "loss", "population")
+
+
 def attack_scores(name: str, target: Target) -> Signal:
     """(N + T,) one score an image; larger = member. Raises AttackError if it can't be computed."""
     if name not in ATTACKS:

@@ -5,9 +5,11 @@ without the forget set, for every seed.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import torch
 
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, ModelFigures, NullBand, Table
@@ -27,12 +29,25 @@ from munkey_core.training.answers import Outputs
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run
 from munkey_core.training.runs import Runs
+from munkey_core.unlearning import METHODS, SYSTEMS
+
+# How the interval of an Avg Gap was made. FOLDED: percentiles of absolute differences over images,
+# averaged over seeds; as no difference is below 0 they lean upwards, and a small gap may lie below
+# its own interval. SEEDS_AND_IMAGES: of signed differences, seeds resampled too; holds its gap.
+FOLDED, SEEDS_AND_IMAGES = "images, folded", "seeds and images, signed"
 
 
 @dataclass(frozen=True)
 class AuditReport:
     """A forget set's audit. forget: its name. set_digest: SHA-256 of its ids. models: by name, in
-    the order of a table. null_bands: by oracle's name. device: of the trainings."""
+    the order of a table. null_bands: by oracle's name. device: of the trainings.
+
+    intervals: how those of Avg Gap were made: FOLDED or SEEDS_AND_IMAGES. differences: by two rows,
+    the 95% interval of the second's Avg Gap minus the first's (`Table.differences`); empty in a
+    report that was stored before it was known, and with one seed. code: what the figures were made
+    with: PyTorch's version, and by row the SHA-256 of a method's source, "" where that can't be
+    told; empty in a report that was stored before it was noted.
+    """
 
     bundle: Name
     digest: Name
@@ -47,6 +62,9 @@ class AuditReport:
     leak: LeakSplit | None
     device: Name
     seconds: float
+    intervals: Name = FOLDED
+    differences: dict[Name, dict[Name, tuple[float, float]]] = field(default_factory=dict)
+    code: dict[Name, Name] = field(default_factory=dict)
 
     def band_of(self, figures: ModelFigures) -> NullBand | None:
         """The null band that a model's gap is held against."""
@@ -154,6 +172,9 @@ class ForgettingAudit:
             ),
             device=str(self.runs.device),
             seconds=seconds,
+            intervals=SEEDS_AND_IMAGES,
+            differences=self.table.differences(entries),
+            code=code_of(by_name),
         )
 
     def _known_seeds(self) -> int:
@@ -161,6 +182,14 @@ class ForgettingAudit:
         while self.runs.known_outputs(Run(MUNKEY, self.ids, self.runs.seed + count)) is not None:
             count += 1
         return max(1, count)
+
+
+def code_of(rows: Iterable[str]) -> dict[str, str]:
+    """`AuditReport.code` of a report with these rows, as the code is now."""
+    made = {method.name: method.source for method in METHODS.values()}
+    made |= {f"{system.name} after": system.source for system in SYSTEMS.values()}
+    found = {row: made[row] or "" for row in rows if row in made}
+    return {"PyTorch": torch.__version__, **found}
 
 
 def _plain_name(forget: str, n: int) -> str:

@@ -15,7 +15,13 @@ import numpy as np
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.membership.forgetting_quality import ForgettingQuality, forgetting_quality
 from munkey_core.audit.membership.metrics import auroc
-from munkey_core.audit.membership.resampling import Resamples, Values, interval
+from munkey_core.audit.membership.resampling import (
+    Resamples,
+    Values,
+    interval,
+    interval_of_share,
+    mean_over_seeds,
+)
 from munkey_core.errors import BadInputError
 from munkey_core.files.typed import Name
 from munkey_core.results import FloatArray, IntArray
@@ -45,8 +51,10 @@ class ModelFigures:
     the oracle of the same family and seed; None without one. avg_gap_cross_seeds: the same against
     the oracles of the other seeds, which is what a null band has to be held against; None with a
     single seed.
-    ci95: bootstrap 95% interval over images, averaged over seeds, of test_accuracy,
-    retain_accuracy, forget_accuracy, mia_auc and avg_gap. spread: standard deviation over seeds.
+    ci95: 95% interval of test_accuracy, retain_accuracy, forget_accuracy and mia_auc over images,
+    averaged over seeds, and of avg_gap over seeds and images; a figure of a single image has none.
+    How it was made: `AuditReport.intervals`. mia_auc_ci95: that of mia_auc, None without one.
+    spread: standard deviation over seeds.
     unlearn_seconds: wall time to forget (an oracle's: to train it); None where nothing was
     forgotten. to_oracle_forget, to_oracle_test: distance of its answers to its oracle's.
     settings: hyper-parameters of a post-hoc method. exact: whether it is by construction what
@@ -59,7 +67,7 @@ class ModelFigures:
     retain_accuracy: float
     forget_accuracy: float
     mia_auc: float
-    mia_auc_ci95: tuple[float, float]
+    mia_auc_ci95: tuple[float, float] | None
     avg_gap: float | None
     avg_gap_cross_seeds: float | None
     unlearn_seconds: float | None
@@ -175,18 +183,17 @@ class Table:
     def _figures(self, entry: Entry, oracle: Entry | None) -> ModelFigures:
         measured = [self._measure(outputs) for outputs in entry.outputs]
         per_seed = [dict(m.terms) for m in measured]
-        bounds = {
-            term: [interval(m.resampled[i]) for m in measured] for i, term in enumerate(GAP_TERMS)
-        }
+        ci95 = self._intervals(measured)
         cross = None
         if oracle is not None:
             against = [self._measure(outputs) for outputs in oracle.outputs]
             for figures, own, other in zip(per_seed, measured, against, strict=True):
                 figures["avg_gap"] = avg_gap(own.terms, other.terms)
-            bounds["avg_gap"] = [
-                interval(np.abs(own.resampled - other.resampled).mean(axis=0))
-                for own, other in zip(measured, against, strict=True)
-            ]
+            if self._smallest_part > 1:
+                ci95["avg_gap"] = interval_of_gap(
+                    fmean(figures["avg_gap"] for figures in per_seed),
+                    self._resampled_gap(entry, oracle),
+                )
             pairs = itertools.permutations(range(len(measured)), 2)
             gaps = [avg_gap(measured[i].terms, against[j].terms) for i, j in pairs]
             cross = fmean(gaps) if gaps else None
@@ -194,15 +201,11 @@ class Table:
         spread = {
             key: stdev([f[key] for f in per_seed]) if len(per_seed) > 1 else 0.0 for key in mean
         }
-        ci95 = {
-            term: (fmean(low for low, _ in pairs_), fmean(high for _, high in pairs_))
-            for term, pairs_ in bounds.items()
-        }
         return ModelFigures(
             family=entry.family,
             oracle=oracle.name if oracle else None,
             **{term: mean[term] for term in GAP_TERMS},
-            mia_auc_ci95=ci95["mia_auc"],
+            mia_auc_ci95=ci95.get("mia_auc"),
             avg_gap=mean.get("avg_gap"),
             avg_gap_cross_seeds=cross,
             unlearn_seconds=fmean(entry.seconds) if entry.seconds else None,
@@ -215,6 +218,60 @@ class Table:
             settings=dict(entry.settings),
             exact=entry.exact,
         )
+
+    @property
+    def _sizes(self) -> tuple[int, int, int, int]:
+        """Images that each of GAP_TERMS is taken over; of the attack the smaller group."""
+        forget, test = int(self.forget.sum()), len(self.test_labels)
+        return test, len(self.forget) - forget, forget, min(forget, test)
+
+    @property
+    def _smallest_part(self) -> int:
+        return min(self._sizes)
+
+    def _intervals(self, measured: Sequence[Measured]) -> dict[str, tuple[float, float]]:
+        """Of each term that is taken over more than one image, averaged over seeds."""
+        found = {}
+        for i, (term, n) in enumerate(zip(GAP_TERMS, self._sizes, strict=True)):
+            bounds = [interval_of_share(m.terms[term], m.resampled[i], n) for m in measured]
+            known = [pair for pair in bounds if pair is not None]
+            if known:
+                found[term] = fmean(low for low, _ in known), fmean(high for _, high in known)
+        return found
+
+    def _resampled_gap(self, entry: Entry, oracle: Entry) -> Values:
+        """(R,) the mean over seeds of the signed gap (`signed_gap`), over seeds and images."""
+        own, other = ([self._measure(o) for o in e.outputs] for e in (entry, oracle))
+        return mean_over_seeds(
+            np.stack([signed_gap(a, b) for a, b in zip(own, other, strict=True)])
+        )
+
+    def differences(self, entries: Sequence[Entry]) -> dict[str, dict[str, tuple[float, float]]]:
+        """By two rows, of which the first has the smaller Avg Gap: the 95% interval of the second's
+        minus the first's, by a bootstrap of seeds, then of images, the same draws for both. Empty
+        with one seed, or where a part of the images is a single one; rows that are exact by
+        construction are left out."""
+        by_name = {entry.name: entry for entry in entries}
+        found: dict[str, tuple[float, Values]] = {}
+        for entry in entries:
+            oracle = by_name.get(entry.oracle or "")
+            if oracle is None or entry.exact or entry.family == "original":
+                continue
+            if len(entry.outputs) < 2 or self._smallest_part < 2:
+                continue
+            pairs = zip(entry.outputs, oracle.outputs, strict=True)
+            found[entry.name] = (
+                fmean(self.gap(*pair) for pair in pairs),
+                self._resampled_gap(entry, oracle),
+            )
+        return {
+            one: {
+                other: interval(far - near)
+                for other, (gap, far) in found.items()
+                if other != one and gap > own
+            }
+            for one, (own, near) in found.items()
+        }
 
     def _part(self, outputs: Outputs, part: str) -> tuple[FloatArray, IntArray]:
         if part == "test":
@@ -248,3 +305,19 @@ class Table:
 def avg_gap(figures: dict[str, float], oracle: dict[str, float]) -> float:
     """Avg Gap = mean of |TA−TA*|, |RA−RA*|, |FA−FA*|, |MIA−MIA*| (METHOD.md §3), in points."""
     return fmean(abs(figures[term] - oracle[term]) for term in GAP_TERMS)
+
+
+def signed_gap(model: Measured, oracle: Measured) -> Values:
+    """(R,) Avg Gap in each resample, every term with the sign that it has in the sample itself, in
+    points. Unlike the mean of absolute differences it isn't folded at 0, so that its values lie
+    about the gap and not above it."""
+    signs = [-1.0 if model.terms[t] < oracle.terms[t] else 1.0 for t in GAP_TERMS]
+    gap: Values = np.array(signs) @ (model.resampled - oracle.resampled) / len(GAP_TERMS)
+    return gap
+
+
+def interval_of_gap(gap: float, resampled: Values) -> tuple[float, float]:
+    """The 95% percentile interval of signed gaps, cut off at 0, below which no gap is; it holds
+    `gap` itself, to the last bit."""
+    low, high = interval(resampled)
+    return max(0.0, min(low, gap)), max(high, gap)

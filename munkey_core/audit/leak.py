@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from munkey_core.audit.figures import Table
 from munkey_core.audit.membership.metrics import auroc
-from munkey_core.audit.membership.resampling import interval
+from munkey_core.audit.membership.resampling import interval_of_share
 from munkey_core.errors import BadInputError
 from munkey_core.results import BoolArray
 from munkey_core.training.answers import Outputs, Verdicts
@@ -38,14 +38,14 @@ class LeakSplit:
 
     memory_accuracy, memory_mia: what deleting the keys takes away, forget accuracy and MIA AUROC
     before minus after, in points. image_mia: AUROC (percent) of the attack on the image pathway
-    alone, which deletion leaves as it is, with its interval; image_mia_oracle: the same in the
-    oracles. backbone: None without an oracle.
+    alone, which deletion leaves as it is, with its interval, None for a single image;
+    image_mia_oracle: the same in the oracles. backbone: None without an oracle.
     """
 
     memory_accuracy: float
     memory_mia: float
     image_mia: float
-    image_mia_ci95: tuple[float, float]
+    image_mia_ci95: tuple[float, float] | None
     image_mia_oracle: float | None
     backbone: BackboneLeak | None
 
@@ -72,13 +72,23 @@ def leak_split(
 
     removed = [np.subtract(memory(b), memory(a)) for b, a in zip(before, after, strict=True)]
     image = [_image_pathway(outputs, forget) for outputs in after]
-    bounds = [interval(100 * table.resamples.areas(*pair)) for pair in image]
+    bounds = [
+        interval_of_share(
+            attack(*pair),
+            100 * table.resamples.areas(*pair),
+            min(len(verdicts.truth) for verdicts in pair),
+        )
+        for pair in image
+    ]
+    known = [pair for pair in bounds if pair is not None]
     against = [_image_pathway(outputs, forget) for outputs in oracle or ()]
     return LeakSplit(
         memory_accuracy=fmean(float(r[0]) for r in removed),
         memory_mia=fmean(float(r[1]) for r in removed),
         image_mia=fmean(attack(*pair) for pair in image),
-        image_mia_ci95=(fmean(low for low, _ in bounds), fmean(high for _, high in bounds)),
+        image_mia_ci95=(fmean(low for low, _ in known), fmean(high for _, high in known))
+        if known
+        else None,
         image_mia_oracle=fmean(attack(*pair) for pair in against) if against else None,
         backbone=backbone_leak(
             [(f.correct.astype(float), t.correct.astype(float)) for f, t in image],

@@ -20,6 +20,7 @@ from munkey_core.audit.attacks import (
     PLAIN_ORIGINAL,
     PLAIN_RETRAINED,
     RETRAINED,
+    SAME_ORDER,
     attack_scores,
     count_references,
     target_of,
@@ -380,4 +381,5 @@ def attack_lines(report: PrivacyReport) -> list[str]:
             lines.append(f"{name:24} {state:16} {figures.auroc:6.2f}{shown:>16} {rate:>14}")
         for state, reason in report.errors[name].items():
             lines.append(f"{name:24} {state:16} not computed: {reason}")
+    lines.append(f"{', '.join(SAME_ORDER)} order images alike: one attack, not {len(SAME_ORDER)}")
     return lines

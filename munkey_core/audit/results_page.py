@@ -1,4 +1,5 @@
-"""RESULTS.md: every figure that bundles carry, on one page, beside the published ones.
+"""RESULTS.md: every figure that bundles carry, on one page, beside the published ones; and the
+figures of one bundle as the README shows them.
 
 All of it comes from metrics.json, experiments.json and the manifests; nothing is computed from
 images, and nothing depends on the day or the machine, so the page is the same byte for byte
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from munkey_core.audit.audit import AuditReport
+from munkey_core.audit import verdict
+from munkey_core.audit.attacks import SAME_ORDER
+from munkey_core.audit.audit import AFTER, AuditReport
+from munkey_core.audit.figures import ModelFigures
 from munkey_core.audit.reports import report_from_dict
 from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE, UNKNOWN, clearly_closer, place
 from munkey_core.bundle.experiments import Experiments
 from munkey_core.bundle.find import shipped_folder
-from munkey_core.bundle.forget_sets import CANONICAL, CANONICAL_TITLES
+from munkey_core.bundle.forget_sets import CANONICAL, CANONICAL_TITLES, MAIN_SET
 from munkey_core.bundle.manifest import EXACT_MODE, Manifest
 from munkey_core.bundle.read import read_figures
 from munkey_core.bundle.versions import MANIFEST
@@ -26,7 +30,7 @@ from munkey_core.files.templates import fill
 WANTED_SEEDS = 3
 
 _PLACES = {
-    EQUAL: "exactly the oracle",
+    EQUAL: "by construction",
     INSIDE: "inside the band",
     OUTSIDE: "outside the band",
     UNKNOWN: "no band known",
@@ -41,6 +45,14 @@ def shipped_bundles() -> tuple[list[Path], Path]:
     return found, folder
 
 
+def page_path() -> Path:
+    """Where the page lies by default: among the pages of the source tree, beside the bundles of an
+    installed package, which has none."""
+    folder = shipped_folder()
+    pages = folder.parent / "tutorials"
+    return (pages if pages.is_dir() else folder) / "RESULTS.md"
+
+
 def results_page(folders: Sequence[Path]) -> str:
     """The page on these bundles. Raises BundleError for one whose figures can't be read."""
     bundles = [_read(folder) for folder in folders]
@@ -48,7 +60,25 @@ def results_page(folders: Sequence[Path]) -> str:
         "audit/templates/results.md.j2",
         bundles=bundles,
         sections=[_section(bundle) for bundle in bundles],
+        verdict=verdict,
+        same_attacks=SAME_ORDER,
     )
+
+
+def readme_figures(folder: Path) -> str:
+    """What the README says of a bundle's main forget set. Raises BundleError if its figures can't
+    be read or it has none."""
+    name = folder.resolve().name
+    with _named(name):
+        report = report_from_dict(read_figures(folder).metrics["reports"][MAIN_SET])
+        rival = _best(report)
+        return fill(
+            "audit/templates/readme.md.j2",
+            report=report,
+            verdict=verdict,
+            rival=rival,
+            closer=rival is not None and clearly_closer(report, AFTER, rival),
+        )
 
 
 @dataclass(frozen=True)
@@ -121,10 +151,45 @@ def _section(bundle: _Bundle) -> str:
             titles=CANONICAL_TITLES,
             wanted=WANTED_SEEDS,
             places=_PLACES,
-            place=place,
+            placed=_placed,
             best=_best,
-            standing=_standing,
+            standings=_standing,
+            told=_told,
+            verdict=verdict,
         )
+
+
+def _placed(report: AuditReport, figures: ModelFigures) -> str:
+    """Where a gap lies beside its band; a near miss with as many digits as show it."""
+    where, band = _PLACES[place(report, figures)], report.band_of(figures)
+    if band is None or figures.avg_gap_cross_seeds is None:
+        return where
+    pair = verdict.two_that_differ(figures.avg_gap_cross_seeds, band.high)
+    return (
+        where if len(pair[0]) <= len(f"{band.high:.2f}") else f"{where} ({' against '.join(pair)})"
+    )
+
+
+def _told(report: AuditReport) -> list[str]:
+    """What the trainings say of MUNKEY, then of all others by what came out."""
+    found: dict[str, list[str]] = {}
+    for name, figures in report.models.items():
+        likeness = verdict.like_retrained(report, figures)
+        if name == AFTER or figures.family not in ("by-design", "post-hoc"):
+            continue
+        if likeness is not None and likeness.p is not None:
+            what = (
+                "Told from a retrained model"
+                if likeness.told_apart
+                else ("Not told from a retrained model by these trainings")
+            )
+            smallest = likeness.smallest
+            least = "" if smallest is None else f", smallest that could be shown {smallest:.2f}"
+            said = f"{name} (excess {likeness.excess:+.2f}, p = {likeness.p:.3f}{least})"
+            found.setdefault(what, []).append(said)
+    own = report.models.get(AFTER)
+    lines = [f"{AFTER}: {verdict.trainings_say(report, own)}"] if own else []
+    return lines + [f"{what}: {'; '.join(names)}" for what, names in found.items()]
 
 
 def _best(report: AuditReport) -> str | None:
@@ -148,10 +213,10 @@ def _standing(report: AuditReport) -> tuple[dict[str, list[str]], dict[tuple[str
     placed: dict[str, list[str]] = {where: [] for where in _PLACES}
     for name, model in methods.items():
         placed[place(report, model)].append(name)
-    known = {n: m for n, m in methods.items() if n not in placed[UNKNOWN]}
+    known = [name for name in methods if name not in placed[UNKNOWN]]
     better: dict[tuple[str, ...], list[str]] = {}
-    for name, model in known.items():
-        beaten = tuple(n for n, other in known.items() if clearly_closer(report, model, other))
+    for name in known:
+        beaten = tuple(n for n in known if clearly_closer(report, name, n))
         if beaten:
             better.setdefault(beaten, []).append(name)
     return {where: names for where, names in placed.items() if names}, better

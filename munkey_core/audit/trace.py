@@ -3,7 +3,14 @@
 import time
 from collections.abc import Sequence
 
-from munkey_core.audit.audit import AFTER, BEFORE, ORACLE, AuditReport
+from munkey_core.audit.audit import (
+    AFTER,
+    BEFORE,
+    ORACLE,
+    SEEDS_AND_IMAGES,
+    AuditReport,
+    code_of,
+)
 from munkey_core.audit.evidence import Evidence
 from munkey_core.audit.figures import Entry, Table
 from munkey_core.audit.leak import leak_split
@@ -51,4 +58,6 @@ def trace(evidence: Evidence, ids: Sequence[str]) -> Steps[AuditReport]:
         leak=leak,
         device=str(evidence.runs.device),
         seconds=time.perf_counter() - start,
+        intervals=SEEDS_AND_IMAGES,
+        code=code_of(()),
     )

@@ -58,6 +58,7 @@ def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Steps[dict[str, 
             continue
         tuning = yield from staged(key, tune(METHODS[key], task, score))
         chosen[key] = {
+            "source": METHODS[key].source or "",
             "settings": tuning.settings,
             "avg_gap": tuning.score,
             "search": [asdict(trial) for trial in tuning.search],
@@ -71,12 +72,29 @@ def tune_methods(evidence: Evidence, methods: Sequence[str]) -> Steps[dict[str, 
 
 
 def find_tuning(bundle: Bundle) -> TunedMethods:
-    """What `tune_methods` gave, newest first: from the cache, else from the bundle; else empty."""
+    """What `tune_methods` gave, newest first: from the cache, else from the bundle; else empty.
+
+    Methods that were edited since are left out; a bundle's own that don't say of which source they
+    are count, as they came with the bundle.
+    """
     path = runs_folder(bundle) / _FILE
     try:
-        return checked(TunedMethods, path.read_bytes(), _FILE)
+        found, strict = checked(TunedMethods, path.read_bytes(), _FILE), True
     except (OSError, BadInputError):
-        return bundle.measured.get("tuning") or {}
+        found, strict = bundle.measured.get("tuning") or {}, False
+    kept = {
+        key: tuned
+        for key, tuned in found.get("methods", {}).items()
+        if _is_of_now(key, tuned.get("source"), strict)
+    }
+    return {**found, "methods": kept} if found else found
+
+
+def _is_of_now(key: str, source: str | None, strict: bool) -> bool:
+    """strict: whether settings that don't say their method's source are out of date."""
+    if source is None:
+        return not strict
+    return bool(source) and key in METHODS and METHODS[key].source == source
 
 
 def keep_tuning(bundle: Bundle, tuning: Mapping[str, Any]) -> None:

@@ -83,7 +83,8 @@ class Bundle:
     projections: by space; empty if nobody has fitted any.
     thumbnails: the images, if the bundle carries them. elsewhere: if it doesn't, those that lie
     on this machine, if any. digest: of the manifest; another one in another mode. version: of the
-    manifest, whatever the mode.
+    manifest, whatever the mode. joint_memorisation: (N,) in a mode beside the bundle's own, the
+    bundle's own scores, by which canonical sets go in every mode; None elsewhere.
     """
 
     manifest: Manifest
@@ -103,6 +104,7 @@ class Bundle:
     exact: ExactMode | None = None
     experiments: Experiments | None = None
     version: str = ""
+    joint_memorisation: Tensor | None = None
 
     @property
     def changed(self) -> bool:
@@ -180,6 +182,7 @@ class Bundle:
             model=exact.model,
             bank=MemoryBank(bank.ids, bank.keys, exact.tokens, bank.generation),
             scores=exact.scores,
+            joint_memorisation=self.scores.get("memorisation"),
             metrics=(self.metrics or {}).get(EXACT_MODE),
             experiments=None,  # they are of joint training
             digest=hashlib.sha256(f"{self.digest} {EXACT_MODE}".encode()).hexdigest(),

@@ -41,11 +41,15 @@ def _one_owner(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _hard(bundle: Bundle) -> tuple[str, ...]:
-    """The most memorised 1% of the private images, at least one."""
-    if "memorisation" not in bundle.scores:
+    """The 1% of the private images that the bundle's own model has memorised most, at least one:
+    the same in every mode."""
+    scores = bundle.joint_memorisation
+    if scores is None:
+        scores = bundle.scores.get("memorisation")
+    if scores is None:
         raise BadInputError("hard-1pct: this bundle has no memorisation scores")
     count = max(1, round(len(bundle.bank) * _HARD_SHARE))
-    order = bundle.scores["memorisation"].argsort(descending=True, stable=True)
+    order = scores.argsort(descending=True, stable=True)
     return tuple(bundle.bank.ids[row] for row in order[:count].tolist())
 
 

@@ -14,11 +14,13 @@ Reports = dict[str, dict[str, Any]]  # by forget set, as `to_dict` of an audit o
 
 
 class TunedMethod(TypedDict):
-    """settings: the best. search: what was tried, a `Trial` each."""
+    """settings: the best. search: what was tried, a `Trial` each. source: of the method that was
+    tuned (`Method.source`), empty where that can't be told; missing in what was stored earlier."""
 
     settings: dict[str, int | float]
     avg_gap: NotRequired[float]
     search: NotRequired[list[dict[str, Any]]]
+    source: NotRequired[str]
 
 
 class TunedMethods(TypedDict, total=False):

@@ -27,17 +27,19 @@ def audit(
     from munkey_core.audit.audit import ForgettingAudit
     from munkey_core.audit.image_table import image_table
     from munkey_core.audit.privacy import attack_lines, privacy
-    from munkey_core.audit.reports import find_report, report_lines, with_stored
+    from munkey_core.audit.reports import find_report, left_out, report_lines, with_stored
 
     _, whole = opened(bundle, mode)
     audit = ForgettingAudit(whole, forget, seeds, device)
     report = watch(audit.run())
-    report = with_stored(report, find_report(whole, audit.ids))
+    stored = find_report(whole, audit.ids)
+    report = with_stored(report, stored)
     found = watch(privacy(audit.evidence, audit.ids))
     if csv:
         csv.write_text(image_table(audit, audit.measured), encoding="utf-8")
     document = {**report.to_dict(), "attacks": found.to_dict(charts=False)}
-    return answer(as_json, document, [*report_lines(report), *attack_lines(found)])
+    lines = [*report_lines(report), *left_out(report, stored), *attack_lines(found)]
+    return answer(as_json, document, lines)
 
 
 @command("munkey attacks fashion")

@@ -14,18 +14,18 @@ from munkey_core.errors import BadInputError
 def results(
     bundles: Annotated[list[str] | None, Argument(help="default: those that ship")] = None,
     check: Annotated[bool, Option("--check", help="write nothing; fail if it is another")] = False,
-    out: Annotated[Path | None, Option(help="default: RESULTS.md beside those that ship")] = None,
+    out: Annotated[Path | None, Option(help="default: tutorials/RESULTS.md")] = None,
     as_json: Json = False,
 ) -> int:
     """Write all figures that bundles carry into one page."""
-    from munkey_core.audit.results_page import results_page, shipped_bundles
+    from munkey_core.audit.results_page import page_path, results_page, shipped_bundles
     from munkey_core.bundle.find import find_bundle
 
     shipped, folder = shipped_bundles()
     folders = [find_bundle(name) for name in bundles or ()] or shipped
     if not folders:
         raise BadInputError(f"no bundle ships in {folder}; name some")
-    path = out or folder / "RESULTS.md"
+    path = out or page_path()
     page = results_page(folders)
     names = [one.resolve().name for one in folders]
     same = not check or (path.is_file() and path.read_text(encoding="utf-8") == page)

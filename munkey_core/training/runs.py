@@ -192,8 +192,12 @@ class Runs:
         return trained, outputs
 
     def _delete(self, run: Run, ids: Sequence[str]) -> Steps[Outputs]:
-        before = yield from self.outputs(run)
         trained = yield from self.trained(run)
+        if run == self.original(MUNKEY):
+            before = yield from self.outputs(run)
+        else:  # this training's own: the bundle's answers are of another model of that seed
+            own = _read_outputs(self.path(run))
+            before = own or (yield from self.retraining.outputs(run.family, trained))
         bundle = self.bundle
         view = BankView(trained.bank)
         seconds = view.forget(ids).milliseconds / 1000

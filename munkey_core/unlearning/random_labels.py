@@ -26,7 +26,9 @@ def other_labels(labels: Tensor, n_classes: int, seed: int) -> Tensor:
 class RandomLabels(LoopMethod[LoopSettings]):
     """L = CE over retain ∪ forget, where each forgotten image has one random other label.
 
-    The labels are drawn once a run.
+    The labels are drawn once a run, and forget and retain images are mixed in one pass. The
+    official code of SalUn's authors, which has this method too, draws them anew in each epoch (for
+    CIFAR-10), from all classes, and goes through forget first, then retain.
     """
 
     key = "random-labels"

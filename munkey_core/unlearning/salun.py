@@ -45,7 +45,10 @@ def saliency_mask(work: Work, share: float) -> dict[str, Tensor]:
 
 
 class SalUn(RandomLabels):
-    """Random labels with θ ← θ_o + m ⊙ Δ, where m = 1[|∇θ CE(forget; θ_o)| ≥ γ]."""
+    """Random labels with θ ← θ_o + m ⊙ Δ, where m = 1[|∇θ CE(forget; θ_o)| ≥ γ].
+
+    Labels and passes are those of `RandomLabels`, which says how the official code differs.
+    """
 
     key = "salun"
     name = "SalUn"

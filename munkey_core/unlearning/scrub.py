@@ -46,6 +46,9 @@ class Scrub(LoopMethod[ScrubSettings]):
 
     max: L = −KL_T(teacher ‖ student) on forget, in the first `max_epochs` epochs only.
     min: L = α·KL_T(teacher ‖ student) + γ·CE on retain. The teacher is the unchanged model.
+
+    The last epoch's model is the result: unlike SCRUB+R of the paper and its official code it
+    doesn't rewind to an earlier checkpoint.
     """
 
     key = "scrub"

@@ -45,7 +45,9 @@ def choose_set(page: Page, name: str) -> None:
 
 def test_sort_filter_switch_and_reopen(page: Page, new_page: Callable[..., Page], url: str) -> None:
     open_comparison(page, f"{url}/compare")
-    expect(page.get_by_text("no one can tell deletion from retraining")).to_be_visible()
+    expect(
+        page.get_by_text("not enough trainings to tell it from a retrained model")
+    ).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page.locator("tbody tr")).to_have_count(9)
     assert names(page)[:2] == ["kNN", "MUNKEY, keys deleted"]

@@ -1,11 +1,14 @@
 """Every method on one forget set of the digits bundle, end to end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from munkey_core.audit.audit import (
     AFTER,
     BEFORE,
+    FOLDED,
     ORACLE,
     PLAIN_BEFORE,
     PLAIN_ORACLE,
@@ -18,11 +21,12 @@ from munkey_core.audit.image_table import HEADER, image_table
 from munkey_core.audit.reports import (
     find_report,
     keep_report,
+    left_out,
     report_from_dict,
     report_lines,
     with_stored,
 )
-from munkey_core.audit.tuning import find_tuning, tuned_settings, validation_set
+from munkey_core.audit.tuning import find_tuning, keep_tuning, tuned_settings, validation_set
 from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.progress import drive, finish
@@ -134,6 +138,65 @@ def test_an_audit_gets_the_stored_methods_rows(report, digits_bundle):
     assert with_stored(other, report) == other
 
 
+OTHER = {
+    "seeds": {"seeds": (0, 1, 2)},
+    "device": {"device": "cuda"},
+    "bundle": {"digest": "e" * 64},
+    "intervals": {"intervals": FOLDED},
+    "PyTorch": {"code": {"PyTorch": "1.0"}},
+    "unknown code": {"code": {}},
+}
+
+
+@pytest.mark.parametrize("what", [*OTHER, "method", "models"])
+def test_rows_of_other_models_are_never_put_beside(what, report, digits_bundle):
+    """Finding 7: `--seeds 1` printed a head of one seed over stored rows of three."""
+    audit = finish(ForgettingAudit(digits_bundle, SET, 1, "cpu").run())
+    stored = replace(report, **OTHER.get(what, {}))
+    if what == "method":
+        stored = replace(report, code={**report.code, "SalUn": "0" * 64})
+    if what == "models":
+        row = report.models[PLAIN_ORACLE]
+        seeds = ({**row.per_seed[0], "test_accuracy": 1.0},)
+        models = {**report.models, PLAIN_ORACLE: replace(row, per_seed=seeds)}
+        stored = replace(report, models=models)
+    assert with_stored(audit, stored) is audit
+    [line] = left_out(audit, stored)
+    assert line.startswith(f"not shown beside these: {len(report.models) - 5} rows")
+    assert left_out(report, stored) == []
+
+
+@pytest.mark.parametrize("source", ["0" * 64, ""])
+def test_a_kept_report_of_an_edited_method_is_not_found(source, report, digits_bundle):
+    """Finding 6: the old figures were shown."""
+    ids = forget_set(SET, digits_bundle)
+    keep_report(digits_bundle, replace(report, code={**report.code, "SalUn": source}))
+    assert find_report(digits_bundle, ids) is None
+    keep_report(digits_bundle, replace(report, code={}))
+    assert find_report(digits_bundle, ids) is None
+    keep_report(digits_bundle, report)
+    assert find_report(digits_bundle, ids) == report
+
+
+def test_a_shipped_report_counts_unless_its_methods_are_others(report, digits_bundle, tmp_path):
+    """More seeds before more rows, whichever of the two lies where."""
+    keep_report(digits_bundle, report)
+    ids = forget_set(SET, digits_bundle)
+
+    def found(shipped):
+        metrics = {"reports": {SET: shipped.to_dict()}}
+        return find_report(replace(digits_bundle, metrics=metrics), ids)
+
+    few = {name: report.models[name] for name in (BEFORE, AFTER, ORACLE)}
+    three = replace(report, seeds=(0, 1, 2), models=few, code={})
+    assert found(three) == three
+    assert found(replace(three, code={"PyTorch": "1.0"})).seeds == (0, 1, 2)
+    assert found(replace(three, seeds=(0,))) == report
+    salun = {**few, "SalUn": report.models["SalUn"]}
+    edited = replace(three, models=salun, code={"SalUn": "0" * 64})
+    assert found(edited) == report
+
+
 def test_the_report_is_readable(report):
     text = "\n".join(report_lines(report))
     for name in report.models:
@@ -173,6 +236,21 @@ def test_tuning_chooses_on_other_images_and_is_used(digits_folder, digits_bundle
     scores = [trial["score"] for trial in chosen["search"] if trial["score"] is not None]
     assert chosen["avg_gap"] == min(scores)
     assert set(tuning["methods"]) == {"ssd"}  # kNN has nothing to be tuned
+    assert chosen["source"] == METHODS["ssd"].source
+
+
+@pytest.mark.parametrize("source", ["0" * 64, "", None])
+def test_settings_of_an_edited_method_are_not_used(source, digits_bundle, tmp_path, monkeypatch):
+    """Nor those in a cache that don't say of which source they are; a bundle's own count."""
+    monkeypatch.setenv("MUNKEY_CACHE", str(tmp_path))
+    ssd = {"settings": {"alpha": 3.0}} | ({} if source is None else {"source": source})
+    known = {"settings": {"alpha": 0.9}, "source": METHODS["neg-grad-plus"].source}
+    tuning = {"n_forget": 3, "seed": 0, "methods": {"ssd": ssd, "neg-grad-plus": known}}
+    shipped = replace(digits_bundle, metrics={"tuning": tuning})
+    used = {"neg-grad-plus": {"alpha": 0.9}}
+    assert tuned_settings(shipped) == used | ({"ssd": {"alpha": 3.0}} if source is None else {})
+    keep_tuning(digits_bundle, tuning)
+    assert tuned_settings(digits_bundle) == used
 
 
 @pytest.mark.parametrize("methods", [["nothing"], ["ssd", ""]])

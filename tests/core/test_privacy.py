@@ -1,8 +1,10 @@
 """Attacks on a forget set: against scikit-learn and slow loops, and every way to have none."""
 
+import inspect
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import tiny
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from app.shared import attacks as attack_words
 from munkey_core.audit import privacy as module
 from munkey_core.audit.attacks import (
     AFTER,
@@ -19,6 +22,7 @@ from munkey_core.audit.attacks import (
     LIRA_ONLINE,
     PLAIN_ORIGINAL,
     RETRAINED,
+    SAME_ORDER,
     Target,
     attack_scores,
 )
@@ -40,6 +44,9 @@ from munkey_core.training.shipped import References
 
 N, T, K, CLASSES = 200, 300, 8, 4
 NEEDS_REFERENCES = ("LiRA online", "LiRA offline", "RMIA")
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def probabilities(phi, labels):
@@ -453,3 +460,17 @@ def test_a_session_asks_about_any_private_images_and_no_others(bundle):
     assert set(studio.memory.canonical_sets()) <= set(CANONICAL_TITLES)
     with pytest.raises(UnknownIdError, match="never in the memory"):
         studio.privacy.run([studio.memory.test_ids()[0]])
+
+
+def test_three_of_the_attacks_order_images_alike_and_say_so():
+    """Of two images none puts the one first and another the other; only ties may differ."""
+    target = simulated()
+    scores = [attack_scores(name, target) for name in SAME_ORDER]
+    order = np.argsort(scores[0], kind="stable")
+    for other in scores[1:]:
+        assert (np.diff(other[order]) >= 0).all()
+    said = "they order images alike"
+    assert said in (ROOT / "tutorials" / "METHOD.md").read_text("utf-8").replace("\n  ", " ")
+    assert said in (ROOT / "tutorials" / "RESULTS.md").read_text("utf-8")
+    caption = inspect.getsource(attack_words.references).replace('"\n        "', "")
+    assert "True-class probability, loss and population order images alike" in caption

@@ -120,14 +120,31 @@ def test_every_figure_is_there_with_its_interval_seeds_and_band(folder):
     assert "Fewer than the 3 seeds" not in page
 
 
-def test_methods_are_ranked_outside_their_bands_only(folder):
+def test_no_method_is_ranked_by_its_band(folder):
     put(folder, [report()])
     page = results_page([folder])
-    assert "- Exactly the oracle: kNN after." in page
+    assert "- By construction: kNN after." in page
+    assert "kNN after (exact)" in page
+    assert "| deletion equals never stored, by construction |  | 4 ms |" in page
     assert "- Inside the band: MUNKEY after, Fine-tuning." in page
     assert "- Outside the band: SalUn." in page
-    assert "- Closer to its oracle than SalUn: MUNKEY after, Fine-tuning, kNN after." in page
+    assert "Closer to its oracle than" not in page
+    assert "- No method is called closer than another by these figures." in page
+    assert "3 trainings of each kind: not enough trainings to tell it" in page
+
+
+def test_whose_intervals_lie_apart_over_seeds_too_is_closer(folder):
+    far = model("post-hoc", "plain retrained", 9.0, 9.0)
+    put(folder, [report(SSD=far)])
+    page = results_page([folder])
+    assert "- Closer to its oracle than SSD: MUNKEY after, SalUn, Fine-tuning." in page
     assert "- No other pair is ranked." in page
+
+
+def test_a_near_miss_is_shown_as_one(folder):
+    near = replace(report(), null_bands={"MUNKEY retrained": NullBand(0.1, 0.05, 0.1797, 3)})
+    put(folder, [near])
+    assert "| outside the band (0.1800 against 0.1797) |" in results_page([folder])
 
 
 def test_too_few_seeds_are_said_and_nobody_is_ranked(folder):
@@ -137,7 +154,7 @@ def test_too_few_seeds_are_said_and_nobody_is_ranked(folder):
     assert "**Fewer than the 3 seeds wanted:** one-class." in page
     assert "**1 seed of 3 wanted.**" in page
     part = page[page.index("### one-class") :]
-    assert "- No method is better than another by these figures." in part
+    assert "- No method is called closer than another by these figures." in part
     assert "Closer to its oracle" not in part
     assert "± " not in line(part, "| MUNKEY after")
     # The canonical order, not that of the file.

@@ -175,6 +175,27 @@ def test_after_deletion_only_the_touched_are_asked_and_all_are_right(cache):
         assert isinstance(quick, Outputs)
 
 
+def test_after_deletion_every_answer_is_of_one_model(cache, monkeypatch):
+    """Finding 7: the untouched images' answers came with the bundle, of another training."""
+    bundle = sealed(cache)
+    runs, run, ids = Runs(bundle, CPU), Run(MUNKEY, (), 3), bundle.bank.ids[2:5]
+    known = runs.known_outputs
+
+    def shipped(asked):
+        found = known(asked)
+        return None if found is None else dataclasses.replace(found, test=0 * found.test + 1 / 3)
+
+    own = finish(runs.outputs(run))
+    monkeypatch.setattr(runs, "known_outputs", shipped)
+    after = finish(runs.after(run, ids))
+    touched = runs.neighbours.touched_by(bundle.bank.rows(ids)).numpy()
+    n = len(bundle.bank)
+    rest = np.setdiff1d(np.arange(len(own.both)), touched)
+    assert len(rest) > len(after.test) // 4
+    assert np.abs(after.both[rest] - own.both[rest]).max() < 1e-5
+    assert set(rest) - set(range(n))  # test images are among them
+
+
 def sealed(cache, name="tiny", **sizes):
     folder = cache.parent / name
     write_bundle(tiny.random_bundle(**sizes), folder)

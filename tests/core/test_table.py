@@ -1,10 +1,15 @@
 """The audit's table, against figures worked out one image at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from munkey_core.audit.figures import Entry, Table
+from munkey_core.audit.figures import GAP_TERMS, Entry, Table
 from munkey_core.audit.leak import leak_split
+from munkey_core.audit.membership.resampling import interval_of_share, mean_over_seeds
 from munkey_core.errors import BadInputError
 from munkey_core.training.answers import Outputs, verdicts
 
@@ -188,3 +193,136 @@ def test_a_model_without_an_image_pathway_has_no_leak_split(evidence):
     bare = Outputs(o.private, o.test, 1.0)
     with pytest.raises(BadInputError, match="image pathway"):
         leak_split(Table(evidence, FORGET), [bare], [bare], None)
+
+
+# -- intervals ------------------------------------------------------------------------------------
+
+
+def copies_that_err(evidence, outputs_, rows):
+    """The same answers with those on some test images turned into a guess."""
+    test = outputs_.test.copy()
+    test[rows] = 1 / CLASSES
+    return Outputs(
+        outputs_.private.copy(),
+        test,
+        1.0,
+        outputs_.image_private,
+        verdicts(test, evidence.test_labels),
+    )
+
+
+@given(
+    n=st.integers(6, 40),
+    n_test=st.integers(2, 40),
+    n_forget=st.integers(2, 4),
+    seeds=st.integers(1, 5),
+    seed=st.integers(0, 10_000),
+    alike=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_an_interval_holds_the_figure_that_it_is_of(n, n_test, n_forget, seeds, seed, alike):
+    """Avg Gap among them, small or large, of one seed or several; never a width of 0 at 100 %."""
+    made = TinyEvidence(n, n_test, seed)
+    models = [outputs(made, seed + 1 + i) for i in range(2 * seeds)]
+    against = models[seeds:]
+    if alike:
+        against = [copies_that_err(made, one, [i % n_test]) for i, one in enumerate(models[:seeds])]
+    rows = [
+        Entry("x", "post-hoc", models[:seeds], "o", [1.0]),
+        Entry("o", "oracle", against),
+    ]
+    found = Table(made, [str(i) for i in range(n_forget)]).figures(rows)["x"]
+    assert set(found.ci95) == {*GAP_TERMS, "avg_gap"}
+    for term, (low, high) in found.ci95.items():
+        value = getattr(found, term)
+        assert low <= value <= high, term
+        if term != "avg_gap":
+            assert 0 <= low < high <= 100, term
+    assert found.ci95["avg_gap"][0] >= 0
+
+
+def test_the_interval_of_a_small_gap_is_not_folded():
+    """Half of a folded statistic's resamples lie above a gap near 0: its point lay outside."""
+    big = TinyEvidence(400, 400)
+    own = outputs(big, 1)
+    rows = [
+        Entry("x", "post-hoc", [own], "o", [1.0]),
+        Entry("o", "oracle", [copies_that_err(big, outputs(big, 2), slice(0, 0))]),
+    ]
+    ids = [str(i) for i in range(100)]
+    table = Table(big, ids)
+    a, b = (table._measure(row.outputs[0]) for row in rows)
+    folded = np.abs(a.resampled - b.resampled).mean(axis=0)
+    gap = table.figures(rows)["x"].avg_gap
+    assert np.quantile(folded, 0.5) > gap  # what was averaged before leans upwards
+    low, high = table.figures(rows)["x"].ci95["avg_gap"]
+    assert low <= gap <= high
+
+
+@pytest.mark.parametrize(
+    ("n", "n_test", "n_forget", "without"),
+    [
+        (30, 40, 1, {"forget_accuracy", "mia_auc", "avg_gap"}),
+        (30, 1, 4, {"test_accuracy", "mia_auc", "avg_gap"}),
+        (5, 40, 4, {"retain_accuracy", "avg_gap"}),
+        (2, 1, 1, {*GAP_TERMS, "avg_gap"}),
+    ],
+)
+def test_a_figure_of_a_single_image_has_no_interval(n, n_test, n_forget, without):
+    made = TinyEvidence(n, n_test)
+    models = [outputs(made, i) for i in range(2)]
+    ids = [str(i) for i in range(n_forget)]
+    table = Table(made, ids)
+    rows = [Entry("x", "post-hoc", models[:1], "o", [1.0]), Entry("o", "oracle", models[1:])]
+    found = table.figures(rows)["x"]
+    assert {*GAP_TERMS, "avg_gap"} - set(found.ci95) == without
+    assert (found.mia_auc_ci95 is None) == ("mia_auc" in without)
+    assert found.avg_gap is not None
+    assert table.differences(rows) == {}
+    split = leak_split(table, models[:1], models[:1], None)
+    assert (split.image_mia_ci95 is None) == ("mia_auc" in without)
+
+
+@pytest.mark.parametrize("n", [2, 10, 1000])
+def test_a_share_at_its_end_has_wilsons_interval(n):
+    z2 = 1.959963984540054**2
+    resampled = np.full(10, 100.0)
+    low, high = interval_of_share(100.0, resampled, n)
+    assert (low, high) == (pytest.approx(100 * n / (n + z2)), 100.0)
+    low, high = interval_of_share(0.0, 0 * resampled, n)
+    assert (low, high) == (0.0, pytest.approx(100 * z2 / (n + z2)))
+    assert interval_of_share(100.0, resampled, 1) is None
+    assert interval_of_share(50.0, np.linspace(0, 100, 41), n) == (2.5, 97.5)
+
+
+def test_a_second_level_shows_the_spread_over_seeds():
+    """Hand-worked: no spread over images, means 0 and 2 of two seeds. 0, 1 or 2 of the draws are of
+    the second seed, and are set √2 times as far from the middle."""
+    mean = mean_over_seeds(np.stack([np.zeros(4000), np.full(4000, 2.0)]))
+    assert set(np.round(mean, 6)) == {round(1 - 2**0.5, 6), 1.0, round(1 + 2**0.5, 6)}
+    assert mean.mean() == pytest.approx(1, abs=0.1)
+    assert mean.var() == pytest.approx(np.var([0, 2], ddof=1) / 2, rel=0.1)
+    assert (mean_over_seeds(np.arange(6.0).reshape(1, 6)) == np.arange(6)).all()
+
+
+def test_differences_are_paired_and_leave_out_what_is_exact(evidence, rows):
+    models = [outputs(evidence, seed) for seed in range(20, 23)]
+    oracle = Entry("o", "oracle", models)
+    near = [copies_that_err(evidence, one, [i]) for i, one in enumerate(models)]
+    entries = [
+        Entry("near", "post-hoc", near, "o", [1.0] * 3),
+        Entry("twice", "post-hoc", near, "o", [1.0] * 3),
+        Entry("far", "post-hoc", [outputs(evidence, s) for s in range(30, 33)], "o", [1.0] * 3),
+        Entry("same", "by-design", models, "o", [1.0] * 3, exact=True),
+        Entry("before", "original", near, "o"),
+        oracle,
+    ]
+    table = Table(evidence, FORGET)
+    found = table.differences(entries)
+    assert set(found) == {"near", "twice", "far"}
+    assert set(found["near"]) == {"far"}  # equal gaps are in no order
+    low, high = found["near"]["far"]
+    figures = table.figures(entries)
+    assert low <= figures["far"].avg_gap - figures["near"].avg_gap <= high
+    one_seed = [replace(e, outputs=e.outputs[:1], seconds=e.seconds[:1]) for e in entries]
+    assert Table(evidence, FORGET).differences(one_seed) == {}

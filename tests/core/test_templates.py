@@ -16,13 +16,14 @@ import tiny
 from test_request_report import EVIL, evidence, receipt, words
 from test_results_page import attacks, model, put, report
 
-from munkey_core.audit.results_page import results_page
+from munkey_core.audit.results_page import readme_figures, results_page
 from munkey_core.bundle.card import BEFORE, write_card
 from munkey_core.bundle.experiments import Experiments, RecipeTried, StateFigures, Trial
 from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.bundle.write import write_bundle
 from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.erasure.request_page import request_report
+from munkey_core.errors import BundleError
 from munkey_core.files import templates
 from munkey_core.files.templates import cell, counted, duration, figure, fill, interval, settings
 
@@ -192,8 +193,15 @@ def test_every_byte_of_a_card():
     assert write_card(bare()) == written("card_bare.md")
     bundle, metrics = full()
     assert write_card(bundle, metrics) == written("card_full.md")
-    readme = fill("bundle/templates/readme.md.j2", report=metrics["reports"]["random-10pct"])
-    assert readme == written("readme.md")
+
+
+def test_every_byte_of_a_part_of_the_readme(tmp_path):
+    write_bundle(full()[0], tmp_path / "tiny")
+    put(tmp_path / "tiny", [report()])
+    assert readme_figures(tmp_path / "tiny") == written("readme.md")
+    put(tmp_path / "tiny", [report("one-class")])
+    with pytest.raises(BundleError, match="random-10pct"):
+        readme_figures(tmp_path / "tiny")
 
 
 def test_every_byte_of_the_page_of_results(tmp_path):

@@ -10,6 +10,7 @@ from app.shared.sections import draw, section
 from app.words.figures import interval, number, took
 from app.words.glossary import term
 from app.words.theme import current_palette
+from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, AuditReport
 from munkey_core.audit.figures import ModelFigures
 
@@ -115,8 +116,13 @@ def _mark(report: AuditReport, name: str, figures: ModelFigures) -> Mark:
 def _hover(report: AuditReport, name: str, figures: ModelFigures) -> str:
     lines = [f"<b>{title(name)}</b>, {FAMILIES.get(figures.family, figures.family)}"]
     if figures.avg_gap is not None:
-        bounds = figures.ci95["avg_gap"]
-        lines.append(f"Avg Gap {number(figures.avg_gap, bounds)} ({interval(bounds)})")
+        bounds = figures.ci95.get("avg_gap")
+        small = interval(bounds) if bounds else verdict.no_interval(report)
+        lines.append(
+            verdict.construction(figures)
+            if verdict.by_construction(figures)
+            else f"Avg Gap {number(figures.avg_gap, bounds)} ({small})"
+        )
     if figures.avg_gap_cross_seeds is not None:
         lines.append(f"to oracles of other seeds {number(figures.avg_gap_cross_seeds)}")
     band = report.null_bands.get(name) or report.band_of(figures)

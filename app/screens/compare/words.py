@@ -1,8 +1,8 @@
-"""A comparison in words: what its figures say, where MUNKEY isn't ahead, what nobody can tell.
+"""A comparison in words: what its figures say, where MUNKEY isn't ahead, what can't be told.
 
-Every sentence follows from the report: a method is inside the null band if its mean gap to the
-oracles of the *other* seeds is no larger than the largest gap between two of those oracles, and
-no two methods inside their bands are ranked.
+Every sentence follows from the report by `audit.verdict`: who is closer by a test over seeds and
+images, what is like a retrained model by one over trainings. Where a gap lies beside the null band
+is told, and nothing is concluded from it.
 """
 
 from app.words.figures import number, times, took
@@ -11,7 +11,6 @@ from app.words.phrases import count
 from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, BEFORE, PLAIN_BEFORE, PLAIN_ORACLE, AuditReport
 from munkey_core.audit.figures import ModelFigures
-from munkey_core.audit.verdict import EQUAL, INSIDE, OUTSIDE
 
 FAMILIES = {
     "by-design": "by design",
@@ -53,6 +52,8 @@ def headline(report: AuditReport) -> str:
             "Nobody has retrained MUNKEY without these images yet, so nobody knows how far off "
             "deletion is."
         )
+    if verdict.by_construction(own):
+        return f"**MUNKEY, keys deleted: {verdict.construction(own)}.** No gap was measured."
     text = f"After deletion MUNKEY is off its retrained twin by **{_points(own)}** on average"
     band, cross = report.band_of(own), own.avg_gap_cross_seeds
     if band is None or cross is None:
@@ -61,12 +62,11 @@ def headline(report: AuditReport) -> str:
             "retrainings differ on this set: **small differences mean nothing here.**"
         )
     text += (
-        f", and off twins from other seeds by {number(cross)}. Two such twins differ by "
-        f"{number(band.mean)} ({number(band.low)} to {number(band.high)}): "
+        f". Two twins from different seeds differ by {number(band.mean)} ({number(band.low)} to "
+        f"{number(band.high)}); MUNKEY off twins from other seeds: "
+        f"{verdict.against_band(report, own)}. "
     )
-    if verdict.place(report, own) == OUTSIDE:
-        return text + "**deletion is not the same as retraining here.**"
-    return text + "**no one can tell deletion from retraining by these figures.**"
+    return text + f"**{verdict.trainings_say(report, own)}.**"
 
 
 def repairs(report: AuditReport) -> str:
@@ -81,43 +81,26 @@ def repairs(report: AuditReport) -> str:
         f"plain transformer off *its* retrained twin by **{_points(best)}**"
     )
     own = report.models.get(AFTER)
-    return text + (_verdict(report, own, best) if own and own.avg_gap is not None else ".")
+    known = own is not None and own.avg_gap is not None
+    return text + (_verdict(report, AFTER, name) if known else ".")
 
 
-def _verdict(report: AuditReport, own: ModelFigures, other: ModelFigures) -> str:
-    places = verdict.place(report, own), verdict.place(report, other)
-    closer = (own.avg_gap or 0.0) < (other.avg_gap or 0.0)
-    alike = {EQUAL, INSIDE}
-    if places[0] in alike and places[1] in alike:
-        return ", inside its null band too: **neither is better than the other.**"
-    if places[0] in alike and places[1] == OUTSIDE:
-        if closer:
-            return _outside(report, other) + " **MUNKEY is closer to retraining.**"
-        return _outside(report, other) + (
-            " That is fewer points than MUNKEY's, but MUNKEY's lie inside its own band: **they "
-            "can't be ranked.**"
+def _verdict(report: AuditReport, own_name: str, name: str) -> str:
+    own, other = report.models[own_name], report.models[name]
+    if verdict.by_construction(own):
+        return f"; MUNKEY's {verdict.construction(own)}."
+    for closer, further, who in (
+        (own_name, name, "MUNKEY"),
+        (name, own_name, "the repaired model"),
+    ):
+        if verdict.clearly_closer(report, closer, further):
+            return f". By a test over seeds and images **{who} is closer to retraining.**"
+    if len(own.per_seed) < verdict.SEEDS_TO_RANK or len(other.per_seed) < verdict.SEEDS_TO_RANK:
+        return (
+            f". With {count(len(report.seeds), 'seed')} **neither can be called closer**: that "
+            f"takes a test over {verdict.SEEDS_TO_RANK} seeds or more."
         )
-    if places[0] == OUTSIDE and places[1] in alike:
-        if not closer:
-            return (
-                ", inside its null band, which MUNKEY is not: **the repaired model is closer to "
-                "retraining.**"
-            )
-        return ", more than MUNKEY, but inside its own null band: **they can't be ranked.**"
-    if not _apart(own, other):
-        return ". The 95 % intervals overlap: **neither can be called better.**"
-    ahead = "MUNKEY is closer" if closer else "The repaired model is closer"
-    return f". The 95 % intervals lie apart: **{ahead} to retraining.**"
-
-
-def _outside(report: AuditReport, other: ModelFigures) -> str:
-    band, cross = report.band_of(other), other.avg_gap_cross_seeds
-    if band is None or cross is None:
-        return "."
-    return (
-        f", and off twins from other seeds by {number(cross)}, which differ by at most "
-        f"{number(band.high)} among themselves."
-    )
+    return ". A test over seeds and images doesn't order them: **neither can be called closer.**"
 
 
 def little_to_repair(report: AuditReport) -> str:
@@ -179,7 +162,7 @@ def _exact_ones(report: AuditReport, own: ModelFigures) -> list[str]:
     for name, other in contenders(report, "by-design").items():
         if other.exact:
             text = f"**{_named(name)}** forgets exactly, by construction"
-        elif own.avg_gap is not None and verdict.clearly_closer(report, other, own):
+        elif own.avg_gap is not None and verdict.clearly_closer(report, name, AFTER):
             text = f"**{_named(name)}** is closer to its retrained twin ({_points(other)})"
         else:
             continue
@@ -200,7 +183,8 @@ def _more_accurate(report: AuditReport, own: ModelFigures) -> list[str]:
     best = rivals[name]
     if best.test_accuracy <= own.test_accuracy:
         return []
-    apart = best.ci95["test_accuracy"][0] > own.ci95["test_accuracy"][1]
+    bounds = best.ci95.get("test_accuracy"), own.ci95.get("test_accuracy")
+    apart = bounds[0] is not None and bounds[1] is not None and bounds[0][0] > bounds[1][1]
     surely = "" if apart else ", a difference inside the 95 % intervals"
     return [
         f"Most test images are got right by **{_named(name)}**: "
@@ -220,7 +204,9 @@ def _faster(report: AuditReport, own: ModelFigures) -> list[str]:
     if timed[name] * 2 > own.unlearn_seconds:  # Less is no more than a busy machine.
         return []
     return [
-        f"**{_named(name)}** is faster: {took(timed[name])} against {took(own.unlearn_seconds)}."
+        f"**{_named(name)}** is faster: {took(timed[name])} "
+        f"({verdict.operation(name, report.models[name])}) against {took(own.unlearn_seconds)} "
+        f"({verdict.operation(AFTER, own)})."
     ]
 
 
@@ -231,8 +217,12 @@ def speed(report: AuditReport) -> str:
     if own is None or oracle is None or not own.unlearn_seconds or not oracle.unlearn_seconds:
         return ""
     factor = oracle.unlearn_seconds / own.unlearn_seconds
-    text = f"Deleting took {took(own.unlearn_seconds)}, retraining {took(oracle.unlearn_seconds)}"
-    return f"{text}: {times(factor)} times as long." if factor > 2 else f"{text}."
+    text = (
+        f"Hiding the keys in a view took {took(own.unlearn_seconds)}, retraining "
+        f"{took(oracle.unlearn_seconds)}"
+    )
+    text = f"{text}: {times(factor)} times as long." if factor > 2 else f"{text}."
+    return f"{text} Erasing them from the files is another operation, and was not timed here."
 
 
 def basis(report: AuditReport) -> str:
@@ -247,11 +237,6 @@ def basis(report: AuditReport) -> str:
 def _named(name: str) -> str:
     """A row's name as Markdown: a report may come with a bundle from elsewhere."""
     return escaped(title(name))
-
-
-def _apart(one: ModelFigures, other: ModelFigures) -> bool:
-    (low, high), (low_2, high_2) = one.ci95["avg_gap"], other.ci95["avg_gap"]
-    return high < low_2 or high_2 < low
 
 
 def _points(figures: ModelFigures) -> str:

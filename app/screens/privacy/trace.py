@@ -14,6 +14,7 @@ from app.shared.work import work
 from app.words.figures import interval, number, signed
 from app.words.glossary import term
 from app.words.phrases import count
+from munkey_core.audit import verdict
 from munkey_core.audit.audit import AFTER, BEFORE, AuditReport
 from munkey_core.audit.figures import ModelFigures
 from munkey_core.progress import Steps
@@ -93,8 +94,9 @@ def _table(reports: Reports, studio: Studio) -> str:
 
 def _percent(report: AuditReport, row: str, term: str) -> str:
     figures: ModelFigures = report.models[row]
-    bounds = figures.ci95[term]
-    return f"{number(getattr(figures, term), bounds)} %<small>{interval(bounds)}</small>"
+    bounds = figures.ci95.get(term)
+    small = interval(bounds) if bounds else verdict.no_interval(report)
+    return f"{number(getattr(figures, term), bounds)} %<small>{small}</small>"
 
 
 def _remains(mode: str, report: AuditReport) -> str:
