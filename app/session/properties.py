@@ -15,6 +15,7 @@ from urllib.parse import quote
 from app.session.long_links import spell_out
 from munkey_core.data.base import MAX_ID
 from munkey_core.files import limits
+from munkey_core.files.names import tidied
 from munkey_core.files.untrusted import MAX_NAME, is_name
 
 Groups = tuple[tuple[str, ...], ...]
@@ -108,6 +109,14 @@ def _text(limit: int) -> Callable[[str], str]:
     return parse
 
 
+def _owner(raw: str) -> str:
+    """A name in the one form of owners. What is blank or unseen in it doesn't count as long."""
+    name = tidied(raw)
+    if not is_name(raw, 2 * MAX_NAME) or not is_name(name):
+        raise BadValueError(f"a name of one line and at most {MAX_NAME} characters")
+    return name
+
+
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def parse(raw: str) -> int:
         if not re.fullmatch(r"[0-9]{1,10}", raw) or not low <= int(raw) <= high:
@@ -199,7 +208,7 @@ PROPERTIES = (
     Property("mode", "", _choice(MODES)),
     Property("show", "memorised", _choice(SHOW)),
     Property("class", (), _numbers, lambda value: " ".join(map(str, value))),
-    Property("owner", "", _text(MAX_NAME)),
+    Property("owner", "", _owner),
     Property("find", "", _text(MAX_ID)),
     Property("n", 10, _integer(1, MAX_DRAW)),
     Property("seed", 0, _integer(0, 2**31 - 1)),
@@ -225,7 +234,7 @@ PROPERTIES = (
     Property("data", "", _text(200)),
     Property("training", "", _model),
     Property("who", "", _choice(WHO)),
-    Property("asks", "", _text(MAX_NAME)),
+    Property("asks", "", _owner),
     Property("receipt", 0, _integer(0, 2**31 - 1)),
     Property("request", (), _ids, _dump_request),
     Property("basket", (), _ids, " ".join),

@@ -40,7 +40,7 @@ def prop(name):
         ("hide", ("menu", "history")),
         ("owner", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"),
         ("asks", "\U0001f469\u200d\U0001f467"),
-        ("asks", "Ann\u00a0Lee"),
+        ("find", "Ann\u00a0Lee"),
         ("owner", "x" * 200),
         ("find", "患者张伟"),
         ("query", "%E6%82%A3" * 400),
