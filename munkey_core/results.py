@@ -50,7 +50,8 @@ def check_generation(result: int, current: int) -> None:
 class Browse:
     """What a person asks the gallery for; the conditions that are given all hold at once.
 
-    classes: class indices. owner: exact owner name. contains: part of an id.
+    classes: class indices. owner: an owner's name, in any spelling. contains: part of an id, or of
+    the name of the file that it is made of.
     near: show near-duplicates of these ids (and nothing else). paired: only images of which a
     near-duplicate is in memory. hide_forgotten: leave out ids whose key is deleted in this session.
     order: "memorised" (most memorised first), "exposed" (most exposed to a membership attack

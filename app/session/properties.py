@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from app.session.long_links import spell_out
+from munkey_core.data.base import MAX_ID
 from munkey_core.files import limits
+from munkey_core.files.names import tidied
+from munkey_core.files.untrusted import MAX_NAME, is_name
 
 Groups = tuple[tuple[str, ...], ...]
 MAX_DRAW = 5_000
@@ -98,11 +102,19 @@ def default_bundle() -> str:
 
 def _text(limit: int) -> Callable[[str], str]:
     def parse(raw: str) -> str:
-        if len(raw) > limit or not raw.isprintable():
+        if not is_name(raw, limit):
             raise BadValueError(f"at most {limit} printable characters")
         return raw
 
     return parse
+
+
+def _owner(raw: str) -> str:
+    """A name in the one form of owners. What is blank or unseen in it doesn't count as long."""
+    name = tidied(raw)
+    if not is_name(raw, 2 * MAX_NAME) or not is_name(name):
+        raise BadValueError(f"a name of one line and at most {MAX_NAME} characters")
+    return name
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -169,6 +181,11 @@ def _not_too_many(ids: tuple[str, ...]) -> tuple[str, ...]:
     return ids
 
 
+def _dump_request(ids: Sequence[str]) -> str:
+    """A request may name what is no id: in a link, nothing in it may look like the end of one."""
+    return " ".join(re.sub(r"\A@|[\s,]", lambda mark: quote(mark.group()), id_) for id_ in ids)
+
+
 def _flag(raw: str) -> bool:
     if raw not in ("0", "1"):
         raise BadValueError("0 or 1")
@@ -191,15 +208,15 @@ PROPERTIES = (
     Property("mode", "", _choice(MODES)),
     Property("show", "memorised", _choice(SHOW)),
     Property("class", (), _numbers, lambda value: " ".join(map(str, value))),
-    Property("owner", "", _text(100)),
-    Property("find", "", _text(100)),
+    Property("owner", "", _owner),
+    Property("find", "", _text(MAX_ID)),
     Property("n", 10, _integer(1, MAX_DRAW)),
     Property("seed", 0, _integer(0, 2**31 - 1)),
     Property("page", 1, _integer(1, 100_000)),
     Property("of", "", _text(40)),
     Property("attack", "", _text(40)),
     Property("figure", "auroc", _choice(FIGURES)),
-    Property("query", "", _text(100)),
+    Property("query", "", _text(MAX_ID)),
     Property("space", "keys", _choice(SPACES)),
     Property("layout", "umap", _choice(LAYOUTS)),
     Property("colour", "class", _choice(COLOURS)),
@@ -217,9 +234,9 @@ PROPERTIES = (
     Property("data", "", _text(200)),
     Property("training", "", _model),
     Property("who", "", _choice(WHO)),
-    Property("asks", "", _text(200)),
+    Property("asks", "", _owner),
     Property("receipt", 0, _integer(0, 2**31 - 1)),
-    Property("request", (), _ids, " ".join),
+    Property("request", (), _ids, _dump_request),
     Property("basket", (), _ids, " ".join),
     Property("forgotten", (), _groups, _dump_groups),
 )

@@ -257,8 +257,11 @@ def _settle(session: Session) -> None:
         page_url.reject("class", " ".join(map(str, classes)), wanted)
     for name in ("owner", "asks"):
         owner = state.get(name)
-        if owner and owner not in studio.memory.owners:
+        known = studio.memory.owner_named(owner) if owner else ""
+        if owner and not known:
             page_url.reject(name, owner, "an owner in this bundle")
+        else:
+            state.put(name, known)
     _reject_unmeasured(studio, "show", "another order")
     attack = state.get("attack")
     if attack and attack not in studio.privacy.attacks:
@@ -266,7 +269,8 @@ def _settle(session: Session) -> None:
     of, sets = state.get("of"), (FORGOTTEN, BASKET, *studio.memory.canonical_sets())
     if of and of not in sets:
         page_url.reject("of", of, f"one of {', '.join(sets)}")
-    query = state.get("query")
+    query = studio.memory.image_id(state.get("query"))
+    state.put("query", query)
     if query and not studio.memory.can_ask(query):
         gone = _gone(studio, [query])
         wanted = f"the id of a training or test image in {studio.about.title}"

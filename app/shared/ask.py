@@ -8,6 +8,7 @@ from app.session import properties, services, state, state_keys
 from app.session.pages import turn_to
 from app.session.services import Session
 from app.words.foreign import escaped, quoted
+from munkey_core.data.base import MAX_ID
 
 _FIELDS = (state_keys.MAP_FIND, state_keys.EXPLAIN_FIND)
 
@@ -41,7 +42,7 @@ def id_field(session: Session, key: str) -> None:
         "Image id",
         key=key,
         placeholder="Image id, e.g. " + session.studio.memory.test_ids()[0],
-        max_chars=100,
+        max_chars=MAX_ID,
         label_visibility="collapsed",
         on_change=_find,
         args=(key,),
@@ -63,9 +64,9 @@ def refusal(key: str) -> None:
 def _find(key: str) -> None:
     """Follow an id that a person typed, or say why not and change nothing."""
     studio, typed = services.current().studio, st.session_state[key].strip()
-    if typed and studio.memory.can_ask(typed):
+    if typed and studio.memory.can_ask(studio.memory.image_id(typed)):
         st.session_state[key] = ""
-        look_at(typed)
+        look_at(studio.memory.image_id(typed))
     elif typed:
         examples = " or ".join(
             escaped(ids[0]) for ids in (studio.memory.private_ids(), studio.memory.test_ids())
@@ -73,5 +74,5 @@ def _find(key: str) -> None:
         refuse(
             key,
             f"No training or test image has the id {quoted(typed)}. Wanted: a whole id, "
-            f"e.g. {examples}.",
+            f"or the name of a file, e.g. {examples}.",
         )

@@ -7,6 +7,7 @@ import streamlit as st
 from app.session import properties, state
 from app.session.services import Session
 from app.words.phrases import count
+from munkey_core.data.base import MAX_ID
 from munkey_core.results import Browse
 
 
@@ -34,7 +35,7 @@ def filters(session: Session) -> None:
     find.text_input(
         "Image id",
         placeholder="Image id, or a part of it",
-        max_chars=100,
+        max_chars=MAX_ID,
         label_visibility="collapsed",
         **state.widget("find", _first_page),
     )

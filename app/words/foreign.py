@@ -2,6 +2,8 @@
 
 import re
 
+_SHAPING = "\u00a0\u200c\u200d"  # what names of many scripts need: joiners, and firm blanks
+
 
 def quoted(text: str) -> str:
     """A foreign text in quotation marks, shortened, as Markdown."""
@@ -10,5 +12,5 @@ def quoted(text: str) -> str:
 
 def escaped(text: str) -> str:
     """A foreign text as Markdown that shows it as it is: no link, no image, no formatting."""
-    visible = "".join(c if c.isprintable() else "·" for c in text)
+    visible = "".join(c if c.isprintable() or c in _SHAPING else "·" for c in text)
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible)

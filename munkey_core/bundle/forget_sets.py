@@ -3,14 +3,16 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from munkey_core.bundle.bundle import Bundle
+from munkey_core.bundle.image_names import ImageNames
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
-from munkey_core.files.untrusted import parse_csv, read_csv, shown
+from munkey_core.files.names import compared, lookalikes
+from munkey_core.files.untrusted import parse_csv, plain_cell, read_csv, shown
 from munkey_core.model.search import near_pairs
 from munkey_core.results import PRIVATE, Record
 
@@ -116,7 +118,8 @@ def forget_set(spec: str, bundle: Bundle) -> tuple[str, ...]:
     spec = spec.strip()
     if spec in CANONICAL:
         return CANONICAL[spec](bundle)
-    return select_ids(spec, bundle.records_of(PRIVATE))
+    names = ImageNames(record.id for record in bundle.records)
+    return select_ids(spec, bundle.records_of(PRIVATE), names)
 
 
 def forget_set_digest(ids: Iterable[str]) -> str:
@@ -154,6 +157,14 @@ _RANDOM = re.compile(r"random-([1-9]\d?)pct")
 # One seed for all bundles, so that a set's name means the same images everywhere it is quoted.
 _SEED = 2603
 _LONGEST_NAME = 200  # characters of a path in a message
+_ID_COLUMNS = ("id", "file")  # of a table, the likelier first
+_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*%?")
+# Cells (small letters) by which a header is known that has neither of those columns.
+_HEADER = re.compile(
+    r"(?:(?:the|image|img|picture|photo|file|sample|record|example|data|train|class|owner|person)"
+    r"[ _.-]*)*(?:ids?|id[ _.-]?(?:no|nr|number)|identifiers?|uuid|names?|paths?|files?|filename|"
+    r"images?|img|pictures?|photos?|labels?|class|classes|owners?|splits?|index|number|score|notes?)"
+)
 
 
 def random_forget_set(ids: Sequence[str], percent: int) -> tuple[str, ...]:
@@ -164,25 +175,26 @@ def random_forget_set(ids: Sequence[str], percent: int) -> tuple[str, ...]:
     return tuple(sorted(ordered[i] for i in order[:count]))
 
 
-def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
+def select_ids(
+    spec: str, private: Sequence[Record], names: ImageNames | None = None
+) -> tuple[str, ...]:
     """The private ids that `spec` names, each once, in order of first mention.
 
-    spec: ids separated by commas, `@file.csv` (a column `id`, or the first column),
-    `owner:NAME`, or a canonical set such as `random-10pct`. Raises BadInputError naming what is
-    wrong; ids are not checked against the bank.
+    spec: ids or file names separated by commas, `@file.csv` (a table of them, see `parse_id_csv`),
+    `owner:NAME`, or a canonical set such as `random-10pct`. names: of the bundle's images, for file
+    names; without it only ids are understood. Raises BadInputError naming what is wrong; ids are
+    not checked against the bank.
     """
     spec = spec.strip()
+    names = names or ImageNames()
     if spec.startswith("@"):
-        ids = read_id_csv(Path(spec[1:]))
+        ids = tuple(map(names.id_for, read_id_csv(Path(spec[1:]))))
     elif spec.startswith("owner:"):
-        owner = spec.removeprefix("owner:")
-        ids = tuple(record.id for record in private if record.owner == owner)
-        if not ids:
-            raise BadInputError(f"no private image belongs to an owner {shown(owner)}")
+        ids = _of_owner(spec.removeprefix("owner:"), private)
     elif match := _RANDOM.fullmatch(spec):
         ids = random_forget_set([record.id for record in private], int(match.group(1)))
     else:
-        ids = tuple(part.strip() for part in spec.split(",") if part.strip())
+        ids = names.in_text(spec, ",")
     if not ids:
         raise BadInputError(
             "name at least one image: ids separated by commas, @file.csv, owner:NAME or one of "
@@ -193,16 +205,35 @@ def select_ids(spec: str, private: Sequence[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
+def _of_owner(name: str, private: Sequence[Record]) -> tuple[str, ...]:
+    """Ids of an owner's images, however the name is spelled."""
+    for form in (name, plain_cell(name)):
+        wanted = compared(form)
+        if ids := tuple(r.id for r in private if r.owner and compared(r.owner) == wanted):
+            return ids
+    owners = dict.fromkeys(record.owner for record in private if record.owner)
+    alike = ", ".join(shown(other) for _, other in lookalikes([name], owners)[:3])
+    raise BadInputError(
+        f"no private image belongs to an owner {shown(name)}"
+        + (f"; there is {alike}, whose name looks alike" if alike else "")
+    )
+
+
 def read_id_csv(path: Path) -> tuple[str, ...]:
-    """Ids of a CSV file: its column `id`, or without such a header its first column."""
+    """Ids of a CSV file, as `parse_id_csv` reads them."""
     name = str(path)
     name = name if len(name) <= _LONGEST_NAME else shown(name)
-    return _ids_of(read_csv(path, name), name)
+    return _ids_of(read_csv(path, name, _ID_COLUMNS), name)
 
 
 def parse_id_csv(data: bytes, name: str) -> tuple[str, ...]:
-    """The same of a file's bytes, such as an upload. name: for messages. Raises BadInputError."""
-    return _ids_of(parse_csv(data, name), name)
+    """Ids, or names of files, of a CSV file's bytes. name: for messages.
+
+    They stand in its column `id`, or else `file`. Without a header all cells are ids, but for
+    columns of numbers beside ids that are none. Raises BadInputError for a header that names
+    neither, and where it can't be told which cells are ids.
+    """
+    return _ids_of(parse_csv(data, name, _ID_COLUMNS), name)
 
 
 def check_count(ids: Sequence[str]) -> None:
@@ -212,14 +243,38 @@ def check_count(ids: Sequence[str]) -> None:
 
 
 def _ids_of(rows: Sequence[tuple[int, list[str]]], name: str) -> tuple[str, ...]:
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
-    column = header.index("id") if "id" in header else 0
-    body = rows[1:] if "id" in header else rows
+    head = [compared(cell).casefold() for cell in rows[0][1]] if rows else []
+    column = next((head.index(wanted) for wanted in _ID_COLUMNS if wanted in head), None)
+    if column is None and any(map(_HEADER.fullmatch, head)):
+        there = ", ".join(cell for cell in rows[0][1] if cell)
+        there = there if len(there) <= _LONGEST_NAME else shown(there)
+        raise BadInputError(f"{name}: column id is missing: have {there}")
+    body = rows if column is None else rows[1:]
     if not body:
         raise BadInputError(f"{name} holds no ids")
+    place = column or 0
     for line, row in body:
-        if len(row) <= column or not row[column]:
-            raise BadInputError(f"{name}: line {line} has no id in column {column + 1}")
-    ids = tuple(row[column] for _, row in body)
+        if len(row) <= place or not row[place]:
+            raise BadInputError(f"{name}: line {line} has no id in column {place + 1}")
+    if column is None:
+        ids = tuple(_without_header(body, name))
+    elif len(head) == 1:  # what stands beside the only column that has a name belongs to it
+        ids = tuple(cell for _, row in body for cell in row if cell)
+    else:
+        ids = tuple(row[place] for _, row in body)
     check_count(ids)
     return ids
+
+
+def _without_header(rows: Sequence[tuple[int, list[str]]], name: str) -> Iterator[str]:
+    """The cells of a table that are ids: all, but for numbers beside ids that are no numbers."""
+    numbered = all(_NUMBER.fullmatch(row[0]) for _, row in rows)
+    for line, row in rows:
+        others = [cell for cell in row[1:] if cell]
+        if others and len(rows) > 1 and numbered:
+            raise BadInputError(
+                f"{name}: line {line} has several numbers, and no header says which of them is an "
+                "id: wanted a header with a column id, or one id a line"
+            )
+        yield row[0]
+        yield from (c for c in others if len(rows) == 1 or not _NUMBER.fullmatch(c))

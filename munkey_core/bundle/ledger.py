@@ -16,7 +16,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from munkey_core import __version__
+from munkey_core.data.naming import id_of, spellings
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.names import compared, tidied
 from munkey_core.files.typed import Count, Digest, DigestOrNone, checked
 
 Text = Annotated[str, Meta(max_length=2000)]
@@ -232,10 +234,11 @@ class Ledger:
         return receipt.salt or (self.secret if known else "")
 
     def names(self, receipt: Receipt, text: str) -> bool | None:
-        """Whether a receipt is about this id, or wholly about this owner ("owner:NAME"); None where
-        this ledger's secret isn't the receipt's."""
+        """Whether a receipt is about this id or file, or wholly about this owner ("owner:NAME", in
+        any spelling); None where this ledger's secret isn't the receipt's."""
         key = self.key_of(receipt)
-        return keyed_hash(key, text) in (*receipt.ids, receipt.owner) if key else None
+        said = {keyed_hash(key, form) for form in _forms(text)} if key else set()
+        return not said.isdisjoint((*receipt.ids, receipt.owner)) if key else None
 
     @property
     def last(self) -> str:
@@ -314,8 +317,18 @@ def keyed_hash(key: str, text: str) -> str:
 
 
 def owner_hash(key: str, owner: str) -> str:
-    """Of an owner's name; never equal to an id's."""
-    return keyed_hash(key, f"owner:{owner}")
+    """Of an owner's name, as names are compared; never equal to an id's."""
+    return keyed_hash(key, f"owner:{compared(owner)}")
+
+
+def _forms(text: str) -> Iterator[str]:
+    """What a name may stand as in a receipt: early ones hold owners as they were typed."""
+    yield text
+    owner = text.removeprefix("owner:")
+    if owner != text:
+        yield from (f"owner:{form}" for form in (tidied(owner), compared(owner)))
+    else:
+        yield from map(id_of, spellings(text))
 
 
 def committed(secret: str) -> str:

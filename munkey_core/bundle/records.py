@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from munkey_core.data.base import ID_WANTED, MAX_ID, is_id
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.limits import at_most, limits
+from munkey_core.files.names import spelled_once
 from munkey_core.files.untrusted import is_name, read_csv, shown
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
 
@@ -58,7 +60,16 @@ def read_records(path: Path) -> tuple[Record, ...]:
     records = [_record(path.name, line, *row) for line, row in enumerate(rows, start=1)]
     if len({record.id for record in records}) != len(records):
         raise BundleError(f"{path.name}: ids must be unique")
-    return tuple(records)
+    return _owned_by_one(records)
+
+
+def _owned_by_one(records: Sequence[Record]) -> tuple[Record, ...]:
+    """The records with one spelling for each owner: older bundles hold names as they were typed."""
+    names = spelled_once(record.owner for record in records)
+    return tuple(
+        record if name == record.owner or not is_name(name) else replace(record, owner=name)
+        for record, name in zip(records, names, strict=True)
+    )
 
 
 def _record(

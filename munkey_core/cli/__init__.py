@@ -8,6 +8,7 @@ answered at once.
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             message = " ".join(error.format_message().split()).rstrip(".")
             which = f"munkey {words[0]}" if words[0] in group.commands else "munkey"
             raise BadInputError(
-                f"{message[:1].lower()}{message[1:]} (see {which} --help)"
+                f"{message[:1].lower()}{message[1:]} (see {which} --help){_dashed(words)}"
             ) from error
     except BrokenPipeError:
         # Whoever read our output has left (`munkey bundles | head -1`): nothing is wrong.
@@ -77,6 +78,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("munkey: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+
+
+def _dashed(words: Sequence[str]) -> str:
+    """What helps whose image begins with a dash: it is taken for an option."""
+    options = words[: words.index("--")] if "--" in words else words
+    image = next((w for w in options if re.match(r"-[^-].*[/.\\]", w)), None)
+    return "" if image is None else f"; a name that begins with - goes after --: -- {image}"
 
 
 def _version(wanted: bool) -> None:

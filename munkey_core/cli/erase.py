@@ -11,7 +11,9 @@ from typer import Argument, Option
 
 from munkey_core.cli.base import answer, command, session, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Json
+from munkey_core.cli.twins import twin_lines
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.untrusted import shown
 
 if TYPE_CHECKING:
     from munkey_core.bundle.ledger import Receipt
@@ -104,14 +106,23 @@ def plan_lines(plan: ErasurePlan) -> list[str]:
         f"bundle {plan.bundle}: {len(plan.ids):,} of {plan.keys_before:,} images would be erased, "
         f"{plan.keys_after:,} stay",
         *(f"  owner {owner}: {n:,}" for owner, n in list(plan.owners.items())[:_SHOWN]),
+        *(
+            f"CAREFUL: {shown(other)} looks like owner {shown(owner)} and is another name: their "
+            "images stay"
+            for owner, other in plan.alike[:_SHOWN]
+        ),
     ]
     if plan.gone:
         lines.append(f"erased already: {_some(plan.gone)}")
     if plan.near_duplicates:
         others = tuple(dict.fromkeys(pair.other for pair in plan.near_duplicates))
         lines.append(f"{len(others):,} near-duplicates of them stay: {_some(others)}")
+    lines += twin_lines(plan.twins)
     lines += [f"  {one.place}: {one.count:,}, {one.what}" for one in plan.purged]
     lines += ["what remains:", *(f"  {one.where}: {one.why}" for one in plan.remains)]
+    if plan.again:
+        lines += ["what goes beside the images, and can be had again:"]
+        lines += [f"  {sentence}" for sentence in plan.again]
     return [*lines, f"NOT possible: {plan.problem}"] if plan.problem else lines
 
 

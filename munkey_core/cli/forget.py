@@ -1,11 +1,13 @@
 """`munkey forget`: a deletion that is told and not kept."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from typer import Argument
 
 from munkey_core.cli.base import answer, command, session, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Images, Json
+from munkey_core.cli.twins import twin_lines
 
 _SHOWN = 20  # images, those that changed most
 
@@ -23,6 +25,7 @@ def forget(
     changes = studio.changes(deletion)
     effects = watch(studio.side_effects(deletion))
     near = studio.memory.near_duplicates(deletion.ids)
+    twins = studio.memory.twins_outside(deletion.ids)
     flipped = [change for change in changes if change.flipped]
     names = studio.about.classes
     document = {
@@ -40,6 +43,7 @@ def forget(
         "near_duplicates_that_stay": [
             {"id": p.id, "other": p.other, "similarity": round(p.similarity, 6)} for p in near
         ],
+        "twins_without_a_key": [asdict(twin) for twin in twins],
         "images": [
             {
                 "id": change.id,
@@ -61,6 +65,7 @@ def forget(
         f"{len(effects.retain)} of {effects.retain_checked:,} retain, "
         f"{len(effects.test)} of {effects.test_checked:,} test",
         f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
+        *twin_lines(twins),
         "exact mode: what is left is what there would be had they never been written"
         if studio.about.mode == "exact"
         else "the shared weights stay as they are: this is not exact unlearning",

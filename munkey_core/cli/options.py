@@ -10,8 +10,9 @@ from munkey_core.errors import BadInputError
 
 PICTURES = "MUNKEY_IMAGES"  # as data.places reads it, which takes a while to import
 IDS_HELP = (
-    "ids separated by commas, @file.csv (a column id), owner:NAME, or a canonical set: "
-    "random-1pct, random-5pct, random-10pct, one-class, one-owner, hard-1pct, near-duplicates"
+    "ids or file names separated by commas, @file.csv (a column id or file), owner:NAME, or a "
+    "canonical set: random-1pct, random-5pct, random-10pct, one-class, one-owner, hard-1pct, "
+    "near-duplicates"
 )
 BUNDLE_HELP = "a name, as `munkey bundles` lists them, or a folder"
 

@@ -47,11 +47,13 @@ def predict(
 def _predict_one(studio: Studio, image: str) -> dict[str, Any]:
     from munkey_core.files.untrusted import shown
 
-    about, known = studio.about, studio.memory.can_ask(image)
+    about, id_ = studio.about, studio.memory.image_id(image)
+    is_file = id_ != image and _is_file(image)  # a file that is here is meant before one of old
+    known = studio.memory.can_ask(id_) and not is_file
     if not known and not _is_file(image):
         raise BadInputError(f"{shown(image)} is neither an id of bundle {about.name} nor a file")
     if known:
-        prediction = studio.predict([image])
+        prediction = studio.predict([id_])
     else:
         prediction = studio.predict_images(studio.pictures.read(Path(image)))
     probabilities = prediction.probabilities[0]
@@ -72,7 +74,7 @@ def _predict_one(studio: Studio, image: str) -> dict[str, Any]:
         ],
     }
     if known:
-        result["label"] = about.classes[studio.memory.record(image).label]
+        result["label"] = about.classes[studio.memory.record(id_).label]
     return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from munkey_core.errors import DataError
+from munkey_core.files.names import spelled_once
 
 # An id goes unchanged into URLs, CSV cells and comma lists; `@` and `:` mean other things there.
 _ID = re.compile(r"[A-Za-z0-9._/~%-]+")
@@ -31,7 +32,8 @@ class ImageDataset:
     images: uint8 (n, H, W) if grey, (n, H, W, 3) if colour; see :func:`to_rgb`.
     labels: int64 (n,), each from 0 to len(classes) - 1.
     is_test: bool (n,), the source's own held-out part; all False if it has none.
-    owners: one name an image ("" where the source names nobody), or None if it names no owners.
+    owners: one name an image ("" where the source names nobody), or None if it names no owners;
+    tidied, and spellings of one name made one.
     may_ship_images: whether the licence allows images inside a bundle.
     skipped: (file name, reason) of each file that couldn't be used.
     notice: the licence's text where it must accompany copies of the images.
@@ -64,6 +66,7 @@ class ImageDataset:
         self._check_ids()
         if self.owners is not None:
             self._require(len(self.owners) == len(self), "owners", len(self), len(self.owners))
+            object.__setattr__(self, "owners", spelled_once(self.owners))
 
     def __len__(self) -> int:
         """The number of images."""

@@ -8,10 +8,8 @@ import contextlib
 import itertools
 import os
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +17,15 @@ from PIL import Image
 
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.images import FORMATS, SUFFIXES, check_size, decode_image, printable
+from munkey_core.data.naming import id_of
+from munkey_core.data.owner_table import is_owner_table, owners_of, unread_tables_first
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.machine import free_memory, readable_bytes
-from munkey_core.files.untrusted import is_name, read_csv, shown
 
 MAX_SIDE = 128  # of images whose size nobody asked for
 MIN_SIDE = 16
 
-_OWNERS = "owners.csv"
 _TRAIN, _TEST, _VALIDATION = "train", "test", ("val", "valid", "validation")
 _WANTED = "one sub-folder a class with images in it, for two classes or more"
 _WRAPPERS = 3  # folders around the folder at most
@@ -59,6 +57,7 @@ def load(folder: Path, image_size: int | None = None) -> ImageDataset:
     the order of their paths; hidden ones are passed over. Unreadable files and links that lead out
     of the folder are left out and listed in `skipped`. `owners.csv` in the folder (columns `file`
     and `owner`, paths as they are on disk) names owners; files it doesn't list have the owner "".
+    A table of owners anywhere else, or of another ending, is not read and heads `skipped`.
 
     Raises DataError if there are not two classes with a readable image each, owners.csv is wrong
     (with the line), or the images don't fit into the memory.
@@ -88,13 +87,13 @@ def load(folder: Path, image_size: int | None = None) -> ImageDataset:
         licence="unknown",
         attribution=f"Images of the folder {title}",
         classes=tuple(printable(kind) for kind in classes),
-        ids=tuple(_id(file.name) for file in files),
+        ids=tuple(id_of(file.name) for file in files),
         images=images,
         labels=np.array([classes.index(kind) for kind in kinds], dtype=np.int64),
         is_test=np.array([has_parts and file.name.startswith("test/") for file in files]),
-        owners=_owners(folder / _OWNERS, files, known),
+        owners=owners_of(folder, [file.name for file in files], known),
         may_ship_images=False,
-        skipped=tuple(found.skipped),
+        skipped=tuple(unread_tables_first(found.skipped)),
     )
 
 
@@ -103,7 +102,7 @@ def files(folder: Path) -> dict[str, Path]:
     folder = _unwrapped(folder)
     found = _walk(folder)
     usable = _in_classes(found, depth=3 if _has_parts(found.files) else 2)
-    return {_id(file.name): file.path for file in usable}
+    return {id_of(file.name): file.path for file in usable}
 
 
 def looks_like_classes(folder: Path, unwrap: bool = True) -> bool:
@@ -155,7 +154,7 @@ def _walk(folder: Path) -> _Found:
             name = _name(path, folder)
             if reason := _refusal(path, root):
                 found.skipped.append((printable(name), reason))
-            elif not path.is_dir() and name != _OWNERS:
+            elif not path.is_dir() and not is_owner_table(name):
                 found.files.append(_File(path, name))
     found.files.sort(key=lambda file: file.name)
     return found
@@ -240,48 +239,9 @@ def _decode(
     return (images[..., 0].copy() if grey and kept else images), kept
 
 
-def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] | None:
-    """The owner of each file, or None without an owners.csv."""
-    if not path.is_file():
-        return None
-    owners: dict[str, str] = {}
-    for line, name, owner in _owner_rows(path):
-        if name not in known:
-            raise DataError(f"{_OWNERS} line {line}: the folder has no file {shown(name)}")
-        if not owner:
-            raise DataError(f"{_OWNERS} line {line}: wanted an owner for {name!r}, got nothing")
-        if not is_name(owner):
-            raise DataError(
-                f"{_OWNERS} line {line}: wanted an owner's name of one line and at most 200 "
-                f"characters, got {shown(owner)}"
-            )
-        if owners.setdefault(name, owner) != owner:
-            raise DataError(f"{_OWNERS} line {line}: {name!r} has two owners")
-    return tuple(owners.get(file.name, "") for file in files)
-
-
-def _owner_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line number, file and owner of each row."""
-    try:
-        rows = read_csv(path, _OWNERS)
-    except BadInputError as error:
-        raise DataError(str(error)) from error
-    columns = rows[0][1] if rows else []
-    if not {"file", "owner"} <= set(columns):
-        raise DataError(f"{_OWNERS} line 1: wanted columns file and owner, got {shown(columns)}")
-    file, owner = columns.index("file"), columns.index("owner")
-    for line, row in rows[1:]:
-        cells = [*row, *[""] * len(columns)]
-        yield line, unicodedata.normalize("NFC", cells[file]), cells[owner]
-
-
 def _name(path: Path, folder: Path) -> str:
     """The path inside the folder. macOS decomposes accents; one form keeps the ids the same."""
     return unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-
-
-def _id(name: str) -> str:
-    return quote(os.fsencode(name), safe="/-_.~")
 
 
 def _what_came(classes: list[str], skipped: list[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.card import BEFORE
 from munkey_core.bundle.forget_sets import CANONICAL
+from munkey_core.bundle.image_names import ImageNames
 from munkey_core.bundle.ledger import Ledger, Purged, Remaining
 from munkey_core.bundle.manifest import (
     BANK,
@@ -21,10 +22,14 @@ from munkey_core.bundle.manifest import (
     SCORES,
 )
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
+from munkey_core.bundle.twins import Twin, twins_outside
 from munkey_core.bundle.versions import MANIFEST
+from munkey_core.data.naming import id_of, spellings
+from munkey_core.erasure.again import measured_again
 from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
+from munkey_core.files.names import lookalikes
 from munkey_core.results import NearDuplicate
 from munkey_core.training.runs import source_digest
 
@@ -35,9 +40,13 @@ class ErasurePlan:
 
     ids: those that would be erased, in the order asked for, each once. gone: asked for, and erased
     before, as the ledger says. unknown: asked for, and no image of this bundle. public: asked for,
-    but of another split (id, split): they have no key to erase. near_duplicates: pairs (asked id,
-    other) of near-copies that stay. keys_before, keys_after: entries of the memory. digest: of the
-    version that the plan is about. problem: why it can't be done as asked, empty if it can.
+    but of another split (id, split): they have no key to erase. owners: of the ids, and how many
+    each has of them. alike: (owner, other) for every other owner of private images whose name looks
+    like that of one of these: perhaps the same person. near_duplicates: pairs (asked id, other) of
+    near-copies that stay. twins: identical pictures without a key, which erasing doesn't reach.
+    keys_before, keys_after: entries of the memory. again: what can be measured anew afterwards, and
+    what that takes, a sentence each. digest: of the version that the plan is about. problem: why it
+    can't be done as asked, empty if it can.
     """
 
     bundle: str
@@ -48,26 +57,32 @@ class ErasurePlan:
     unknown: tuple[str, ...]
     public: tuple[tuple[str, str], ...]
     owners: dict[str, int]
+    alike: tuple[tuple[str, str], ...]
     near_duplicates: tuple[NearDuplicate, ...]
+    twins: tuple[Twin, ...]
     keys_before: int
     keys_after: int
     purged: tuple[Purged, ...]
     remains: tuple[Remaining, ...]
+    again: tuple[str, ...]
     problem: str
 
 
 def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePlan:
     """What erasing these ids would do; near-duplicates are left to whoever knows them. bundle: in
-    its own mode. Nothing is raised for ids that can't be erased: the plan says so."""
-    asked = tuple(dict.fromkeys(asked))
+    its own mode. asked: ids, or names of files. Nothing is raised for ids that can't be erased: the
+    plan says so."""
+    names = ImageNames(record.id for record in bundle.records)
+    asked = tuple(dict.fromkeys(map(names.id_for, asked)))
     split = {record.id: record.split for record in bundle.records}
     owner = {record.id: record.owner for record in bundle.records}
     ids = tuple(id_ for id_ in asked if id_ in bundle.bank)
     public = tuple((id_, split[id_]) for id_ in asked if id_ in split and id_ not in bundle.bank)
-    nowhere = [id_ for id_ in asked if id_ not in split]
-    gone = tuple(ledger.numbers(nowhere))
-    unknown = tuple(id_ for id_ in nowhere if id_ not in set(gone))
+    erased = {id_: _erased(id_, ledger) for id_ in asked if id_ not in split}
+    gone = tuple(dict.fromkeys(id_ for id_ in erased.values() if id_))
+    unknown = tuple(id_ for id_, known in erased.items() if not known)
     left = len(bundle.bank) - len(ids)
+    owners = dict(Counter(owner[id_] for id_ in ids if owner[id_]).most_common())
     plan = ErasurePlan(
         bundle=name_of(bundle),
         digest=bundle.version,
@@ -76,15 +91,24 @@ def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePl
         gone=gone,
         unknown=unknown,
         public=public,
-        owners=dict(Counter(owner[id_] for id_ in ids if owner[id_]).most_common()),
+        owners=owners,
+        alike=lookalikes(owners, dict.fromkeys(o for i, o in owner.items() if i in bundle.bank)),
         near_duplicates=(),
+        twins=twins_outside(bundle, ids),
         keys_before=len(bundle.bank),
         keys_after=left,
         purged=tuple(_purged(bundle, ids)),
         remains=tuple(_remains(bundle)),
+        again=tuple(measured_again(bundle, name_of(bundle))) if ids else (),
         problem="",
     )
     return replace(plan, problem=_problem(plan))
+
+
+def _erased(text: str, ledger: Ledger) -> str:
+    """The erased image that a text names, by id or file; empty if there is none."""
+    forms = dict.fromkeys((text, *map(id_of, spellings(text))))
+    return next(iter(ledger.numbers(forms)), "")
 
 
 def _problem(plan: ErasurePlan) -> str:

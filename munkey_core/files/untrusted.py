@@ -9,7 +9,8 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits
+from munkey_core.files.names import compared
 
 MAX_NAME = 200
 # Control characters but tab, line feed and carriage return; lone surrogates; what overrides or
@@ -26,6 +28,8 @@ _NOT_PLAIN = re.compile(f"[{_ODD}]")
 NAME = rf"\A[^{_ODD}\t\n\r\u2028\u2029]*\Z"
 _NAME = re.compile(NAME)
 _DELIMITERS = ",;\t"
+_HINT = re.compile(r'\A\s*"?sep=(\t|[^\w\s"\'])"?[^\S\r\n]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SAMPLE, _SAMPLE_ROWS = 65_536, 20  # characters and rows by which the mark between cells is known
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _DEEPEST = 100
@@ -122,20 +126,26 @@ def _inside(item: Any) -> Iterable[Any]:
 # -- CSV -----------------------------------------------------------------------------------------
 
 
-def parse_csv(data: bytes, name: str) -> list[tuple[int, list[str]]]:
+def parse_csv(data: bytes, name: str, columns: Collection[str] = ()) -> list[tuple[int, list[str]]]:
     """Rows of a CSV file that are not empty, each with the number of its last line.
 
     Understood: UTF-8 with or without a byte order mark, UTF-16 with one; commas, semicolons or tabs
-    between the cells, as the first line has them; quoted cells with ends of lines in them. Cells
-    come without blanks around them. Nothing in a cell is ever computed: `=1+1` is a text.
+    between the cells, whichever fits the header best; a spreadsheet's own line `sep=;` before it,
+    which is no row; quoted cells with ends of lines in them. Cells come without blanks around them.
+    Nothing in a cell is ever computed: `=1+1` is a text. columns: names (small letters) that the
+    header is expected to have.
 
     Raises BadInputError, one line naming the file, what was wanted and in which line.
     """
     if len(data) > limits().csv_bytes:
         raise BadInputError(f"{name}: wanted {at_most('csv_bytes', 'bytes')}, got {len(data):,}")
     text = _decode(data, name)
-    first = text.split("\n", 1)[0]
-    delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
+    hint = _HINT.match(text)
+    lines = 0
+    if hint:
+        lines = len(text[: hint.end()].splitlines())
+        text = text[hint.end() :]
+    delimiter = hint.group(1) if hint else _delimiter(text, columns)
     most = limits().csv_rows
     rows: list[tuple[int, list[str]]] = []
     reader = csv.reader(
@@ -148,15 +158,43 @@ def parse_csv(data: bytes, name: str) -> list[tuple[int, list[str]]]:
                 continue
             if len(rows) >= most:
                 raise BadInputError(f"{name}: wanted {at_most('csv_rows', 'rows')}, got more")
-            rows.append((reader.line_num, cells))
+            rows.append((lines + reader.line_num, cells))
     except csv.Error as error:
         raise BadInputError(
-            f"{name}: line {reader.line_num} is not a line of a CSV file ({error})"
+            f"{name}: line {lines + reader.line_num} is not a line of a CSV file ({error})"
         ) from error
     return rows
 
 
-def read_csv(path: Path, name: str) -> list[tuple[int, list[str]]]:
+def _delimiter(text: str, columns: Collection[str]) -> str:
+    """The mark between the cells: the one by which the header has most of the expected names, then
+    most rows have as many cells as the header, then the header has most cells, then all rows."""
+    sample = text[:_SAMPLE]
+
+    def fit(mark: str) -> tuple[int, int, int, int]:
+        rows = _sampled(sample, mark)
+        head = rows[0] if rows else []
+        named = sum(compared(cell).casefold() in columns for cell in head)
+        alike = sum(len(row) == len(head) for row in rows) if len(head) > 1 else 0
+        return named, alike, len(head), sum(map(len, rows))
+
+    return max(_DELIMITERS, key=fit)
+
+
+def _sampled(text: str, mark: str) -> list[list[str]]:
+    """The first rows, as far as they can be read; the last one may be cut."""
+    rows: list[list[str]] = []
+    try:
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True, strict=True
+        )
+        rows.extend(row for row in islice(reader, 5 * _SAMPLE_ROWS) if any(map(str.strip, row)))
+    except csv.Error:  # said when the whole file is read
+        pass
+    return rows[:_SAMPLE_ROWS]
+
+
+def read_csv(path: Path, name: str, columns: Collection[str] = ()) -> list[tuple[int, list[str]]]:
     """`parse_csv` of a file, of which no more is read than may be."""
     try:
         if not path.is_file():
@@ -165,7 +203,7 @@ def read_csv(path: Path, name: str) -> list[tuple[int, list[str]]]:
             data = file.read(limits().csv_bytes + 1)
     except (OSError, ValueError) as error:  # not there, or no path at all
         raise BadInputError(f"{name}: can't be read as a CSV file ({error})") from error
-    return parse_csv(data, name)
+    return parse_csv(data, name, columns)
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -191,3 +229,8 @@ def safe_cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(_FORMULA):
         return "'" + value
     return value
+
+
+def plain_cell(text: str) -> str:
+    """The inverse of `safe_cell`: a text without the apostrophe that protected it."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

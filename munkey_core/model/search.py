@@ -30,6 +30,8 @@ class Retrieval:
 # One block of a search stays below about 64 MB (float32), whatever the bank's size.
 _BLOCK_CELLS = 16_000_000
 _NONE = torch.empty(0, dtype=torch.int64)
+# The same picture twice is one key, up to the last bits of floats: so near, whatever is asked for.
+IDENTICAL = 1 - 1e-5
 _BLOCK = 1024  # queries compared at once by all others; its size decides the last bits of cosines
 
 
@@ -66,8 +68,9 @@ def nearest(
 def near_pairs(
     keys: Tensor, threshold: float, among: Tensor | None = None
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield (i, j, cosine) of each two keys at least so near: i of these rows (default: all), j
-    any other."""
+    """Yield (i, j, cosine) of each two keys at least so near, or identical: i of these rows
+    (default: all), j any other."""
+    threshold = min(threshold, IDENTICAL)
     rows = torch.arange(len(keys)) if among is None else among
     for first, part in cosines(keys[rows], keys, rows):
         for i, j in (part >= threshold).nonzero().tolist():

@@ -1,8 +1,10 @@
 """What the gallery shows: private images that fit, in the order asked for."""
 
+from munkey_core.data.naming import file_of
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
-from munkey_core.results import Browse, Record
+from munkey_core.files.names import compared
+from munkey_core.results import Browse
 from munkey_core.studio.memory import Memory
 from munkey_core.studio.shared import SharedModel
 
@@ -13,7 +15,15 @@ def browse(shared: SharedModel, memory: Memory, query: Browse) -> tuple[str, ...
     """Ids. Raises BadInputError for another order, or one that needs what nobody has computed."""
     if query.order not in _ORDERS:
         raise BadInputError(f"order must be one of {', '.join(_ORDERS)}, got {query.order!r}")
-    found = [record.id for record in shared.private if _fits(record, query, memory)]
+    part, owner = compared(query.contains).casefold().replace("\\", "/"), compared(query.owner)
+    found = [
+        record.id
+        for record in shared.private
+        if (not query.classes or record.label in query.classes)
+        and (not query.owner or compared(record.owner) == owner)
+        and (not part or _named(record.id, query.contains, part))
+        and not (query.hide_forgotten and memory.is_forgotten(record.id))
+    ]
     if query.near is not None:
         near = {pair.other for pair in memory.near_duplicates(query.near)} - set(query.near)
         found = [id_ for id_ in found if id_ in near]
@@ -45,10 +55,7 @@ def browse(shared: SharedModel, memory: Memory, query: Browse) -> tuple[str, ...
     return tuple(found)
 
 
-def _fits(record: Record, query: Browse, memory: Memory) -> bool:
-    return (
-        (not query.classes or record.label in query.classes)
-        and (not query.owner or record.owner == query.owner)
-        and query.contains.lower() in record.id.lower()
-        and not (query.hide_forgotten and memory.is_forgotten(record.id))
-    )
+def _named(id_: str, typed: str, part: str) -> bool:
+    """Whether an id, or the name of its file, holds what was typed. part: the same, as names are
+    compared."""
+    return typed.lower() in id_.lower() or part in compared(file_of(id_)).casefold()

@@ -57,11 +57,15 @@ class Erasure:
                     ) from error
             raise
 
-    @staticmethod
-    def ids_in_csv(data: bytes, name: str) -> tuple[str, ...]:
-        """Ids of an uploaded CSV file, each once: its column `id`, or its first. name: what to call
-        it. Raises BadInputError."""
-        return tuple(dict.fromkeys(parse_id_csv(data, name)))
+    def ids_in_csv(self, data: bytes, name: str) -> tuple[str, ...]:
+        """Ids of an uploaded CSV file of ids or file names, each once; what names no image here is
+        as it stands there. name: what to call the file. Raises BadInputError."""
+        return tuple(dict.fromkeys(map(self._shared.names.id_for, parse_id_csv(data, name))))
+
+    def ids_in_text(self, text: str) -> tuple[str, ...]:
+        """Ids of a text that lists ids or file names, each once: one a line, or with blanks, commas
+        or semicolons between them. What names no image here is as it stands there."""
+        return tuple(dict.fromkeys(self._shared.names.in_text(text, r"[\s,;]+")))
 
     def plan(self, ids: Iterable[str]) -> ErasurePlan:
         """What `erase` would do; writes nothing. ids: any texts; those that can't be erased are in

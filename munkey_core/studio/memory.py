@@ -7,7 +7,9 @@ from functools import cached_property
 from munkey_core.audit.recall import Recalled, recall
 from munkey_core.bundle.forget_sets import forget_set
 from munkey_core.bundle.manifest import EXACT_MODE
+from munkey_core.bundle.twins import Twin, twins_outside
 from munkey_core.errors import BadInputError
+from munkey_core.files.names import compared
 from munkey_core.model.bank import BankView, Deletion
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, NearDuplicate, Record
 from munkey_core.studio.shared import SharedModel
@@ -112,6 +114,20 @@ class Memory:
         """
         pairs = self._shared.near_duplicates(list(ids))
         return tuple(pair for pair in pairs if pair.other in self._view)
+
+    def twins_outside(self, ids: Sequence[str]) -> tuple[Twin, ...]:
+        """Pictures identical to those of `ids` that have no key: deleting doesn't reach them."""
+        return twins_outside(self._shared.whole, ids)
+
+    def image_id(self, name: str) -> str:
+        """The id of the image that a text names, by id or by its file; the text itself if it names
+        none of this bundle."""
+        return self._shared.names.id_for(name)
+
+    def owner_named(self, name: str) -> str:
+        """The owner that a text names in any spelling; empty if none of them has images."""
+        wanted = compared(name)
+        return next((owner for owner in self.owners if compared(owner) == wanted), "")
 
     def recall(self, ids: Sequence[str], whole: bool = False) -> tuple[Recalled, ...]:
         """Who answers for images of the bundle, and what is stored of the answer: no picture is

@@ -12,6 +12,7 @@ from munkey_core.audit.exposure import Exposure, exposure
 from munkey_core.audit.reports import check_reports
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import canonical_sets
+from munkey_core.bundle.image_names import ImageNames
 from munkey_core.errors import UnknownIdError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
@@ -46,6 +47,11 @@ class SharedModel:
     @cached_property
     def canonical_sets(self) -> dict[str, tuple[str, ...]]:
         return canonical_sets(self.bundle)
+
+    @cached_property
+    def names(self) -> ImageNames:
+        """What the images may be called."""
+        return ImageNames(self.by_id)
 
     def record(self, id_: str) -> Record:
         """Label, owner and split of an image. Raises UnknownIdError."""

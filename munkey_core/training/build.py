@@ -37,6 +37,7 @@ from munkey_core.bundle.manifest import (
     read_manifest,
 )
 from munkey_core.bundle.thumbnails import Thumbnails
+from munkey_core.bundle.twins import counted_twins
 from munkey_core.bundle.write import write_bundle
 from munkey_core.config import EnsembleConfig, Recipe
 from munkey_core.data.base import ImageDataset
@@ -55,7 +56,7 @@ from munkey_core.model.encoder import (
     concatenate,
     encode_inputs,
 )
-from munkey_core.model.search import cosines
+from munkey_core.model.search import IDENTICAL, cosines
 from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import ANCHOR, CALIBRATION, PRIVATE, TEST, Record
@@ -66,6 +67,7 @@ from munkey_core.training.provenance import provenance
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
+_NEAREST = 0.9999  # the highest threshold of near-duplicates
 _DARK_BORDER = 0.2
 MODES = (JOINT_MODE, EXACT_MODE, "both")
 _STATISTICS_IMAGES = 8000  # more would hardly move a mean or a component
@@ -189,7 +191,7 @@ class Build:
             bank=chosen.bank,
             records=self._records(splits),
             test_keys=parts[TEST].keys,
-            scores=chosen.scores,
+            scores=chosen.scores | self._twins(splits),
             thumbnails=self._pictures(splits) if self.thumbnails else None,
             projections=projections,
         )
@@ -364,6 +366,14 @@ class Build:
             for i in getattr(splits, split).tolist()
         )
 
+    def _twins(self, splits: Splits) -> dict[str, Tensor]:
+        """Scores of the private images that have an identical picture without a key."""
+        images = self.dataset.images
+        public = (splits.encoder, splits.anchor, splits.calibration, splits.validation)
+        return counted_twins(
+            images[splits.private], (images[rows] for rows in public), images[splits.test]
+        )
+
     def _pictures(self, splits: Splits) -> Thumbnails:
         rows = np.concatenate([splits.private, splits.test, splits.anchor, splits.calibration])
         return Thumbnails.from_images(
@@ -415,14 +425,23 @@ def data_digest(dataset: ImageDataset) -> str:
 
 
 def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
-    """Cosine that 99 in 100 public images don't reach with their nearest other public image.
+    """Cosine that 99 in 100 public images don't reach with their nearest other public image; below
+    1. An identical picture is no neighbour here: a folder with copies would have 1 otherwise.
 
     queries, others: (n, d) and (m, d) unit keys of disjoint public images.
     """
     if not len(queries) or not len(others):
-        return 1.0
-    most = torch.cat([part.max(dim=1).values for _, part in cosines(queries, others)])
-    return round(float(most.quantile(_NEAR_QUANTILE)), 5)
+        return _NEAREST
+    most = torch.cat(
+        [
+            part.masked_fill(part >= IDENTICAL, -torch.inf).max(dim=1).values
+            for _, part in cosines(queries, others)
+        ]
+    )
+    most = most[most.isfinite()]
+    if not len(most):
+        return _NEAREST
+    return min(_NEAREST, round(float(most.quantile(_NEAR_QUANTILE)), 5))
 
 
 def _dark_background(images: Any) -> bool:

@@ -27,7 +27,7 @@ from munkey_core.files.tensors import read_tensors
 from munkey_core.results import PRIVATE, TEST, BoolArray, IntArray
 from munkey_core.training.answers import Outputs
 from munkey_core.training.packing import pack, pack_truth, unpack, unpack_truth
-from munkey_core.training.retraining import Family, Run, in_reference
+from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, in_reference
 
 ORIGINALS = "originals"
 REFERENCES = "references"
@@ -84,6 +84,26 @@ class Shipped:
             raise BundleError(f"{REFERENCES} has no tensor '{family}.truth'")
         truth = unpack_truth(blob, k, n)
         return References(truth, np.stack([in_reference(i, n).numpy() for i in range(k)]))
+
+    def trained(self) -> tuple[int, float]:
+        """How many models these are the answers of, and how many seconds their trainings took:
+        reference models, which nobody timed, as long as the others of their family."""
+        times: dict[str, list[float]] = {}
+        known = [name for name in self._files if name != REFERENCES]
+        for path in map(self._files.__getitem__, known):
+            for name, tensor in self._tensors(path, "").items():
+                family, _, rest = name.partition(".")
+                if rest.endswith(".seconds") and family in (MUNKEY, PLAIN):
+                    times.setdefault(family, []).append(float(tensor))
+        count = sum(map(len, times.values()))
+        seconds = sum(map(sum, times.values()))
+        if REFERENCES in self._files:
+            for family, taken in times.items():
+                more = self._tensors(self._files[REFERENCES], f"{family}.k").values()
+                for k in more:
+                    count += int(k)
+                    seconds += int(k) * sum(taken) / len(taken)
+        return count, seconds
 
     @cached_property
     def _labels(self) -> IntArray:

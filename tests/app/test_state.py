@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 
 from app.session import long_links as links
@@ -36,6 +38,13 @@ def prop(name):
         ("opacity", 0),
         ("large", True),
         ("hide", ("menu", "history")),
+        ("owner", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"),
+        ("asks", "\U0001f469\u200d\U0001f467"),
+        ("find", "Ann\u00a0Lee"),
+        ("owner", "x" * 200),
+        ("find", "患者张伟"),
+        ("query", "%E6%82%A3" * 400),
+        ("request", ("%E6%82%A3" * 400, "b")),
         ("basket", ("train-00001", "a/b_c~%.-2")),
         ("forgotten", (("train-00001", "train-00002"), ("train-00003",))),
     ],
@@ -56,7 +65,8 @@ def test_every_property_has_a_name_of_its_own():
         ("large", "yes"),
         ("class", "T-shirt"),
         ("class", "1 -1"),
-        ("owner", "x" * 101),
+        ("owner", "x" * 201),
+        ("asks", "\u202eAnn"),
         ("find", "tab\there"),
         ("n", "0"),
         ("n", "5001"),
@@ -64,7 +74,8 @@ def test_every_property_has_a_name_of_its_own():
         ("seed", "-1"),
         ("seed", str(2**31)),
         ("page", ""),
-        ("query", "x" * 101),
+        ("query", "x" * 4_001),
+        ("find", "x" * 4_001),
         ("space", "values"),
         ("layout", "tsne"),
         ("colour", "red"),
@@ -80,6 +91,14 @@ def test_every_property_has_a_name_of_its_own():
 def test_a_bad_value_is_refused(name, raw):
     with pytest.raises(properties.BadValueError):
         prop(name).parse(raw)
+
+
+@pytest.mark.parametrize("text", ["a b.png", "a,b", "@a", "a\u00a0b", "é\u3000 x", "a\tb"])
+def test_a_request_for_what_is_no_id_is_one_name_in_a_link(text):
+    back = prop("request").parse(prop("request").dump((text, "img-1")))
+    assert len(back) == 2
+    assert back[1] == "img-1"
+    assert unquote(back[0]) == text
 
 
 def test_repeated_ids_count_once():
@@ -122,6 +141,11 @@ def test_the_store_is_bounded_by_all_its_characters_too(monkeypatch):
     for gone in (second, far_too_long):
         with pytest.raises(UnknownDigestError):
             store.get(gone)
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "\U0001f469\u200d\U0001f467", "Ann\u00a0Lee"])
+def test_names_of_all_scripts_are_shown_as_they_are(name):
+    assert escaped(name) == name
 
 
 @pytest.mark.parametrize("text", ["![x](http://evil)", "<b>", "a*b_c`d", "[l](javascript:x)"])

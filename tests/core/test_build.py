@@ -295,4 +295,16 @@ def test_the_near_duplicate_threshold_is_what_one_in_a_hundred_reaches():
     threshold = near_duplicate_threshold(queries, others)
     nearest = sorted(max(float(q @ o) for o in others) for q in queries)
     assert nearest[-4] <= threshold <= nearest[-3]
-    assert near_duplicate_threshold(queries, others[:0]) == 1.0
+    assert near_duplicate_threshold(queries, others[:0]) < 1
+
+
+@pytest.mark.parametrize("copies", [1, 3, 30, 300])
+def test_copies_of_a_picture_do_not_make_everything_else_unlike(copies):
+    """The threshold is about similar pictures, however many are there twice; it is below 1."""
+    queries, others = tiny.random_bank(300, seed=1).keys, tiny.random_bank(50, seed=2).keys
+    alone = near_duplicate_threshold(queries[copies:], others)
+    assert 0 < alone < 1
+    twice = torch.cat([others, queries[:copies]])
+    assert near_duplicate_threshold(queries, twice) < 1
+    assert near_duplicate_threshold(queries[:copies], queries[:copies]) < 1
+    assert abs(near_duplicate_threshold(queries, twice) - alone) < 0.25

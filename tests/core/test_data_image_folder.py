@@ -122,6 +122,67 @@ def test_owners(folder, encoding):
     assert data.skipped == ()
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "File,Owner\ndogs/b.png,Zoë\n",
+        "sep=;\r\nfile;owner\r\ndogs/b.png;Zoë\r\n",
+        "FILE\tOWNER\tnote\ndogs/b.png\tZoë\ta, b; c\n",
+        "file,owner\n.\\dogs\\b.png,Zoë\n",
+        "file,owner\n./dogs/b.png,Zoë\n",
+        "file,owner\ndogs//b.png,Zoe\u0308\n",
+        "\n\nfile,owner\ndogs/b.png, Zoë\u200b\u00a0\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["owners.csv", "Owners.CSV"])
+def test_owners_as_spreadsheets_write_them(folder, table, name):
+    (folder / name).write_text(table, encoding="utf-8", newline="")
+    data = image_folder.load(folder, 8)
+    assert data.owners == ("", "", "Zoë")
+    assert data.skipped == ()
+
+
+def test_one_owner_in_many_spellings_is_one_owner(folder):
+    rows = "dogs/b.png,Ann\u00a0 Lee\ncats/img 1.png,\ufeffAnn\u200b Lee\ndogs/b.png,Ann Lee\n"
+    (folder / "owners.csv").write_text("file,owner\n" + rows, encoding="utf-8")
+    assert image_folder.load(folder, 8).owners == ("", "Ann Lee", "Ann Lee")
+
+
+@pytest.mark.parametrize("ids", [("cats/img%201.png", "dogs/b.png")])
+def test_owners_may_be_given_by_id(folder, ids):
+    rows = "".join(f"{id_},Max\n" for id_ in ids)
+    (folder / "owners.csv").write_text("file,owner\n" + rows)
+    assert image_folder.load(folder, 8).owners == ("", "Max", "Max")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "owners.txt",
+        "owners.xlsx",
+        "owners.csv.txt",
+        "owner.csv",
+        "cats/owners.csv",
+        "my_owners.csv",
+    ],
+)
+def test_a_table_of_owners_that_is_not_read_is_told_first(folder, name):
+    (folder / "a.txt").write_text("before it in order")
+    (folder / name).write_text("file,owner\ndogs/b.png,Ann\n")
+    data = image_folder.load(folder, 8)
+    assert data.owners is None
+    assert data.skipped[0][0] == name
+    assert "wanted owners.csv at the top of the folder" in data.skipped[0][1]
+
+
+def test_two_tables_of_owners_are_one_too_many(folder):
+    for name in ("owners.csv", "Owners.csv"):
+        (folder / name).write_text("file,owner\ndogs/b.png,Ann\n")
+    if len(list(folder.glob("[oO]wners.csv"))) == 2:  # where case makes another file
+        with pytest.raises(DataError, match="wanted one table of owners"):
+            image_folder.load(folder, 8)
+
+
 def test_owners_may_name_a_file_that_is_skipped(folder):
     (folder / "cats" / "bad.png").write_bytes(b"")
     (folder / "owners.csv").write_text("file,owner\ncats/bad.png,Max\n")

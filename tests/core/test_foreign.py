@@ -6,7 +6,7 @@ import json
 import pytest
 
 from munkey_core.errors import BadInputError, MunkeyError
-from munkey_core.files.untrusted import is_name, parse_csv, parse_json, safe_cell
+from munkey_core.files.untrusted import is_name, parse_csv, parse_json, plain_cell, safe_cell
 
 ROWS = [["id", "owner"], ["img-00", "Zoë"], ["img-01", "O'Neil, Ann"]]
 
@@ -97,6 +97,12 @@ def test_what_would_deceive_or_command_is_no_name(name):
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_a_cell_that_a_spreadsheet_would_compute_is_marked_as_text(text):
     assert safe_cell(text) == "'" + text
+    assert plain_cell(str(safe_cell(text))) == text
+
+
+@pytest.mark.parametrize("text", ["", "'", "'a", "a", "it's", "''=1"])
+def test_other_apostrophes_are_left(text):
+    assert plain_cell(str(safe_cell(text))) == text
 
 
 @pytest.mark.parametrize("value", ["a=1", "", 5, -1.5, None, True])

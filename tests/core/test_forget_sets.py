@@ -61,9 +61,29 @@ def test_naming_nothing_is_refused_and_the_ways_to_name_are_told(spec):
         ("a,1\nb,2\n", ("a", "b")),
         ("\ufeffid\r\na\r\n\r\nb", ("a", "b")),
         ('id\n"a"\n', ("a",)),
+        ("a,b,c\n", ("a", "b", "c")),
+        ("a;b;c", ("a", "b", "c")),
+        ("a\tb\tc\n", ("a", "b", "c")),
+        ("1,2,3\n", ("1", "2", "3")),
+        ("a,b,c\nd,e\n", ("a", "b", "c", "d", "e")),
+        ("a,b,\nc,,\n", ("a", "b", "c")),
+        ("id\na,b,c\n", ("a", "b", "c")),
+        ("id\na;b;c\n", ("a", "b", "c")),
+        ("a,7,0.5\nb,8,12%\n", ("a", "b")),
+        ("sep=;\r\nid;owner\r\na;x\r\n", ("a",)),
+        ('\ufeff"sep=;"\nid;owner\na;x,y\n', ("a",)),
+        ("SEP=\t\nowner\tid\nx\ta\n", ("a",)),
+        ("sep=|\nid|x\na|b\n", ("a",)),
+        ("id;note, free\na;x\n", ("a",)),
+        ("id;note, free\na;b, c\nd;e, f\n", ("a", "d")),
+        ("note, free; and more;id\nx;y;a\n", ("a",)),
+        ("\n  \n;;\nid;x\na;1\n", ("a",)),
+        ("file\na b.png\n", ("a b.png",)),
+        ("File,ID\nf,a\n", ("a",)),
+        ("\u200bid\u00a0,x\na,1\n", ("a",)),
     ],
 )
-def test_a_csv_gives_its_id_column_or_its_first(tmp_path, text, wanted):
+def test_a_csv_gives_its_ids_in_whatever_form(tmp_path, text, wanted):
     file = tmp_path / "ids.csv"
     file.write_text(text, encoding="utf-8", newline="")
     assert read_id_csv(file) == wanted
@@ -78,6 +98,12 @@ def test_a_csv_gives_its_id_column_or_its_first(tmp_path, text, wanted):
         (b"label,id\n", "holds no ids"),
         (b"label,id\n7\n", "line 2 has no id in column 2"),
         (b"a\n,b\n", "line 2 has no id in column 1"),
+        (b"image_id\na\n", "column id is missing: have image_id"),
+        (b"Image ID;Owner\na;Ann\n", "column id is missing: have Image ID, Owner"),
+        (b"label,owner\n7,Ann\n", "column id is missing: have label, owner"),
+        (b"filename\na.png\n", "column id is missing: have filename"),
+        (b"1,0\n2,1\n", "line 1 has several numbers, and no header says"),
+        (b"sep=;\nid;x\n;1\n", "line 3 has no id in column 1"),
         (b"\xff\xfe\x00", "wanted a CSV file in UTF-8, got other bytes"),
         (b'id\n"' + b"x" * 200_000 + b'"\n', "line 2 is not a line of a CSV file"),
     ],

@@ -38,8 +38,8 @@ from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.records import PARQUET, THUMBNAILS, read_records
 from munkey_core.bundle.write import seal, write_bundle
 from munkey_core.data.archives import unpack_zip
-from munkey_core.data.image_folder import _owner_rows
 from munkey_core.data.images import decode_image
+from munkey_core.data.owner_table import rows_of
 from munkey_core.errors import MunkeyError
 from munkey_core.files.limits import Limits
 from munkey_core.files.untrusted import parse_json
@@ -113,7 +113,7 @@ def csv_of_ids(data):
     for name in ("owners.csv", "records.csv"):
         (folder / name).write_bytes(data)
     with one_input("CSV", folder, again=True):
-        list(_owner_rows(folder / "owners.csv"))
+        list(rows_of(folder / "owners.csv"))
     with one_input("CSV", folder, again=True):
         read_records(folder / "records.csv")
 

@@ -19,6 +19,7 @@ from munkey_core.bundle.ledger import Purged, Remaining
 from munkey_core.erasure import words as plain_words
 from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BundleError
+from munkey_core.results import TEST
 
 _MOST_OWNERS = 6
 _MOST_IDS = 200
@@ -33,13 +34,18 @@ def dry_run(session: Session, plan: ErasurePlan) -> None:
     """Draw what a request comes to; nothing is changed by it."""
     _found(session, plan)
     _cannot_go(session, plan)
+    _alike(plan)
     _near(session, plan)
+    _twins(session, plan)
     if plan.ids:
         keys = f"{plan.keys_before:,} keys → {plan.keys_after:,}"
         with st.expander(f"What will be removed ({keys})", key="desk-goes"):
             st.html(purged_table(plan.purged))
         with st.expander("What will remain, and could hold a trace", True, key="desk-stays"):
             st.markdown(remains_list(plan.remains, plan.modes))
+        if plan.again:
+            with st.expander("What goes beside the images, and what it takes to have again", True):
+                st.markdown("\n".join(f"- {_sentence(one)}" for one in plan.again))
 
 
 # -- what was found ------------------------------------------------------------------------------
@@ -144,6 +150,37 @@ def _list(ids: Iterable[str], key: str) -> None:
         st.text("\n".join(lines[:_MOST_IDS]) + more)
 
 
+# -- who looks alike ------------------------------------------------------------------------------
+
+
+def _alike(plan: ErasurePlan) -> None:
+    for owner, other in plan.alike[:_MOST_OWNERS]:
+        st.warning(
+            f"**{escaped(other)}** looks like {escaped(owner)} and is another name: these images "
+            "stay. If it is the same person, ask for both.",
+            icon=":material/group:",
+        )
+
+
+def _twins(session: Session, plan: ErasurePlan) -> None:
+    """Identical pictures that deleting doesn't reach."""
+    public = [twin for twin in plan.twins if twin.split != TEST]
+    tested = [twin for twin in plan.twins if twin.split == TEST]
+    for twins, where, why in (
+        (public, "among the public images", "The network was trained on it: that can’t be erased."),
+        (tested, "among the test images", "Nothing was learned from it, and it stays there."),
+    ):
+        if twins:
+            n = len({twin.id for twin in twins})
+            has = "has" if n == 1 else "have"
+            st.markdown(
+                f":material/content_copy: **{count(n, 'image')} {has} an identical twin {where}.** "
+                + why
+            )
+            lines = (f"{t.id} = {t.other or 'one that is not in the bundle'}" for t in twins)
+            _list(lines, f"desk-twins-{'test' if twins is tested else 'public'}")
+
+
 # -- near-copies ---------------------------------------------------------------------------------
 
 
@@ -206,6 +243,13 @@ def purged_table(purged: Sequence[Purged]) -> str:
         '<th scope="col">What</th><th scope="col">How many</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _sentence(text: str) -> str:
+    """A sentence of the plan as Markdown: capital, commands as code, full stop."""
+    parts = text.split("`")
+    shown = [escaped(part) if i % 2 == 0 else f"`{part}`" for i, part in enumerate(parts)]
+    return "".join(shown)[:1].upper() + "".join(shown)[1:] + "."
 
 
 def remains_list(remains: Sequence[Remaining], modes: Sequence[str]) -> str:

@@ -1,7 +1,5 @@
 """Whom or what a request is about: an owner, ids, a CSV file, the basket, or what was deleted."""
 
-import re
-
 import streamlit as st
 
 from app.components.demo_note import demo_note
@@ -13,8 +11,6 @@ from app.words.phrases import count
 from munkey_core.errors import BadInputError
 from munkey_core.files import limits
 from munkey_core.results import Browse
-
-_BETWEEN = re.compile(r"[\s,;]+")
 
 
 def asked(session: Session) -> tuple[str, ...]:
@@ -94,10 +90,11 @@ def _ids(session: Session) -> None:
 
     def take() -> None:
         typed = st.session_state[state_keys.DESK_IDS]
-        _take(tuple(part for part in _BETWEEN.split(typed) if part), state_keys.DESK_IDS)
+        ids = services.current().studio.erasure.ids_in_text(typed)
+        _take(ids, state_keys.DESK_IDS)
 
     st.text_area(
-        "Ids of images, one a line or with commas between them",
+        "Ids or file names of images, one a line or with commas between them",
         key=state_keys.DESK_IDS,
         height=120,
         placeholder="\n".join(session.studio.memory.private_ids()[:2]),
@@ -125,7 +122,7 @@ def _csv() -> None:
             _take(ids, key)
 
     st.file_uploader(
-        "A CSV file with a column `id` (or ids in its first column)",
+        "A CSV file with a column `id` or `file` (or nothing but ids)",
         type=["csv", "txt"],
         max_upload_size=limits.megabytes("csv_bytes"),
         key=key,
