@@ -135,7 +135,7 @@ def test_receipts_of_two_erasures_of_the_same_images_have_nothing_in_common(temp
     ]
     first, second = (set(strings(json.loads(receipt_text(one)))) for one in receipts)
     alike = {text for text in first & second if len(text) == 64}
-    assert alike == {receipts[0].digest_before, receipts[0].digest_after}  # of the same bundle
+    assert alike <= {receipts[0].digest_before, receipts[0].digest_after}  # of the same bundle
 
 
 def rewritten(folder, ledger):
