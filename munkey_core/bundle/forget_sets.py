@@ -122,6 +122,12 @@ def forget_set(spec: str, bundle: Bundle) -> tuple[str, ...]:
     return select_ids(spec, bundle.records_of(PRIVATE), names)
 
 
+def names_a_set(spec: str) -> bool:
+    """Whether images are named by a set such as random-10pct, not one by one, by owner or by file:
+    it means other images once some are erased."""
+    return spec.strip() in CANONICAL or _RANDOM.fullmatch(spec.strip()) is not None
+
+
 def forget_set_digest(ids: Iterable[str]) -> str:
     """SHA-256 (hex) of a set of ids; their order doesn't matter."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()

@@ -36,6 +36,7 @@ def erase(
     """Remove images from a bundle for good, with a receipt; without --yes: what would go."""
     from munkey_core.bundle import versions
     from munkey_core.bundle.find import find_bundle
+    from munkey_core.bundle.forget_sets import names_a_set
     from munkey_core.bundle.ledger import receipt_values
     from munkey_core.erasure import erasure
 
@@ -53,7 +54,7 @@ def erase(
     interrupted = versions.finish(folder) if yes else versions.Finished()
     studio = session(str(folder))
     named = studio.erasure.named_ids(ids)
-    if interrupted.erased and _is_a_set(ids.strip(), named):
+    if interrupted.erased and names_a_set(ids):
         # After an erasure a set's name means other images: the same command would erase more.
         raise BadInputError(
             f"an interrupted erasure was finished (receipt {len(studio.erasure.ledger())}); "
@@ -92,12 +93,6 @@ def _try_place(receipt: Path, bundles: Iterable[Path]) -> None:
         raise BadInputError(
             f"the receipt can't be written to {receipt} ({error.strerror}); nothing was erased"
         ) from error
-
-
-def _is_a_set(spec: str, ids: tuple[str, ...]) -> bool:
-    """Whether ids were named by a set such as random-10pct, not one by one or by owner or file."""
-    named = tuple(dict.fromkeys(part.strip() for part in spec.split(",") if part.strip()))
-    return not spec.startswith(("@", "owner:")) and ids != named
 
 
 def plan_lines(plan: ErasurePlan) -> list[str]:

@@ -432,12 +432,10 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     """
     if not len(queries) or not len(others):
         return _NEAREST
-    most = torch.cat(
-        [
-            part.masked_fill(part >= IDENTICAL, -torch.inf).max(dim=1).values
-            for _, part in cosines(queries, others)
-        ]
+    blocks = (
+        part.masked_fill(part >= IDENTICAL, -torch.inf) for _, part in cosines(queries, others)
     )
+    most = torch.cat([block.max(dim=1).values for block in blocks])
     most = most[most.isfinite()]
     if not len(most):
         return _NEAREST

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from munkey_core.bundle.forget_sets import random_forget_set, read_id_csv, select_ids
+from munkey_core.bundle.forget_sets import (
+    names_a_set,
+    random_forget_set,
+    read_id_csv,
+    select_ids,
+)
 from munkey_core.errors import BadInputError, MunkeyError
 from munkey_core.results import PRIVATE, Record
 
@@ -36,6 +41,16 @@ def test_a_canonical_set_has_its_share_of_the_images(percent, count):
 @pytest.mark.parametrize("spec", ["random-0pct", "random-00pct", "random-05pct", "random-100pct"])
 def test_a_share_that_is_no_canonical_set_is_not_taken_for_one(spec):
     assert select_ids(spec, RECORDS) == (spec,)  # an id like any other, refused by the bank
+
+
+@pytest.mark.parametrize("spec", ["random-10pct", " random-37pct", "one-owner", "near-duplicates"])
+def test_a_set_s_name_means_other_images_later(spec):
+    assert names_a_set(spec)
+
+
+@pytest.mark.parametrize("spec", ["img-00", "a b.png, c.png", "owner:random-1pct", "@one-owner"])
+def test_what_is_named_one_by_one_means_the_same_images_later(spec):
+    assert not names_a_set(spec)
 
 
 FROZEN_10PCT = ("img-02", "img-04", "img-31", "img-37")
