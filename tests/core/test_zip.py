@@ -48,6 +48,8 @@ def test_what_is_good_comes_out_and_what_systems_add_does_not(tmp_path):
         ("__MACOSX/pets/cats/._1.png", b"x"),
         ("pets/.DS_Store", b"x"),
         ("pets/cats/Thumbs.db", b"x"),
+        ("pets/cats/thumbs.db", b"x"),
+        ("pets/Desktop.ini", b"x"),
     )
     assert unpack(stream, tmp_path) == 2
     assert files_below(tmp_path / "out") == {"pets/cats/1.png", "pets/dogs/ä b.png"}
@@ -77,6 +79,8 @@ def test_backslashes_part_folders_as_windows_programs_write_them(tmp_path):
         ("/".join("d" * 200 for _ in range(6)), "is too long a name"),
         ("/".join("abcdefghijklmnopqrstuvw"), "lies more than 20 folders deep"),
         ("./.", "is no file's name"),
+        (".", "is no file's name"),
+        ("/cats/1.png", "is an absolute path"),
     ],
 )
 def test_names_that_lead_elsewhere_are_refused_whole(tmp_path, name, reason):
@@ -86,6 +90,16 @@ def test_names_that_lead_elsewhere_are_refused_whole(tmp_path, name, reason):
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["./", "/", "././", ".//", "//", ".\\", "\\", "."])
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_an_entry_for_the_packed_folder_itself_is_passed_over(tmp_path, root, prefix):
+    info = zipfile.ZipInfo("x")
+    info.filename = root
+    stream = archive((info, b""), (f"{prefix}cats/1.png", b"cat"), (f"{prefix}dogs/", b""))
+    assert unpack(stream, tmp_path) == 1
+    assert files_below(tmp_path / "out") == {"cats/1.png"}
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
