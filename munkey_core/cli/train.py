@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +17,7 @@ from munkey_core.errors import BadInputError, BundleError, TrainingError
 if TYPE_CHECKING:
     from munkey_core.jobs.offer import TrainingOffer
 
-_SHOWN = 20  # skipped files, of thousands perhaps
+_SHOWN = 20  # skipped files or classes, of thousands perhaps
 
 
 @command(
@@ -106,6 +106,8 @@ def train(
             raise TrainingError(offer.problem)
     else:
         print(f"{len(dataset):,} images: {_counts(build.parts())}", file=sys.stderr)
+        for line in dataset.remarks:
+            print(line, file=sys.stderr)
     plain = config is not None and not references
     watch(build.run() if plain else make_bundle(build, references or 0))
     parts = build.parts()
@@ -146,6 +148,7 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
         + (f", of {offer.owners:,} owners" if offer.owners is not None else "")
         + (f"; {len(offer.skipped):,} files skipped" if offer.skipped else "")
     )
+    yield "classes: " + _classes(offer.classes)
     yield "parts: " + _counts({part: n for part, n in offer.parts.items() if n})
     yield f"encoder {offer.encoder}; {references} reference models of each family for the attacks"
     yield (
@@ -158,6 +161,12 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
     yield from offer.warnings
     if offer.problem:
         yield f"it can't be trained here: {offer.problem}"
+
+
+def _classes(classes: Sequence[tuple[str, int]]) -> str:
+    told = ", ".join(f"{name} ({count:,})" for name, count in classes[:_SHOWN])
+    more = len(classes) - _SHOWN
+    return told + (f" and {more:,} more" if more > 0 else "")
 
 
 def _counts(parts: dict[str, int]) -> str:

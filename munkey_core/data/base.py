@@ -37,6 +37,7 @@ class ImageDataset:
     notice: the licence's text where it must accompany copies of the images.
     differs: how the images differ from those that the source publishes, as a half sentence; empty
     if they don't.
+    remarks: sentences for whoever trains on them, about how they were read.
 
     Raises DataError, naming the field, what it should be and what came.
     """
@@ -55,6 +56,7 @@ class ImageDataset:
     skipped: tuple[tuple[str, str], ...] = ()
     notice: str = ""
     differs: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_images()

@@ -1,13 +1,14 @@
 """A folder of one's own images: one sub-folder a class, and perhaps an owners.csv.
 
-Also understood: `train/<class>/…`, `test/<class>/…` and `val/<class>/…` (which joins train), and
-a folder that holds nothing but such a folder, as archives often do.
+Also understood, as `layout` says: parts for training, validation (which joins training) and test by
+any usual name, and a folder in which the classes lie in the only folder with pictures.
 """
 
 import contextlib
-import itertools
 import os
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +19,20 @@ import numpy.typing as npt
 from PIL import Image
 
 from munkey_core.data.base import ImageDataset
-from munkey_core.data.images import FORMATS, SUFFIXES, check_size, decode_image, printable
+from munkey_core.data.formats import readable_formats
+from munkey_core.data.images import check_size, decode_image, printable
+from munkey_core.data.layout import Layout, find_layout, holds_picture, inner_name, visible
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.machine import free_memory, readable_bytes
+from munkey_core.files.system_files import added_by_system
 from munkey_core.files.untrusted import is_name, read_csv, shown
 
 MAX_SIDE = 128  # of images whose size nobody asked for
 MIN_SIDE = 16
 
 _OWNERS = "owners.csv"
-_TRAIN, _TEST, _VALIDATION = "train", "test", ("val", "valid", "validation")
 _WANTED = "one sub-folder a class with images in it, for two classes or more"
-_WRAPPERS = 3  # folders around the folder at most
 _LOOKED_AT = 64  # images whose size is looked at
 
 
@@ -44,44 +46,50 @@ class _File:
 
 @dataclass
 class _Found:
-    """What a walk through the folder collects."""
+    """What a walk through the folder collects. owners: where owners.csv is, if there is one. known:
+    names of all files, whatever they are. usable: the files in class folders."""
 
+    layout: Layout
+    owners: Path
     files: list[_File] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    usable: list[_File] = field(default_factory=list)
+
+    def kind(self, file: _File) -> str:
+        """The class folder of a usable file."""
+        return self.layout.class_of(file.name) or ""
 
 
-def load(folder: Path, image_size: int | None = None) -> ImageDataset:
+def load(folder: Path, image_size: int | None = None, called: str = "") -> ImageDataset:
     """Load a folder of images; images uint8 (n, image_size, image_size, 3), or without the last
     axis if all of them are grey. image_size: None takes the median of their shorter sides, but 16
-    at least and 128 at most.
+    at least and 128 at most. called: what messages call the folder; empty for its path.
 
-    An id is the file's path inside the folder, percent-encoded: `cats/img%201.jpg`. Files come in
-    the order of their paths; hidden ones are passed over. Unreadable files and links that lead out
-    of the folder are left out and listed in `skipped`. `owners.csv` in the folder (columns `file`
-    and `owner`, paths as they are on disk) names owners; files it doesn't list have the owner "".
+    An id is the file's path inside the folder of classes or parts, percent-encoded:
+    `cats/img%201.jpg`. Files come in the order of their paths, classes in that of their names,
+    where 2 comes before 10. Hidden files are passed over; unreadable ones, links that lead out of
+    the folder, and what lies beside the classes are left out and listed in `skipped`. `owners.csv`
+    in the folder or beside the folder of classes (columns `file` and `owner`, paths as they are on
+    disk) names owners; files it doesn't list have the owner "".
 
     Raises DataError if there are not two classes with a readable image each, owners.csv is wrong
     (with the line), or the images don't fit into the memory.
     """
     if image_size is not None:
         check_size(image_size)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: wanted a folder with {_WANTED}, got no folder")
-    title = printable(folder.resolve().name)
-    folder = _unwrapped(folder)
-    found = _walk(folder)
-    has_parts = _has_parts(found.files)
-    usable = _in_classes(found, depth=3 if has_parts else 2)
-    known = {file.name for file in found.files} | {name for name, _ in found.skipped}
+    called = called or str(folder)
+    found = _survey(folder, called)
+    usable = found.usable
+    _check_classes(found, usable, called)
     size = min(MAX_SIDE, max(MIN_SIDE, _median_side(usable))) if image_size is None else image_size
     if len(usable) > limits().own_images:
-        raise DataError(f"{folder}: wanted {at_most('own_images', 'images')}, got {len(usable):,}")
-    _check_memory(folder, len(usable), size)
+        raise DataError(f"{called}: wanted {at_most('own_images', 'images')}, got {len(usable):,}")
+    _check_memory(called, len(usable), size)
     images, files = _decode(usable, size, found)
-    kinds = [file.name.split("/")[1 if has_parts else 0] for file in files]
-    classes = sorted(set(kinds))
-    if len(classes) < 2:
-        raise DataError(f"{folder}: wanted {_WANTED}, got {_what_came(classes, found.skipped)}")
+    classes = _check_classes(found, files, called)
+    place = {kind: label for label, kind in enumerate(classes)}
+    title = printable(folder.resolve().name)
     return ImageDataset(
         name="image_folder",
         title=title or "Images",
@@ -90,83 +98,80 @@ def load(folder: Path, image_size: int | None = None) -> ImageDataset:
         classes=tuple(printable(kind) for kind in classes),
         ids=tuple(_id(file.name) for file in files),
         images=images,
-        labels=np.array([classes.index(kind) for kind in kinds], dtype=np.int64),
-        is_test=np.array([has_parts and file.name.startswith("test/") for file in files]),
-        owners=_owners(folder / _OWNERS, files, known),
+        labels=np.array([place[found.kind(file)] for file in files], dtype=np.int64),
+        is_test=np.array([found.layout.is_test(file.name) for file in files]),
+        owners=_owners(found.owners, files, _known(folder, found)),
         may_ship_images=False,
         skipped=tuple(found.skipped),
+        remarks=found.layout.remarks,
     )
 
 
 def files(folder: Path) -> dict[str, Path]:
-    """Ids and paths of all files that `load` would try to read; nothing is opened."""
-    folder = _unwrapped(folder)
-    found = _walk(folder)
-    usable = _in_classes(found, depth=3 if _has_parts(found.files) else 2)
-    return {_id(file.name): file.path for file in usable}
+    """Ids and paths of all files that `load` would try to read; no image is decoded."""
+    return {_id(file.name): file.path for file in _survey(folder, str(folder)).usable}
 
 
-def looks_like_classes(folder: Path, unwrap: bool = True) -> bool:
-    """Whether a folder has the form that `load` wants, by the names of its first files only.
-
-    unwrap: whether the folder may hold nothing but such a folder.
-    """
+def looks_like_classes(folder: Path) -> bool:
+    """Whether a folder has the form that `load` wants, as far as names and first bytes tell."""
     with contextlib.suppress(OSError):
-        folder = _unwrapped(folder) if unwrap else folder
-        tops = _inside(folder)
-        if _TRAIN in {top.name for top in tops}:
-            tops += _inside(folder / _TRAIN)
-        return sum(top.is_dir() and _holds_image(top) for top in tops) >= 2
+        return folder.is_dir() and len(find_layout(folder).classes) >= 2
     return False
 
 
-def _holds_image(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(
-            Path(entry.name).suffix.lower() in SUFFIXES for entry in itertools.islice(entries, 100)
-        )
+def holds_classes_itself(folder: Path) -> bool:
+    """Whether a folder is one of classes or parts, and not a shelf on which such folders lie."""
+    with contextlib.suppress(OSError):
+        found = find_layout(folder, unwrap=False)
+        direct = sum(holds_picture(folder / kind, deep=False) for kind in found.classes)
+        return len(found.classes) >= 2 and (bool(found.parts) or direct >= 2)
+    return False
 
 
-def _unwrapped(folder: Path) -> Path:
-    """The folder itself, or the one in it that is all it holds and has folders of its own."""
-    for _ in range(_WRAPPERS):
-        try:
-            inside = _inside(folder)
-            if len(inside) != 1 or inside[0].is_symlink() or not inside[0].is_dir():
-                return folder
-            if not any(path.is_dir() for path in _inside(inside[0])):
-                return folder
-        except OSError:
-            return folder
-        folder = inside[0]
-    return folder
+def check_form(folder: Path, called: str) -> None:
+    """Raises the DataError that `load` would, as far as names and first bytes tell. called: what
+    the message calls the folder."""
+    found = _survey(folder, called)
+    kinds = found.layout.classes
+    _check_classes(found, [file for file in found.usable if found.kind(file) in kinds], called)
 
 
-def _walk(folder: Path) -> _Found:
-    found = _Found()
+def _survey(folder: Path, called: str) -> _Found:
+    """What lies where in the folder. Raises DataError if it is no folder."""
+    if not folder.is_dir():
+        raise DataError(f"{called}: wanted a folder with {_WANTED}, got no folder")
+    try:
+        layout = find_layout(folder)
+    except OSError as error:
+        raise DataError(f"{called}: can't be read ({error.strerror})") from error
+    found = _Found(layout, _owners_file(folder, layout))
+    found.skipped += [
+        (printable(name), reason) for name, reason in layout.beside if found.owners != folder / name
+    ]
+    _walk(layout.root, found)
+    found.known = {file.name for file in found.files} | {name for name, _ in found.skipped}
+    _sort_out(found)
+    return found
+
+
+def _walk(folder: Path, found: _Found) -> None:
     root = folder.resolve()
 
     def unreadable(error: OSError) -> None:
-        found.skipped.append((_name(Path(error.filename), folder), "folder can't be read"))
+        found.skipped.append((inner_name(Path(error.filename), folder), "folder can't be read"))
 
     for here, subfolders, names in os.walk(folder, onerror=unreadable):
-        subfolders[:] = _visible(subfolders)
-        for path in (Path(here, name) for name in [*subfolders, *_visible(names)]):
-            name = _name(path, folder)
+        for name in (*subfolders, *names):
+            if added_by_system([name]) and not name.startswith("."):
+                found.skipped.append((inner_name(Path(here, name), folder), "added by the system"))
+        subfolders[:] = visible(subfolders)
+        for path in (Path(here, name) for name in [*subfolders, *visible(names)]):
+            name = inner_name(path, folder)
             if reason := _refusal(path, root):
                 found.skipped.append((printable(name), reason))
             elif not path.is_dir() and name != _OWNERS:
                 found.files.append(_File(path, name))
     found.files.sort(key=lambda file: file.name)
-    return found
-
-
-def _inside(folder: Path) -> list[Path]:
-    return [folder / name for name in _visible([path.name for path in folder.iterdir()])]
-
-
-def _visible(names: list[str]) -> list[str]:
-    return sorted(name for name in names if not name.startswith("."))
 
 
 def _refusal(path: Path, root: Path) -> str | None:
@@ -179,23 +184,38 @@ def _refusal(path: Path, root: Path) -> str | None:
     return None if path.is_dir() or path.is_file() else "not a regular file"
 
 
-def _has_parts(files: list[_File]) -> bool:
-    """Whether the top folders are train and test or validation, not classes."""
-    paths = [file.name.split("/") for file in files if "/" in file.name]
-    tops = {path[0] for path in paths}
-    others = tops - {_TRAIN}
-    named = _TRAIN in tops and bool(others) and others <= {_TEST, *_VALIDATION}
-    return named and any(len(path) > 2 for path in paths)
-
-
-def _in_classes(found: _Found, depth: int) -> list[_File]:
-    usable = []
+def _sort_out(found: _Found) -> None:
+    """Divide the files into usable ones and those that are left out, folder by folder beside the
+    parts."""
+    layout = found.layout
+    odd: Counter[str] = Counter()
     for file in found.files:
-        if file.name.count("/") + 1 >= depth:
-            usable.append(file)
-        else:
+        if layout.is_odd(file.name):
+            odd[file.name.split("/", 1)[0]] += 1
+        elif layout.class_of(file.name) is None:
             found.skipped.append((printable(file.name), "lies outside the class folders"))
-    return usable
+        else:
+            found.usable.append(file)
+    parts = " and ".join(printable(name) for name in layout.parts)
+    found.skipped[:0] = [
+        (printable(top), f"a folder beside the parts {parts}: its {count:,} files are left out")
+        for top, count in odd.items()
+    ]
+
+
+def _check_classes(found: _Found, files: list[_File], called: str) -> list[str]:
+    """The class folders of these files, in their order. Raises DataError if they can't be the
+    classes of a model."""
+    classes = sorted({found.kind(file) for file in files}, key=_natural)
+    if len(classes) < 2:
+        raise DataError(f"{called}: wanted {_WANTED}, got {_what_came(classes, found.skipped)}")
+    return classes
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """A key for sorting in which 2 comes before 10."""
+    pieces = re.split(r"([0-9]+)", name)
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in pieces], name
 
 
 def _median_side(files: list[_File]) -> int:
@@ -204,16 +224,19 @@ def _median_side(files: list[_File]) -> int:
     sides = []
     for file in files[:: max(1, len(files) // _LOOKED_AT)]:
         # Whatever is wrong with a file is said when it is decoded.
-        with contextlib.suppress(Exception), Image.open(file.path, formats=FORMATS) as image:
+        with (
+            contextlib.suppress(Exception),
+            Image.open(file.path, formats=readable_formats()) as image,
+        ):
             sides.append(min(image.size))
     return int(np.median(sides)) if sides else 0
 
 
-def _check_memory(folder: Path, count: int, size: int) -> None:
+def _check_memory(called: str, count: int, size: int) -> None:
     wanted, free = count * size * size * 3, free_memory()
     if free is not None and wanted > free:
         raise DataError(
-            f"{folder}: {count:,} images of {size} × {size} pixels take {readable_bytes(wanted)} "
+            f"{called}: {count:,} images of {size} × {size} pixels take {readable_bytes(wanted)} "
             f"of memory, {readable_bytes(free)} are free: use fewer, or a recipe with a smaller "
             "image_size"
         )
@@ -240,7 +263,27 @@ def _decode(
     return (images[..., 0].copy() if grey and kept else images), kept
 
 
-def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] | None:
+def _owners_file(folder: Path, layout: Layout) -> Path:
+    """Where owners.csv lies: with the classes, or beside the folder of classes."""
+    steps = layout.entered.split("/") if layout.entered else []
+    places = [folder.joinpath(*steps[:depth]) / _OWNERS for depth in range(len(steps), -1, -1)]
+    return next((path for path in places if path.is_file()), layout.root / _OWNERS)
+
+
+def _known(folder: Path, found: _Found) -> dict[str, str]:
+    """The folder's files by what owners.csv may call them: with the folders around the classes
+    before their names, or without."""
+    around = [unicodedata.normalize("NFC", folder.resolve().name)]
+    around += found.layout.entered.split("/") if found.layout.entered else []
+    known = {name: name for name in found.known}
+    for depth in range(len(around)):
+        prefix = "/".join(around[depth:])
+        for name in found.known:
+            known.setdefault(f"{prefix}/{name}", name)
+    return known
+
+
+def _owners(path: Path, files: list[_File], known: dict[str, str]) -> tuple[str, ...] | None:
     """The owner of each file, or None without an owners.csv."""
     if not path.is_file():
         return None
@@ -255,7 +298,7 @@ def _owners(path: Path, files: list[_File], known: set[str]) -> tuple[str, ...] 
                 f"{_OWNERS} line {line}: wanted an owner's name of one line and at most 200 "
                 f"characters, got {shown(owner)}"
             )
-        if owners.setdefault(name, owner) != owner:
+        if owners.setdefault(known[name], owner) != owner:
             raise DataError(f"{_OWNERS} line {line}: {name!r} has two owners")
     return tuple(owners.get(file.name, "") for file in files)
 
@@ -273,11 +316,6 @@ def _owner_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     for line, row in rows[1:]:
         cells = [*row, *[""] * len(columns)]
         yield line, unicodedata.normalize("NFC", cells[file]), cells[owner]
-
-
-def _name(path: Path, folder: Path) -> str:
-    """The path inside the folder. macOS decomposes accents; one form keeps the ids the same."""
-    return unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
 
 
 def _id(name: str) -> str:

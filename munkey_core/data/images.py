@@ -5,27 +5,20 @@ import os
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from munkey_core.data.formats import first_bytes, formats_in_words, other_kind, readable_formats
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits, variable
 
 MAX_SIZE = 4096
 
-# A closed list, because Pillow also opens formats that start other programs (EPS: Ghostscript).
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".pnm"),
-)
 _LARGE = 4_000_000  # pixels
-_LOOKED_AT = 4096  # bytes of a file that is no image
 _one_large = Lock()  # decoding takes up to 16 bytes a pixel: never for many people at once
-_WANTED = "wanted a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM image"
+_WANTED = f"wanted a {formats_in_words()} image"
 
 
 def decode_image(
@@ -49,7 +42,7 @@ def decode_image(
     try:
         _check_bytes(source, name)
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(stream, formats=FORMATS) as opened:
+        with Image.open(stream, formats=readable_formats()) as opened:
             _check_pixels(opened, most, name)
             with _one_large if opened.width * opened.height > _LARGE else nullcontext():
                 upright = ImageOps.exif_transpose(opened)
@@ -103,10 +96,6 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", errors="replace")
 
 
-def _stream_of(source: bytes | Path) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
 def _check_bytes(source: bytes | Path, name: str) -> None:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size > limits().picture_bytes:
@@ -149,10 +138,10 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 def _what_came(error: Exception, source: bytes | Path) -> str:
     if isinstance(error, UnidentifiedImageError):
-        with suppress(OSError), _stream_of(source) as stream:
-            if b"<svg" in stream.read(_LOOKED_AT).lower():
-                return "an SVG drawing, which has no pixels: export it as PNG"
-        return "something else"
+        start = b""
+        with suppress(OSError):
+            start = source if isinstance(source, bytes) else first_bytes(source)
+        return other_kind(start) or "something else"
     if isinstance(error, MemoryError):
         return "one too large for the memory"
     reason = " ".join(str(error).split()) or type(error).__name__

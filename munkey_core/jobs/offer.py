@@ -330,6 +330,7 @@ def _problem(memory: int, disk: int, out: Path) -> str:
 
 def _warnings(dataset: ImageDataset, splits: Splits) -> tuple[str, ...]:
     return (
+        *dataset.remarks,
         *_small_classes(dataset, splits),
         *_uneven(dataset),
         *_few_test_images(splits),
