@@ -132,8 +132,7 @@ def _tell_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     if len(skipped) > _SHOWN:
         print(
-            f"skipped {len(skipped) - _SHOWN:,} more files; --json and the bundle's manifest name "
-            "them all",
+            f"skipped {len(skipped) - _SHOWN:,} more files; --json names them all",
             file=sys.stderr,
         )
 

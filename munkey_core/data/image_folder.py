@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from munkey_core.data.base import ImageDataset
+from munkey_core.data.base import MIN_CLASSES, ImageDataset, classes_problem
 from munkey_core.data.formats import readable_formats
 from munkey_core.data.images import check_size, decode_image, printable
 from munkey_core.data.layout import Layout, find_layout, holds_picture, inner_name, visible
@@ -26,7 +26,7 @@ from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.machine import free_memory, readable_bytes
 from munkey_core.files.system_files import added_by_system
-from munkey_core.files.untrusted import is_name, read_csv, shown
+from munkey_core.files.untrusted import MAX_NAME, is_name, one_line, read_csv, shown
 
 MAX_SIDE = 128  # of images whose size nobody asked for
 MIN_SIDE = 16
@@ -89,13 +89,13 @@ def load(folder: Path, image_size: int | None = None, called: str = "") -> Image
     images, files = _decode(usable, size, found)
     classes = _check_classes(found, files, called)
     place = {kind: label for label, kind in enumerate(classes)}
-    title = printable(folder.resolve().name)
+    title = printable(folder.resolve().name)[:MAX_NAME]
     return ImageDataset(
         name="image_folder",
         title=title or "Images",
         licence="unknown",
         attribution=f"Images of the folder {title}",
-        classes=tuple(printable(kind) for kind in classes),
+        classes=tuple(_decoded(kind) for kind in classes),
         ids=tuple(_id(file.name) for file in files),
         images=images,
         labels=np.array([place[found.kind(file)] for file in files], dtype=np.int64),
@@ -207,8 +207,11 @@ def _check_classes(found: _Found, files: list[_File], called: str) -> list[str]:
     """The class folders of these files, in their order. Raises DataError if they can't be the
     classes of a model."""
     classes = sorted({found.kind(file) for file in files}, key=_natural)
-    if len(classes) < 2:
+    if len(classes) < MIN_CLASSES:
         raise DataError(f"{called}: wanted {_WANTED}, got {_what_came(classes, found.skipped)}")
+    names = [_decoded(kind) for kind in classes]
+    if problem := classes_problem(names):
+        raise DataError(f"{called}: the folders' names, which are the classes, {problem}")
     return classes
 
 
@@ -258,7 +261,7 @@ def _decode(
             kept.append(file)
         except BadInputError as error:
             reason = str(error).removeprefix(f"{printable(file.path.name)}: ")
-            found.skipped.append((printable(file.name), reason))
+            found.skipped.append((printable(file.name), one_line(reason)))
     images = images[: len(kept)]
     return (images[..., 0].copy() if grey and kept else images), kept
 
@@ -316,6 +319,11 @@ def _owner_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     for line, row in rows[1:]:
         cells = [*row, *[""] * len(columns)]
         yield line, unicodedata.normalize("NFC", cells[file]), cells[owner]
+
+
+def _decoded(name: str) -> str:
+    """A folder's name as text: bytes that were not UTF-8 are replaced."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def _id(name: str) -> str:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from munkey_core.data.formats import first_bytes, formats_in_words, other_kind, readable_formats
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits, variable
+from munkey_core.files.untrusted import one_line
 
 MAX_SIZE = 4096
 
@@ -92,8 +93,9 @@ def check_size(size: int) -> None:
 
 
 def printable(name: str) -> str:
-    """A file name that can be shown and stored: bytes that were not UTF-8 are replaced."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
+    """A file name that can be shown and stored: bytes that were not UTF-8 are replaced, and
+    characters that a terminal would obey or that turn the direction of writing."""
+    return one_line(os.fsencode(name).decode("utf-8", errors="replace"))
 
 
 def _check_bytes(source: bytes | Path, name: str) -> None:

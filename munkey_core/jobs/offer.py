@@ -22,6 +22,7 @@ from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.training.joint import JointTraining, TrainingData
 from munkey_core.training.recipes import is_photographic
+from munkey_core.training.trainable import check_trainable
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,12 @@ def make_plan(
 
     maps: whether UMAPs are fitted. references: how many reference models of each family are
     trained; None chooses by the time that they take.
-    Raises BadInputError for too few images, DataError if a pretrained encoder can't be had.
+    Raises BadInputError for too few images, DataError if a pretrained encoder can't be had, or for
+    images of which no bundle could be written.
     """
     start = time.perf_counter()
     splits = make_splits(dataset, recipe.split)
+    check_trainable(dataset, splits, out.name)
     random_state = torch.get_rng_state()
     encoder = FrozenEncoder(recipe.encoder).to(device)
     rates: dict[str, float] = {}

@@ -34,6 +34,7 @@ from munkey_core.bundle.manifest import (
     RECIPE,
     Manifest,
     Training,
+    dataset_table,
     read_manifest,
 )
 from munkey_core.bundle.thumbnails import Thumbnails
@@ -63,6 +64,7 @@ from munkey_core.training.calibration import Labelled, calibrated
 from munkey_core.training.exact import SPLITS, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.training.provenance import provenance
+from munkey_core.training.trainable import check_keys, check_trainable
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
@@ -144,6 +146,7 @@ class Build:
         if self.mode not in MODES:
             raise BadInputError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         splits = self._splits
+        check_trainable(self.dataset, splits, self.recipe.name)
         if self.recipe.model.tokens == "patches":
             check_patches(self.recipe.model, *self.dataset.images.shape[1:3])
         work = self._work_folder()
@@ -266,6 +269,7 @@ class Build:
             yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
             images = self.dataset.images[getattr(splits, name)]
             parts[name] = encode_inputs(encoder, images, self.recipe.model.tokens)
+            check_keys(parts[name].keys, name)
         yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
         return parts
 
@@ -378,18 +382,7 @@ class Build:
         outside = owned_outside(data, splits)
         return Manifest(
             name=self.recipe.name,
-            dataset={
-                "name": data.name,
-                "title": data.title,
-                "licence": data.licence,
-                "attribution": data.attribution,
-                "differs": data.differs,
-                "classes": list(data.classes),
-                "image_size": int(data.images.shape[1]),
-                "grey": data.images.ndim == 3,
-                "dark_background": _dark_background(data.images[splits.anchor[:500]]),
-                "skipped": [list(entry) for entry in data.skipped],
-            },
+            dataset=dataset_table(data, _dark_background(data.images[splits.anchor[:500]])),
             encoder=self.recipe.encoder,
             model=self.recipe.model,
             ensemble=chosen.ensemble,

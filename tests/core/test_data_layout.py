@@ -1,13 +1,23 @@
 """Where the classes lie, whatever the folders around them are called and whatever lies beside."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+import tiny
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from munkey_core.bundle.manifest import Manifest, check_dataset, dataset_table
 from munkey_core.data import image_folder
+from munkey_core.data.base import classes_problem
 from munkey_core.data.layout import TEST, TRAIN, VALIDATION, role_of
-from munkey_core.errors import DataError
+from munkey_core.data.splits import Splits
+from munkey_core.errors import BundleError, DataError, TrainingError
+from munkey_core.files.untrusted import is_name
+from munkey_core.training.trainable import check_keys, check_trainable
 
 
 def paint(folder, classes=("cat", "dog"), count=2, suffix="png"):
@@ -236,3 +246,90 @@ def test_classes_are_sorted_as_people_count(tmp_path):
         *("02", "2a", "9", "10"),
         *("B", "b", "class 2", "class 10"),
     )
+
+
+# -- what a bundle can't hold ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "cats\u202egnp", "c" * 201, "tab\tbed", "bell\x07", "\u2028", "\x85"]
+)
+@pytest.mark.parametrize("part", ["", "train"])
+def test_class_names_that_no_bundle_can_hold_are_refused_before_a_picture_is_read(
+    tmp_path, monkeypatch, name, part
+):
+    paint(tmp_path / part, (name, "dog"))
+    if part:
+        paint(tmp_path / "test", ("dog",))
+
+    def never(*_):
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr(image_folder, "_decode", never)
+    with pytest.raises(DataError, match="the folders' names, which are the classes, must be") as no:
+        image_folder.load(tmp_path, 8)
+    assert str(no.value).isprintable()
+    assert ascii(name)[1:40].rstrip("'") in str(no.value)
+    with pytest.raises(BundleError, match=r"dataset\.classes|holds characters that no text needs"):
+        Manifest.from_json(manifest_with([name, "dog"]))
+
+
+@given(st.lists(st.text(max_size=4), max_size=4))
+def test_a_manifest_takes_the_class_names_that_a_dataset_may_have(names):
+    try:
+        Manifest.from_json(manifest_with(names))
+        taken = True
+    except BundleError:
+        taken = False
+    assert taken == (classes_problem(names) == "")
+
+
+def manifest_with(classes):
+    """The text of a sound manifest, but for its class names."""
+    manifest = tiny.random_bundle().manifest
+    return replace(manifest, dataset={**manifest.dataset, "classes": list(classes)}).to_json()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x\u202egnp.txt", "bell\x07.png", "\ufffd.txt"])
+def test_names_of_files_that_are_left_out_can_be_told(tmp_path, name):
+    paint(tmp_path)
+    (tmp_path / "cat" / name).write_text("x")
+    data = image_folder.load(tmp_path, 8)
+    assert len(data.skipped) == 1
+    assert all(is_name(text, 1000) for text in data.skipped[0])
+    check_dataset(data, "mine")
+
+
+def test_what_a_bundle_cannot_tell_is_refused(tmp_path):
+    data = image_folder.load(paint(tmp_path), 8)
+    with pytest.raises(DataError, match="holds characters that no text needs"):
+        check_dataset(data, "a\x1bb")
+    many = replace(data, skipped=tuple((f"{i}.txt", "no picture") for i in range(9000)))
+    table = dataset_table(many, False)
+    assert (len(table["skipped"]), table["skipped_in_all"]) == (2000, 9000)
+    check_dataset(many, "mine")
+    with pytest.raises(DataError, match="longer than a bundle can tell"):
+        check_dataset(replace(many, skipped=(("x" * 5_000_000, ""),)), "mine")
+
+
+def splits_of(data):
+    rows = np.arange(len(data))
+    return Splits(rows[:0], rows[1:3], rows[:0], rows[:0], rows[3:], rows[:0])
+
+
+def test_pictures_that_are_all_the_same_are_refused(tmp_path):
+    data = image_folder.load(paint(tmp_path), 8)
+    check_trainable(data, splits_of(data), "mine")
+    black = replace(data, images=np.zeros((4, 8, 8), np.uint8))
+    with pytest.raises(DataError, match="all 4 pictures are the same, pixel for pixel"):
+        check_trainable(black, splits_of(black), "mine")
+    black.images[3] = 9
+    with pytest.raises(DataError, match=r"the 2 public pictures .* are all the same"):
+        check_trainable(black, splits_of(black), "mine")
+
+
+def test_keys_that_say_nothing_are_refused_before_anything_is_trained_on_them():
+    check_keys(torch.nn.functional.normalize(torch.ones(3, 4), dim=1), "private")
+    for odd in (0.0, float("nan"), 0.5):
+        with pytest.raises(TrainingError, match="finds nothing in 1 of 3 private pictures"):
+            check_keys(torch.tensor([[1.0, 0.0], [0.0, odd], [0.0, 1.0]]), "private")
