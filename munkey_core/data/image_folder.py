@@ -19,8 +19,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from munkey_core.data.base import MIN_CLASSES, ImageDataset, classes_problem
+from munkey_core.data.deep import EIGHT, SIXTEEN
 from munkey_core.data.formats import readable_formats
-from munkey_core.data.images import check_size, decode_image, printable
+from munkey_core.data.images import check_size, printable, read_image
 from munkey_core.data.layout import Layout, find_layout, holds_picture, inner_name, visible
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import at_most, limits
@@ -55,6 +56,7 @@ class _Found:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     usable: list[_File] = field(default_factory=list)
+    whites: Counter[int] = field(default_factory=Counter)
 
     def kind(self, file: _File) -> str:
         """The class folder of a usable file."""
@@ -103,7 +105,7 @@ def load(folder: Path, image_size: int | None = None, called: str = "") -> Image
         owners=_owners(found.owners, files, _known(folder, found)),
         may_ship_images=False,
         skipped=tuple(found.skipped),
-        remarks=found.layout.remarks,
+        remarks=(*found.layout.remarks, *_scaled(found.whites)),
     )
 
 
@@ -255,8 +257,9 @@ def _decode(
     grey = True
     for file in files:
         try:
-            image = decode_image(file.path, size)
-            images[len(kept)] = image
+            decoded = read_image(file.path, size)
+            images[len(kept)] = image = decoded.image
+            found.whites[decoded.white] += 1
             grey = grey and bool((image == image[..., :1]).all())
             kept.append(file)
         except BadInputError as error:
@@ -264,6 +267,19 @@ def _decode(
             found.skipped.append((printable(file.name), one_line(reason)))
     images = images[: len(kept)]
     return (images[..., 0].copy() if grey and kept else images), kept
+
+
+def _scaled(whites: Counter[int]) -> Iterator[str]:
+    """What is to be said of pictures of more than 8 bits, by the value that is white in them."""
+    some = {white: n for white, n in sorted(whites.items()) if EIGHT < white < SIXTEEN}
+    if some:
+        counts = " and ".join(f"{n:,} up to {white:,}" for white, n in some.items())
+        differ = len(some) > 1 or whites[SIXTEEN]
+        yield (
+            f"{sum(some.values()):,} pictures have 16 bits a channel and use a part of them: "
+            f"{counts}, which was taken for white."
+            + (" Their brightness can't be compared with that of the others." if differ else "")
+        )
 
 
 def _owners_file(folder: Path, layout: Layout) -> Path:
