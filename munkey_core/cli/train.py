@@ -56,9 +56,10 @@ def train(
 ) -> int:
     """Train a model on your own images and write its bundle."""
     from munkey_core.data import load_dataset
+    from munkey_core.data.splits import make_splits
     from munkey_core.explain.projection import umap_installed
     from munkey_core.jobs.making import make_bundle, may_carry
-    from munkey_core.jobs.offer import make_offer, make_plan
+    from munkey_core.jobs.offer import make_offer, make_plan, twin_warnings
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
     from munkey_core.training.recipes import default_recipe, load_recipe, with_seed
@@ -106,7 +107,8 @@ def train(
             raise TrainingError(offer.problem)
     else:
         print(f"{len(dataset):,} images: {_counts(build.parts())}", file=sys.stderr)
-        for line in dataset.remarks:
+        splits = make_splits(dataset, recipe.split)
+        for line in (*dataset.remarks, *twin_warnings(dataset, splits)):
             print(line, file=sys.stderr)
     plain = config is not None and not references
     watch(build.run() if plain else make_bundle(build, references or 0))
