@@ -14,6 +14,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO
 
+from munkey_core.data.zip_names import member_names
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import Limits
 from munkey_core.files.machine import free_disk, readable_bytes
@@ -75,11 +76,11 @@ def checked_members(
         )
     members: list[tuple[zipfile.ZipInfo, tuple[str, ...]]] = []
     seen: set[tuple[str, ...]] = set()
-    for info in infos:
+    for info, path in zip(infos, member_names(infos), strict=True):
         _check_kind(info, name)
         if _is_root(info):
             continue
-        parts = safe_parts(info.filename, name)
+        parts = safe_parts(path, name)
         hidden = any(part.startswith(".") for part in parts)
         if info.is_dir() or hidden or added_by_system(parts):
             continue

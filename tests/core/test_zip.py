@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from munkey_core.data.archives import safe_parts, unpack_zip
+from munkey_core.data.zip_names import member_names
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import Limits, limits
 
@@ -100,6 +101,52 @@ def test_an_entry_for_the_packed_folder_itself_is_passed_over(tmp_path, root, pr
     stream = archive((info, b""), (f"{prefix}cats/1.png", b"cat"), (f"{prefix}dogs/", b""))
     assert unpack(stream, tmp_path) == 1
     assert files_below(tmp_path / "out") == {"cats/1.png"}
+
+
+class Unsaid(zipfile.ZipInfo):
+    """A member whose name is in an encoding that it doesn't tell, as zip programs of many countries
+    write it."""
+
+    def __init__(self, name, encoding):
+        super().__init__("x")
+        self.raw = name.encode(encoding)
+
+    def _encodeFilenameFlags(self):  # noqa: N802
+        return self.raw, 0
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("gbk", ["猫/1.png", "狗/1.png"]),
+        ("gbk", ["照片/猫/图 1.png", "照片/朱镕基/2.png"]),
+        ("gbk", ["cats猫狗/1.png", "dogs/1.png"]),
+        ("gbk", ["乗/1.png", "猫/天.png"]),  # the first is of the encoding's later part
+        ("cp932", ["ネコ/1.png", "犬/いぬ.png"]),
+        ("cp932", ["日本/ソ.png"]),  # the second byte is a backslash
+        ("cp866", ["кошка/1.png", "собака/фото 2.png"]),
+        ("cp437", ["café/1.png", "niño/2.png"]),
+        ("cp437", ["Größe/1.png", "Ñandú/É.png"]),
+        ("utf-8", ["café/1.png", "кошка/2.png"]),
+        ("utf-8", ["猫/1.png", "고양이/2.png"]),
+        ("utf-8", ["Müller/ä1.png"]),
+    ],
+)
+def test_names_in_an_encoding_that_is_not_told_come_out_as_they_were_written(
+    tmp_path, encoding, names
+):
+    stream = archive(*((Unsaid(name, encoding), b"x") for name in names))
+    assert unpack(stream, tmp_path) == len(names)
+    assert files_below(tmp_path / "out") == set(names)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
+def test_any_bytes_have_a_name(names):
+    infos = [zipfile.ZipInfo(raw.decode("cp437")) for raw in names]
+    found = member_names(infos)
+    assert len(found) == len(names)
+    for info, name in zip(infos, found, strict=True):
+        assert not info.filename.isascii() or name == info.filename
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
