@@ -181,5 +181,8 @@ def _what_came(error: Exception, source: bytes | Path) -> str:
         return other_kind(_start(source)) or "something else"
     if isinstance(error, MemoryError):
         return "one too large for the memory"
-    reason = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(source, Path):  # which may lie in a temporary folder
+        said = said.replace(str(source), source.name)
+    reason = " ".join(said.split()) or type(error).__name__
     return f"a damaged or unsupported one ({reason})"

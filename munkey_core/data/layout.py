@@ -49,13 +49,15 @@ class Layout:
     """root: the folder whose sub-folders are the classes or the parts. classes: names of the class
     folders that hold pictures, as far as their endings and first bytes tell. entered: the root's
     path inside the folder that was named, empty for that one itself. parts: by top folder; none
-    where the top folders are the classes. beside: (name, reason) of what is left out as a whole.
+    where the top folders are the classes. inner_tests: folders in each class that are test parts,
+    where every class has parts in it. beside: (name, reason) of what is left out as a whole.
     remarks: sentences about what may have been meant otherwise."""
 
     root: Path
     classes: frozenset[str] = frozenset()
     entered: str = ""
     parts: dict[str, Part] = field(default_factory=dict)
+    inner_tests: frozenset[str] = frozenset()
     beside: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -70,8 +72,11 @@ class Layout:
 
     def is_test(self, name: str) -> bool:
         """Whether a file lies in a test part."""
-        part = self.parts.get(name.split("/", 1)[0])
-        return part is not None and part.role == TEST
+        top, *inner = name.split("/")[:-1] or [""]
+        part = self.parts.get(top)
+        if part is not None:
+            return part.role == TEST
+        return not self.parts and bool(inner) and inner[0] in self.inner_tests
 
     def is_odd(self, name: str) -> bool:
         """Whether a file lies in a folder beside the parts."""
@@ -91,13 +96,15 @@ def find_layout(folder: Path, unwrap: bool = True) -> Layout:
     kinds = tops
     if parts:
         kinds = [kind for part in parts.values() for kind in _with_pictures(part.home)]
+    inner_tests: frozenset[str] = frozenset() if parts else _inner_tests(tops)
     return Layout(
         root=root,
         classes=frozenset(unicodedata.normalize("NFC", kind.name) for kind in kinds),
         entered=inner_name(root, folder) if root != folder else "",
         parts=parts,
         beside=tuple(beside),
-        remarks=() if parts else tuple(_doubts(tops)),
+        inner_tests=inner_tests,
+        remarks=() if parts or inner_tests else tuple(_doubts(tops)),
     )
 
 
@@ -223,6 +230,22 @@ def _are_parts(roles: dict[Path, str], places: dict[Path, Path]) -> bool:
     if TRAIN in kinds:
         return len(kinds) >= 2 and any(names[top] for top in roles if roles[top] == TRAIN)
     return len(kinds) >= 2 and bool(set.intersection(*names.values()))
+
+
+def _inner_tests(tops: list[Path]) -> frozenset[str]:
+    """The test parts in the class folders, if all of these hold parts and nothing else."""
+    roles: dict[str, str] = {}
+    for top in tops:
+        if holds_picture(top, deep=False):
+            return frozenset()
+        for path in _with_pictures(top):
+            named = role_of(path.name)
+            if named is None or named[1]:
+                return frozenset()
+            roles[unicodedata.normalize("NFC", path.name)] = named[0]
+    if TRAIN not in roles.values():
+        return frozenset()
+    return frozenset(name for name, role in roles.items() if role == TEST)
 
 
 def _doubts(tops: list[Path]) -> list[str]:

@@ -68,6 +68,7 @@ from munkey_core.training.trainable import check_keys, check_trainable
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
+_LEAST_NEAR = 1e-5
 _DARK_BORDER = 0.2
 MODES = (JOINT_MODE, EXACT_MODE, "both")
 _STATISTICS_IMAGES = 8000  # more would hardly move a mean or a component
@@ -415,7 +416,8 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     if not len(queries) or not len(others):
         return 1.0
     most = torch.cat([part.max(dim=1).values for _, part in cosines(queries, others)])
-    return round(float(most.quantile(_NEAR_QUANTILE)), 5)
+    # What a manifest takes: above 0 and at most 1, however few and different the images are.
+    return round(min(1.0, max(_LEAST_NEAR, float(most.quantile(_NEAR_QUANTILE)))), 5)
 
 
 def _dark_background(images: Any) -> bool:

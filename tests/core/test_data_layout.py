@@ -126,6 +126,17 @@ def test_names_of_parts_that_hold_pictures_themselves_are_classes_and_said(tmp_p
     assert "'Test', 'Train' are taken for classes" in data.remarks[0]
 
 
+def test_parts_in_each_class(tmp_path):
+    for kind in ("cat", "dog"):
+        paint(tmp_path / kind, ("Training", "Testing"), 3)
+    data = image_folder.load(tmp_path, 8)
+    assert (data.classes, len(data), held_out_of(data)) == (("cat", "dog"), 12, 6)
+    assert [id_.split("/")[1] == "Testing" for id_ in data.ids] == data.is_test.tolist()
+    assert data.remarks == ()
+    paint(tmp_path / "dog", ("2020",))
+    assert held_out_of(image_folder.load(tmp_path, 8)) == 0
+
+
 def test_the_same_folders_in_every_class_are_doubted(tmp_path):
     for fold in ("fold1", "fold2"):
         paint(tmp_path / fold)

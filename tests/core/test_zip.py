@@ -108,7 +108,7 @@ class Unsaid(zipfile.ZipInfo):
     write it."""
 
     def __init__(self, name, encoding):
-        super().__init__("x")
+        super().__init__(name)
         self.raw = name.encode(encoding)
 
     def _encodeFilenameFlags(self):  # noqa: N802
