@@ -295,6 +295,8 @@ def _known(folder: Path, found: _Found) -> dict[str, str]:
     around = [unicodedata.normalize("NFC", folder.resolve().name)]
     around += found.layout.entered.split("/") if found.layout.entered else []
     known = {name: name for name in found.known}
+    if not found.owners.is_file():
+        return known
     for depth in range(len(around)):
         prefix = "/".join(around[depth:])
         for name in found.known:

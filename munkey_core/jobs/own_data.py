@@ -228,7 +228,11 @@ def _unpack(archive: BinaryIO, folder: Path, name: str) -> None:
         inside = Path(temporary) / folder.name
         unpack_zip(archive, inside, limits(), name)
         check_form(inside, name)
-        inside.rename(folder)
+        try:
+            inside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else somebody has uploaded the same meanwhile
+                raise
 
 
 def _uploads() -> Path:
