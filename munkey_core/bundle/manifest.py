@@ -14,8 +14,9 @@ from msgspec import Meta
 from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.versions import MANIFEST
 from munkey_core.config import EncoderConfig, EnsembleConfig, ModelConfig, TrainConfig, WriteConfig
+from munkey_core.data.base import MAX_CLASSES, MIN_CLASSES, ImageDataset, classes_problem
 from munkey_core.data.places import PictureSource
-from munkey_core.errors import BadInputError, BundleError
+from munkey_core.errors import BadInputError, BundleError, DataError
 from munkey_core.files.typed import Count, Name, checked
 from munkey_core.files.untrusted import parse_json, read_limited, shown
 
@@ -58,22 +59,25 @@ EXACT_SCORES = ("memorisation", "truth_with", "truth_without")
 _TABLES = ("dataset", "splits", "training", "provenance")
 _ORACLE_FILE = re.compile(ORACLES + r"/[a-z0-9-]{1,64}\.safetensors")
 _MANIFEST_LIMIT = 8_000_000  # bytes
+_MOST_SKIPPED = 2000
 
 
 class Dataset(TypedDict):
     """The images that a bundle was made of. name: short, of the source ("cifar10"). image_size:
-    side in pixels. skipped: files of the source that were no images, with the reason."""
+    side in pixels. skipped: files of the source that were no images, with the reason,
+    2,000 at most. skipped_in_all: how many there were, if more."""
 
     name: NotRequired[str]
     title: Name
     licence: Name
     attribution: NotRequired[str]
     differs: NotRequired[str]
-    classes: Annotated[list[Name], Meta(min_length=2, max_length=10_000)]
+    classes: Annotated[list[Name], Meta(min_length=MIN_CLASSES, max_length=MAX_CLASSES)]
     image_size: Annotated[int, Meta(ge=1, le=4096)]
     grey: bool
     dark_background: NotRequired[bool]
     skipped: NotRequired[list[list[str]]]
+    skipped_in_all: NotRequired[Count]
 
 
 class Splits(TypedDict):
@@ -177,6 +181,8 @@ class Manifest:
                     f"{MANIFEST}: format_version must be {FORMAT_VERSION}, got {shown(version)}"
                 )
             manifest = checked(Manifest, values, MANIFEST)
+            if problem := classes_problem(manifest.dataset["classes"]):
+                raise BadInputError(f"{MANIFEST}: dataset.classes {problem}")
             # The tables as they are, with what nobody reads: written again, it is the same text.
             manifest = replace(manifest, **{name: values[name] for name in _TABLES})
             manifest.train_config()
@@ -202,6 +208,42 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     except BundleError as error:
         raise BundleError(f"bundle {folder.name}: {error}") from error
     return manifest, hashlib.sha256(data).hexdigest()
+
+
+def dataset_table(data: ImageDataset, dark_background: bool) -> Dataset:
+    """What a manifest says of the images that a bundle is made of."""
+    skipped = [list(entry) for entry in data.skipped]
+    table: Dataset = {
+        "name": data.name,
+        "title": data.title,
+        "licence": data.licence,
+        "attribution": data.attribution,
+        "differs": data.differs,
+        "classes": list(data.classes),
+        "image_size": int(data.images.shape[1]),
+        "grey": data.images.ndim == 3,
+        "dark_background": dark_background,
+        "skipped": skipped[:_MOST_SKIPPED],
+    }
+    if len(skipped) > _MOST_SKIPPED:
+        table["skipped_in_all"] = len(skipped)
+    return table
+
+
+def check_dataset(data: ImageDataset, name: str) -> None:
+    """Raises DataError, before anything is trained, for images of which no manifest could be
+    written. name: of the bundle to be."""
+    table = dataset_table(data, False)
+    text = json.dumps({"name": name, "dataset": table}, indent=1).encode()
+    try:
+        checked(Dataset, parse_json(text, "a bundle of these images")["dataset"], data.title)
+    except BadInputError as error:
+        raise DataError(str(error)) from error
+    if len(text) > _MANIFEST_LIMIT // 2:
+        raise DataError(
+            f"{data.title}: the names of its classes and of files that were skipped are longer "
+            f"than a bundle can tell, {len(text):,} bytes of at most {_MANIFEST_LIMIT // 2:,}"
+        )
 
 
 def may_hold(name: str) -> bool:

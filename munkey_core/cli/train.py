@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +17,7 @@ from munkey_core.errors import BadInputError, BundleError, TrainingError
 if TYPE_CHECKING:
     from munkey_core.jobs.offer import TrainingOffer
 
-_SHOWN = 20  # skipped files, of thousands perhaps
+_SHOWN = 20  # skipped files or classes, of thousands perhaps
 
 
 @command(
@@ -56,9 +56,10 @@ def train(
 ) -> int:
     """Train a model on your own images and write its bundle."""
     from munkey_core.data import load_dataset
+    from munkey_core.data.splits import make_splits
     from munkey_core.explain.projection import umap_installed
     from munkey_core.jobs.making import make_bundle, may_carry
-    from munkey_core.jobs.offer import make_offer, make_plan
+    from munkey_core.jobs.offer import make_offer, make_plan, twin_warnings
     from munkey_core.training.build import Build
     from munkey_core.training.joint import resolve_device
     from munkey_core.training.recipes import default_recipe, load_recipe, with_seed
@@ -106,6 +107,9 @@ def train(
             raise TrainingError(offer.problem)
     else:
         print(f"{len(dataset):,} images: {_counts(build.parts())}", file=sys.stderr)
+        splits = make_splits(dataset, recipe.split)
+        for line in (*dataset.remarks, *twin_warnings(dataset, splits)):
+            print(line, file=sys.stderr)
     plain = config is not None and not references
     watch(build.run() if plain else make_bundle(build, references or 0))
     parts = build.parts()
@@ -130,8 +134,7 @@ def _tell_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     if len(skipped) > _SHOWN:
         print(
-            f"skipped {len(skipped) - _SHOWN:,} more files; --json and the bundle's manifest name "
-            "them all",
+            f"skipped {len(skipped) - _SHOWN:,} more files; --json names them all",
             file=sys.stderr,
         )
 
@@ -146,6 +149,7 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
         + (f", of {offer.owners:,} owners" if offer.owners is not None else "")
         + (f"; {len(offer.skipped):,} files skipped" if offer.skipped else "")
     )
+    yield "classes: " + _classes(offer.classes)
     yield "parts: " + _counts({part: n for part, n in offer.parts.items() if n})
     yield f"encoder {offer.encoder}; {references} reference models of each family for the attacks"
     yield (
@@ -158,6 +162,12 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
     yield from offer.warnings
     if offer.problem:
         yield f"it can't be trained here: {offer.problem}"
+
+
+def _classes(classes: Sequence[tuple[str, int]]) -> str:
+    told = ", ".join(f"{name} ({count:,})" for name, count in classes[:_SHOWN])
+    more = len(classes) - _SHOWN
+    return told + (f" and {more:,} more" if more > 0 else "")
 
 
 def _counts(parts: dict[str, int]) -> str:

@@ -13,6 +13,7 @@ from munkey_core.cli.base import answer, command, opened, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Json
 from munkey_core.cli.write import OTHER_MACHINE
 from munkey_core.errors import BadInputError
+from munkey_core.files.untrusted import shown
 
 if TYPE_CHECKING:
     from munkey_core.bundle.bundle import Bundle
@@ -44,7 +45,11 @@ def verify(
     from munkey_core.bundle.manifest import EXACT_MODE
     from munkey_core.bundle.versions import unfinished
     from munkey_core.erasure.receipts import UNFINISHED, ledger_problems
-    from munkey_core.erasure.verification import damaged_files, rows_without_their_digest
+    from munkey_core.erasure.verification import (
+        added_files,
+        damaged_files,
+        rows_without_their_digest,
+    )
 
     if exact != bool(without):
         raise BadInputError("--exact and --without go together: which rows are to be deleted?")
@@ -70,6 +75,10 @@ def verify(
     if broken:
         return answer(as_json, document, broken, 1)
     lines = [f"all {files} files are as the manifest says, and the manifest as the seal says"]
+    if added := added_files(folder):
+        document["beside"] = list(added)
+        names = ", ".join(shown(name) for name in added)
+        lines.append(f"put beside the bundle by the system, not part of it: {names}")
     if len(ledger):
         erased = sum(receipt.count for receipt in ledger.receipts)
         lines.append(

@@ -74,7 +74,7 @@ def _at_path(source: str, image_size: int | None) -> ImageDataset:
         with tempfile.TemporaryDirectory(prefix="munkey-zip-") as temporary:
             folder = Path(temporary) / path.stem
             unpack_zip(path, folder, limits(), path.name)
-            return image_folder.load(folder, image_size)
+            return image_folder.load(folder, image_size, called=source)
     if path.is_file() and path.name.endswith(_ARCHIVES):
         return cifar10.load(path)
     raise DataError(f"data source must be {_accepted()}; got {source!r}")

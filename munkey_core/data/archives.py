@@ -1,8 +1,8 @@
 """A .zip of a folder of images, unpacked where nothing in it can do harm.
 
 Refused whole: names that lead out of the folder, links and devices, encrypted or damaged members,
-two members of one name, and archives that are too large once unpacked. Passed over: hidden files
-and what macOS and Windows add on their own.
+two members of one name, and archives that are too large once unpacked. Passed over: hidden files,
+what macOS and Windows add on their own, and an entry for the folder itself.
 """
 
 import stat
@@ -14,16 +14,17 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO
 
+from munkey_core.data.zip_names import member_names
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import Limits
 from munkey_core.files.machine import free_disk, readable_bytes
+from munkey_core.files.system_files import added_by_system
 
 _RATIO_COUNTS_FROM = 100_000_000  # bytes; flat drawings pack well, and less does no harm
 _MAX_NAME_BYTES = 255  # of one folder or file, the limit of common file systems
 _MAX_PATH_BYTES = 1000
 _MAX_DEPTH = 20
 _BLOCK = 1 << 20
-_ADDED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
 def unpack_zip(archive: Path | BinaryIO, folder: Path, limits: Limits, name: str) -> int:
@@ -75,10 +76,13 @@ def checked_members(
         )
     members: list[tuple[zipfile.ZipInfo, tuple[str, ...]]] = []
     seen: set[tuple[str, ...]] = set()
-    for info in infos:
-        parts = safe_parts(info.filename, name)
+    for info, path in zip(infos, member_names(infos), strict=True):
         _check_kind(info, name)
-        if info.is_dir() or any(part.startswith(".") or part in _ADDED for part in parts):
+        if _is_root(info):
+            continue
+        parts = safe_parts(path, name)
+        hidden = any(part.startswith(".") for part in parts)
+        if info.is_dir() or hidden or added_by_system(parts):
             continue
         if parts in seen:
             raise DataError(f"{name}: holds {'/'.join(parts)!r} twice")
@@ -118,6 +122,13 @@ def safe_parts(path: str, name: str = "archive") -> tuple[str, ...]:
     if len(parts) > _MAX_DEPTH:
         raise refuse(f"lies more than {_MAX_DEPTH} folders deep")
     return parts
+
+
+def _is_root(info: zipfile.ZipInfo) -> bool:
+    """Whether a member is the folder that was packed, which some programs write down: "./", "/"."""
+    name = info.filename.replace("\\", "/")
+    only_dots = bool(name) and set(name.split("/")) <= {"", "."}
+    return only_dots and (name.endswith("/") or not info.file_size)
 
 
 def _check_kind(info: zipfile.ZipInfo, name: str) -> None:

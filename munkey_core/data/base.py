@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,38 @@ import numpy.typing as npt
 
 from munkey_core.errors import DataError
 from munkey_core.files.names import spelled_once
+from munkey_core.files.untrusted import MAX_NAME, is_name, shown
 
 # An id goes unchanged into URLs, CSV cells and comma lists; `@` and `:` mean other things there.
 _ID = re.compile(r"[A-Za-z0-9._/~%-]+")
 MAX_ID = 4_000  # characters: a path of 1,000 bytes, percent-encoded
 ID_WANTED = f"made of letters, digits and ._/~%- only, at most {MAX_ID:,} of them"
+
+
+MIN_CLASSES, MAX_CLASSES = 2, 10_000
+
+
+def classes_problem(names: Sequence[str], fewest: int = MIN_CLASSES) -> str:
+    """Why these can't be the names of a model's classes; empty if they can. fewest: of them."""
+    odd = next((name for name in names if not name or not is_name(name)), None)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    got = f"{len(names):,}"
+    if odd is not None:
+        got = shown(odd) if len(odd) <= MAX_NAME else f"{shown(odd)} of {len(odd):,} characters"
+    elif twice:
+        got = f"{shown(twice[0])} more than once"
+    if fewest <= len(names) <= MAX_CLASSES and odd is None and not twice:
+        return ""
+    return (
+        f"must be different names, {fewest} to {MAX_CLASSES:,}, each of one line and at most "
+        f"{MAX_NAME} characters, got {got}"
+    )
+
+
+def all_alike(images: npt.NDArray[np.uint8], rows: Iterable[int]) -> bool:
+    """Whether the images in these rows, one at least, are the same, pixel for pixel."""
+    first, *others = rows
+    return all(bool((images[row] == images[first]).all()) for row in others)
 
 
 def is_id(text: str) -> bool:
@@ -27,7 +55,7 @@ class ImageDataset:
 
     name: the source's short name, such as `fashion_mnist`. title: for people.
     licence: an SPDX-like id or `unknown`. attribution: a notice of one line.
-    classes: the class names; a label is a position in it.
+    classes: the class names, 1 to 10,000; a label is a position in it.
     ids: one an image: unique, stable, never reused; only letters, digits and `._/~%-`.
     images: uint8 (n, H, W) if grey, (n, H, W, 3) if colour; see :func:`to_rgb`.
     labels: int64 (n,), each from 0 to len(classes) - 1.
@@ -39,6 +67,7 @@ class ImageDataset:
     notice: the licence's text where it must accompany copies of the images.
     differs: how the images differ from those that the source publishes, as a half sentence; empty
     if they don't.
+    remarks: sentences for whoever trains on them, about how they were read.
 
     Raises DataError, naming the field, what it should be and what came.
     """
@@ -57,8 +86,10 @@ class ImageDataset:
     skipped: tuple[tuple[str, str], ...] = ()
     notice: str = ""
     differs: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._require(is_name(self.title), "title", "a name of one line", shown(self.title))
         self._check_images()
         self._check_column("labels", self.labels, np.dtype(np.int64))
         self._check_column("is_test", self.is_test, np.dtype(np.bool_))
@@ -90,8 +121,8 @@ class ImageDataset:
 
     def _check_classes(self) -> None:
         names = self.classes
-        ok = bool(names) and len(set(names)) == len(names) and all(names)
-        self._require(ok, "classes", "different names, at least one", names)
+        if problem := classes_problem(names, fewest=1):
+            raise DataError(f"{self.title}: classes {problem}")
         low, high = int(self.labels.min()), int(self.labels.max())
         wanted = f"between 0 and {len(names) - 1}"
         self._require(low >= 0 and high < len(names), "labels", wanted, f"{low} to {high}")

@@ -3,29 +3,41 @@
 import io
 import os
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from munkey_core.data.deep import (
+    EIGHT,
+    colour_to_eight,
+    deep_mode,
+    grey_to_eight,
+    is_deep_grey,
+    largest_stated,
+)
+from munkey_core.data.formats import first_bytes, formats_in_words, other_kind, readable_formats
 from munkey_core.errors import BadInputError
 from munkey_core.files.limits import at_most, limits, variable
+from munkey_core.files.untrusted import one_line
 
 MAX_SIZE = 4096
 
-# A closed list, because Pillow also opens formats that start other programs (EPS: Ghostscript).
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".pnm"),
-)
 _LARGE = 4_000_000  # pixels
-_LOOKED_AT = 4096  # bytes of a file that is no image
 _one_large = Lock()  # decoding takes up to 16 bytes a pixel: never for many people at once
-_WANTED = "wanted a PNG, JPEG, GIF, BMP, TIFF, WebP or PPM image"
+_WANTED = f"wanted a {formats_in_words()} image"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """image: uint8 (size, size, 3). white: the file's value that became 255: 255 for 8 bits a
+    channel, up to 65,535 for 16."""
+
+    image: npt.NDArray[np.uint8]
+    white: int
 
 
 def decode_image(
@@ -34,13 +46,21 @@ def decode_image(
     """Read one image as uint8 (size, size, 3), values 0 to 255.
 
     The image is turned as its EXIF data says, laid on white where it is transparent, cut to its
-    central square and resized with antialiasing. 16-bit grey is scaled to 8 bits; an animation
-    gives its first frame. With `grey` the three channels are equal: the luminance.
+    central square and resized with antialiasing. More than 8 bits a channel are scaled to 8, those
+    that are used: of 12 bits stored in 16, 4,095 is white, and values up to 255 stay as they are.
+    An animation gives its first frame. With `grey` the three channels are equal: the luminance.
     An image with more than `max_pixels` pixels (usually $MUNKEY_MAX_PICTURE_PIXELS) is refused
     before it is decoded, and a file larger than $MUNKEY_MAX_PICTURE_BYTES before it is read.
 
     Raises BadInputError with one line: the file, what is wanted and what came.
     """
+    return read_image(source, size, max_pixels=max_pixels, grey=grey).image
+
+
+def read_image(
+    source: bytes | Path, size: int, *, max_pixels: int | None = None, grey: bool = False
+) -> Decoded:
+    """What `decode_image` gives, and how its values were scaled."""
     check_size(size)
     name = printable(source.name) if isinstance(source, Path) else "image"
     if isinstance(source, Path) and not source.is_file():
@@ -48,19 +68,19 @@ def decode_image(
     most = limits().picture_pixels if max_pixels is None else max_pixels
     try:
         _check_bytes(source, name)
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(stream, formats=FORMATS) as opened:
+        with _opened(source) as opened:
             _check_pixels(opened, most, name)
             with _one_large if opened.width * opened.height > _LARGE else nullcontext():
-                upright = ImageOps.exif_transpose(opened)
-                square = _square(_eight_bit(upright, name), size)
+                upright, white = _eight_bit(opened, source, name)
+                square = _square(upright, size)
     except BadInputError:
         raise
     except Image.DecompressionBombError as error:
         raise BadInputError(f"{name}: {_WANTED} of at most {most:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise nearly anything when the bytes are bad
         raise BadInputError(f"{name}: {_WANTED}, got {_what_came(error, source)}") from error
-    return np.array(square.convert("L").convert("RGB") if grey else square, dtype=np.uint8)
+    square = square.convert("L").convert("RGB") if grey else square
+    return Decoded(np.array(square, dtype=np.uint8), white)
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
@@ -99,12 +119,9 @@ def check_size(size: int) -> None:
 
 
 def printable(name: str) -> str:
-    """A file name that can be shown and stored: bytes that were not UTF-8 are replaced."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
-
-
-def _stream_of(source: bytes | Path) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    """A file name that can be shown and stored: bytes that were not UTF-8 are replaced, and
+    characters that a terminal would obey or that turn the direction of writing."""
+    return one_line(os.fsencode(name).decode("utf-8", errors="replace"))
 
 
 def _check_bytes(source: bytes | Path, name: str) -> None:
@@ -123,10 +140,25 @@ def _check_pixels(image: Image.Image, max_pixels: int, name: str) -> None:
         )
 
 
-def _eight_bit(image: Image.Image, name: str) -> Image.Image:
-    """Any of Pillow's modes to RGB, 8 bits a channel."""
-    if image.mode[0] in "IF":
-        return _from_deep_grey(image, name).convert("RGB")
+def _opened(source: bytes | Path) -> ImageFile.ImageFile:
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    return Image.open(stream, formats=readable_formats())
+
+
+def _eight_bit(image: Image.Image, source: bytes | Path, name: str) -> tuple[Image.Image, int]:
+    """Any of Pillow's modes to RGB, upright, 8 bits a channel; and what became white."""
+    mode, white = deep_mode(image), EIGHT
+    if not mode and not is_deep_grey(image):
+        return _on_white(ImageOps.exif_transpose(image)), white
+    stated = largest_stated(image, _start(source))
+    if mode:
+        image, white = colour_to_eight(image, lambda: _opened(source), mode, stated, name)
+        return _on_white(image), white
+    scaled, white = grey_to_eight(image, stated, name)
+    return scaled.convert("RGB"), white
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, "white")
@@ -134,13 +166,10 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
-    """Scale 16-bit grey: Pillow's own conversion would cut everything above 255 to white."""
-    values = np.asarray(image)
-    # Older Pillows open a 16-bit PNG in mode `I` (32 bits), so the values decide, not the mode.
-    if image.mode == "F" or values.min() < 0 or values.max() > 65_535:
-        raise BadInputError(f"{name}: wanted 8 or 16 bits a channel, got mode {image.mode}")
-    return Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
+def _start(source: bytes | Path) -> bytes:
+    with suppress(OSError):
+        return source if isinstance(source, bytes) else first_bytes(source)
+    return b""
 
 
 def _square(image: Image.Image, size: int) -> Image.Image:
@@ -149,11 +178,11 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 def _what_came(error: Exception, source: bytes | Path) -> str:
     if isinstance(error, UnidentifiedImageError):
-        with suppress(OSError), _stream_of(source) as stream:
-            if b"<svg" in stream.read(_LOOKED_AT).lower():
-                return "an SVG drawing, which has no pixels: export it as PNG"
-        return "something else"
+        return other_kind(_start(source)) or "something else"
     if isinstance(error, MemoryError):
         return "one too large for the memory"
-    reason = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(source, Path):  # which may lie in a temporary folder
+        said = said.replace(str(source), source.name)
+    reason = " ".join(said.split()) or type(error).__name__
     return f"a damaged or unsupported one ({reason})"

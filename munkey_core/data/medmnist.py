@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from munkey_core.data.base import ImageDataset
+from munkey_core.data.base import ImageDataset, classes_problem
+from munkey_core.data.images import printable
 from munkey_core.errors import DataError
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.machine import free_memory, readable_bytes
+from munkey_core.files.untrusted import MAX_NAME
 
 ATTRIBUTION = "MedMNIST v2; Yang et al., Scientific Data 10:41, 2023; see the subset's own licence"
 
@@ -36,12 +38,15 @@ def load(path: Path) -> ImageDataset:
     if sum(counts) > limits().own_images:
         raise DataError(f"{path}: wanted {at_most('own_images', 'images')}, got {sum(counts):,}")
     all_labels = np.concatenate(labels)
+    classes = tuple(f"class {label}" for label in range(int(all_labels.max()) + 1))
+    if problem := classes_problem(classes):
+        raise DataError(f"{path}: its classes {problem}")
     return ImageDataset(
         name="medmnist",
-        title=path.stem,
+        title=printable(path.stem)[:MAX_NAME],
         licence="unknown",
         attribution=ATTRIBUTION,
-        classes=tuple(f"class {label}" for label in range(int(all_labels.max()) + 1)),
+        classes=classes,
         ids=tuple(
             f"{part}-{i:05d}"
             for part, count in zip(_PARTS, counts, strict=True)

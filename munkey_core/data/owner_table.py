@@ -1,6 +1,6 @@
 """owners.csv, at the top of a folder of images: whose each of them is."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from munkey_core.data.naming import file_of, spellings
@@ -37,13 +37,15 @@ def _seems_a_table(name: str) -> bool:
     )
 
 
-def owners_of(folder: Path, names: Sequence[str], known: Collection[str]) -> tuple[str, ...] | None:
+def owners_of(
+    path: Path | None, names: Sequence[str], known: Mapping[str, str]
+) -> tuple[str, ...] | None:
     """The owner of each file ("" where the table names nobody), or None without a table.
 
-    names: paths of the files inside the folder (NFC). known: those that the table may name beside.
-    Raises DataError with the line: no such file, no owner, two owners, or no table at all.
+    names: paths of the files inside the folder (NFC). known: what the table may call a file → its
+    path, files that can't be read among them. Raises DataError with the line: no such file, no
+    owner, two owners, or no table at all.
     """
-    path = _table(folder)
     if path is None:
         return None
     owners: dict[str, str] = {}
@@ -80,6 +82,11 @@ def rows_of(path: Path) -> Iterator[tuple[int, str, str]]:
         yield line, padded[file], name if "\n" in name else tidied(plain_cell(name))
 
 
+def find_table(folders: Iterable[Path]) -> Path | None:
+    """The table of the first folder that has one. Raises DataError if a folder has two."""
+    return next((table for folder in folders if (table := _table(folder)) is not None), None)
+
+
 def _table(folder: Path) -> Path | None:
     found = sorted(p for p in folder.iterdir() if is_owner_table(p.name) and p.is_file())
     if len(found) > 1:
@@ -88,6 +95,7 @@ def _table(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _file(cell: str, known: Collection[str]) -> str | None:
+def _file(cell: str, known: Mapping[str, str]) -> str | None:
     """The file that a cell names: by its path, or as an id."""
-    return next((n for form in spellings(cell) for n in (form, file_of(form)) if n in known), None)
+    forms = (name for form in spellings(cell) for name in (form, file_of(form)))
+    return next((known[name] for name in forms if name in known), None)

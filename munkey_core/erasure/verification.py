@@ -19,13 +19,14 @@ from torch import Tensor
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, canonical_name, forget_set
 from munkey_core.bundle.ledger import LEDGER
-from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, read_manifest
+from munkey_core.bundle.manifest import EXACT, EXACT_MODE, SEAL, Manifest, read_manifest
 from munkey_core.bundle.versions import MANIFEST, manifest_digest
 from munkey_core.bundle.write import row_digests, seal_text
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
 from munkey_core.files.machine import processor
+from munkey_core.files.system_files import added_by_system
 from munkey_core.files.tensors import read_tensors
 from munkey_core.files.typed import checked
 from munkey_core.model.bank import BankView, MemoryBank
@@ -42,7 +43,7 @@ _SEAL_LIMIT = 4096
 def damaged_files(folder: Path) -> tuple[int, dict[str, str]]:
     """How many files a manifest names, and what is wrong in the folder, by name: a file that is
     not what the manifest says, a manifest or a ledger that is not what the seal says, a file that
-    is no part of the bundle."""
+    is no part of the bundle, unless a system put it there: see `added_files`."""
     problems = _seal_problems(folder)
     try:
         manifest, _ = read_manifest(folder)
@@ -54,13 +55,37 @@ def damaged_files(folder: Path) -> tuple[int, dict[str, str]]:
             problems[name] = "missing, or not a plain file"
         elif sha256(path) != wanted:
             problems[name] = "its SHA-256 is not the manifest's"
-    known = {*manifest.files, MANIFEST, SEAL, LEDGER}
-    folders = {parent.as_posix() for name in known for parent in Path(name).parents}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if name not in known and (name not in folders or path.is_symlink() or not path.is_dir()):
+    added = added_files(folder)
+    for name in _foreign(folder, manifest):
+        if name not in added:
             problems[name] = "no part of the bundle"
     return len(manifest.files), problems
+
+
+def added_files(folder: Path) -> tuple[str, ...]:
+    """What Finder, Explorer and the like put into the folder of a bundle: .DS_Store, Thumbs.db, …
+    Nobody reads it, and nothing of the bundle is damaged by it. Links are never among it."""
+    try:
+        manifest, _ = read_manifest(folder)
+    except BundleError:
+        return ()
+    return tuple(
+        name
+        for name in _foreign(folder, manifest)
+        if added_by_system(Path(name).parts) and not (folder / name).is_symlink()
+    )
+
+
+def _foreign(folder: Path, manifest: Manifest) -> list[str]:
+    """What lies in the folder and isn't the bundle's."""
+    known = {*manifest.files, MANIFEST, SEAL, LEDGER}
+    folders = {parent.as_posix() for name in known for parent in Path(name).parents}
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return [
+        name
+        for name, path in paths.items()
+        if name not in known and (name not in folders or path.is_symlink() or not path.is_dir())
+    ]
 
 
 def _seal_problems(folder: Path) -> dict[str, str]:

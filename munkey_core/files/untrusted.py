@@ -27,6 +27,7 @@ _ODD = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2
 _NOT_PLAIN = re.compile(f"[{_ODD}]")
 NAME = rf"\A[^{_ODD}\t\n\r\u2028\u2029]*\Z"
 _NAME = re.compile(NAME)
+_NOT_IN_NAMES = re.compile(rf"[{_ODD}\t\n\r\u2028\u2029]")
 _DELIMITERS = ",;\t"
 _HINT = re.compile(r'\A\s*"?sep=(\t|[^\w\s"\'])"?[^\S\r\n]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _SAMPLE, _SAMPLE_ROWS = 65_536, 20  # characters and rows by which the mark between cells is known
@@ -42,6 +43,11 @@ _MAX_TOML = 1_000_000
 def is_name(text: str, most: int = MAX_NAME) -> bool:
     """Whether a text can be a name: short, of one line, and it looks like what it is."""
     return len(text) <= most and _NAME.match(text) is not None
+
+
+def one_line(text: str) -> str:
+    """A text with U+FFFD for every character that a name can't hold."""
+    return _NOT_IN_NAMES.sub("\ufffd", text)
 
 
 def is_plain(text: str) -> bool:

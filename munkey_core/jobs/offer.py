@@ -15,6 +15,7 @@ import torch
 from munkey_core.config import Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.splits import Splits, make_splits, owned_outside
+from munkey_core.data.twins import twins_across_parts
 from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs.time_left import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
@@ -22,6 +23,7 @@ from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.training.joint import JointTraining, TrainingData
 from munkey_core.training.recipes import is_photographic
+from munkey_core.training.trainable import check_trainable
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,12 @@ def make_plan(
 
     maps: whether UMAPs are fitted. references: how many reference models of each family are
     trained; None chooses by the time that they take.
-    Raises BadInputError for too few images, DataError if a pretrained encoder can't be had.
+    Raises BadInputError for too few images, DataError if a pretrained encoder can't be had, or for
+    images of which no bundle could be written.
     """
     start = time.perf_counter()
     splits = make_splits(dataset, recipe.split)
+    check_trainable(dataset, splits, out.name)
     random_state = torch.get_rng_state()
     encoder = FrozenEncoder(recipe.encoder).to(device)
     rates: dict[str, float] = {}
@@ -330,10 +334,12 @@ def _problem(memory: int, disk: int, out: Path) -> str:
 
 def _warnings(dataset: ImageDataset, splits: Splits) -> tuple[str, ...]:
     return (
+        *dataset.remarks,
         *_small_classes(dataset, splits),
         *_uneven(dataset),
         *_few_test_images(splits),
         *_owners(dataset, splits),
+        *twin_warnings(dataset, splits),
         *_unlike_photographs(dataset),
     )
 
@@ -389,6 +395,29 @@ def _owners(dataset: ImageDataset, splits: Splits) -> Iterator[str]:
             f"where forgetting doesn't reach; {outside.divided_owners:,} of these owners have "
             "private images as well."
         )
+
+
+def twin_warnings(dataset: ImageDataset, splits: Splits) -> Iterator[str]:
+    """One sentence for each kind of identical images in two parts."""
+    twins = twins_across_parts(dataset, splits)
+    such = f" (such as {twins.example[0]} and {twins.example[1]})" if twins.example else ""
+    for count, what, where, so in (
+        (
+            *(twins.public, "private", "in a public part"),
+            "the model learns that one for good, and forgetting doesn't reach it",
+        ),
+        (
+            *(twins.tested, "private", "among the test images"),
+            "that one is not unknown, and attacks seem to find less than they do",
+        ),
+        (
+            *(twins.learned, "test", "in a public part"),
+            "the model has seen it, and accuracy seems better than it is",
+        ),
+    ):
+        if count:
+            yield f"{count:,} of the {what} images have an identical twin {where}{such}: {so}."
+            such = ""
 
 
 def _unlike_photographs(dataset: ImageDataset) -> Iterator[str]:

@@ -25,7 +25,11 @@ from munkey_core.bundle.find import own_folder as own_folder
 from munkey_core.bundle.manifest import read_manifest
 from munkey_core.data import load_dataset
 from munkey_core.data.archives import checked_members, unpack_zip
-from munkey_core.data.image_folder import looks_like_classes
+from munkey_core.data.image_folder import (
+    check_form,
+    holds_classes_itself,
+    looks_like_classes,
+)
 from munkey_core.errors import BadInputError, BundleError, DataError
 from munkey_core.explain.projection import umap_installed
 from munkey_core.files import durable
@@ -62,7 +66,7 @@ def list_sources() -> tuple[str, ...]:
     if demo():
         return ()
     for folder in data_folders():
-        if looks_like_classes(folder, unwrap=False):
+        if holds_classes_itself(folder):
             found.append(folder)
             continue
         for path in sorted(folder.iterdir(), key=lambda path: path.name):
@@ -89,7 +93,6 @@ def keep_upload(name: str, data: BinaryIO) -> str:
     if kind not in _FILES:
         raise BadInputError(f"wanted a .zip or .npz file, got {shown!r}")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(shown).stem).strip("-")[:_STEM] or "upload"
-    most = limits()
     _check_kept(shown)
     with tempfile.TemporaryFile(dir=uploads_folder()) as copy:
         digest = _copy(data, copy, shown)
@@ -98,11 +101,11 @@ def keep_upload(name: str, data: BinaryIO) -> str:
             return str(kept)
         copy.seek(0)
         if kind == ".zip":
-            unpack_zip(copy, kept, most, shown)
-            return _trainable(kept, shown)
+            _unpack(copy, kept, shown)
+            return str(kept)
         try:
             with zipfile.ZipFile(copy) as arrays:  # an .npz is a zip of arrays
-                checked_members(arrays, most, shown)
+                checked_members(arrays, limits(), shown)
         except zipfile.BadZipFile as error:
             raise DataError(f"{shown}: can't be read as an .npz file ({error})") from error
         copy.seek(0)
@@ -114,18 +117,7 @@ def keep_upload(name: str, data: BinaryIO) -> str:
                 durable.wipe(Path(partial.name))
                 raise
         Path(partial.name).replace(kept)
-    return _trainable(kept, shown)
-
-
-def _trainable(kept: Path, shown: str) -> str:
-    """What was kept as a source; what nothing can be trained on is not kept. Raises DataError."""
-    if str(kept) in list_sources():
-        return str(kept)
-    durable.wipe(kept)
-    raise DataError(
-        f"{shown}: wanted one folder a class with images in it, for two classes or more, found "
-        "none; nothing of it is kept"
-    )
+    return str(kept)
 
 
 def offer(source: str, name: str) -> Steps[TrainingOffer]:
@@ -221,11 +213,32 @@ def _check_free(name: str) -> None:
 
 def _check_allowed(source: str) -> None:
     """The app trains on what the server's owner has named, and on nothing else of the machine."""
-    if source not in list_sources():
+    if demo() or not (_may_be_named(source) or source in list_sources()):
         raise BadInputError(
             f"{source!r} is none of the images that may be chosen here: upload them, or have their "
             "folder named in $MUNKEY_DATA_FOLDERS"
         )
+
+
+def _may_be_named(source: str) -> bool:
+    """Whether a source lies in a data folder. Why one can't be trained on is said when it is
+    read."""
+    path = Path(source)
+    inside = path.parent in data_folders() and path.resolve().parent == path.parent
+    return inside and path.exists() and not path.name.startswith(".")
+
+
+def _unpack(archive: BinaryIO, folder: Path, name: str) -> None:
+    """Unpack an uploaded .zip, unless what is in it can't be trained on."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+        inside = Path(temporary) / folder.name
+        unpack_zip(archive, inside, limits(), name)
+        check_form(inside, name)
+        try:
+            inside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else somebody has uploaded the same meanwhile
+                raise
 
 
 def _check_kept(name: str) -> None:

@@ -34,6 +34,7 @@ from munkey_core.bundle.manifest import (
     RECIPE,
     Manifest,
     Training,
+    dataset_table,
     read_manifest,
 )
 from munkey_core.bundle.thumbnails import Thumbnails
@@ -64,10 +65,11 @@ from munkey_core.training.calibration import Labelled, calibrated
 from munkey_core.training.exact import SPLITS, Made, make_exact
 from munkey_core.training.joint import JointTraining, TrainingData, check_patches, joint_data
 from munkey_core.training.provenance import provenance
+from munkey_core.training.trainable import check_keys, check_trainable
 
 # Closer than 99 in 100 public images are to their nearest other public image: near-duplicates.
 _NEAR_QUANTILE = 0.99
-_NEAREST = 0.9999  # the highest threshold of near-duplicates
+_LEAST_NEAR, _NEAREST = 1e-5, 0.9999  # thresholds of near-duplicates: above 0, below equality
 _DARK_BORDER = 0.2
 MODES = (JOINT_MODE, EXACT_MODE, "both")
 _STATISTICS_IMAGES = 8000  # more would hardly move a mean or a component
@@ -146,6 +148,7 @@ class Build:
         if self.mode not in MODES:
             raise BadInputError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         splits = self._splits
+        check_trainable(self.dataset, splits, self.recipe.name)
         if self.recipe.model.tokens == "patches":
             check_patches(self.recipe.model, *self.dataset.images.shape[1:3])
         work = self._work_folder()
@@ -268,6 +271,7 @@ class Build:
             yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
             images = self.dataset.images[getattr(splits, name)]
             parts[name] = encode_inputs(encoder, images, self.recipe.model.tokens)
+            check_keys(parts[name].keys, name)
         yield Progress("encoding", len(parts), len(names), time.perf_counter() - start)
         return parts
 
@@ -388,18 +392,7 @@ class Build:
         outside = owned_outside(data, splits)
         return Manifest(
             name=self.recipe.name,
-            dataset={
-                "name": data.name,
-                "title": data.title,
-                "licence": data.licence,
-                "attribution": data.attribution,
-                "differs": data.differs,
-                "classes": list(data.classes),
-                "image_size": int(data.images.shape[1]),
-                "grey": data.images.ndim == 3,
-                "dark_background": _dark_background(data.images[splits.anchor[:500]]),
-                "skipped": [list(entry) for entry in data.skipped],
-            },
+            dataset=dataset_table(data, _dark_background(data.images[splits.anchor[:500]])),
             encoder=self.recipe.encoder,
             model=self.recipe.model,
             ensemble=chosen.ensemble,
@@ -439,7 +432,7 @@ def near_duplicate_threshold(queries: Tensor, others: Tensor) -> float:
     most = most[most.isfinite()]
     if not len(most):
         return _NEAREST
-    return min(_NEAREST, round(float(most.quantile(_NEAR_QUANTILE)), 5))
+    return min(_NEAREST, max(_LEAST_NEAR, round(float(most.quantile(_NEAR_QUANTILE)), 5)))
 
 
 def _dark_background(images: Any) -> bool:

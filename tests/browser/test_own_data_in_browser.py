@@ -82,7 +82,7 @@ def test_an_archive_that_would_do_harm_is_refused_in_words(page: Page, url: str)
     expect(page.get_by_text("This archive can’t be used: bad.zip")).to_be_visible()
     expect(page.get_by_text("leads out of the archive")).to_be_visible()
     uploader(page).set_input_files(archive("flat.zip", {"a.png": b"x", "b.png": b"y"}))
-    expect(page.get_by_text("flat.zip: wanted one folder a class")).to_be_visible()
+    expect(page.get_by_text("flat.zip: wanted one sub-folder a class")).to_be_visible()
     expect(start(page)).to_have_count(0)
 
 

@@ -296,6 +296,8 @@ def test_the_near_duplicate_threshold_is_what_one_in_a_hundred_reaches():
     nearest = sorted(max(float(q @ o) for o in others) for q in queries)
     assert nearest[-4] <= threshold <= nearest[-3]
     assert near_duplicate_threshold(queries, others[:0]) < 1
+    # Whatever comes out, a manifest takes it.
+    assert 0 < near_duplicate_threshold(queries[:1], -queries[:1]) <= 1
 
 
 @pytest.mark.parametrize("copies", [1, 3, 30, 300])

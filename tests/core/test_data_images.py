@@ -1,13 +1,15 @@
 """decode_image takes what people have, and answers everything else with one clear line."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
+from munkey_core.data import formats, images
 from munkey_core.data.images import decode_image, encode_png, resize_images
 from munkey_core.errors import BadInputError
 
@@ -178,6 +180,44 @@ def test_resizing_keeps_grey_grey_and_colour_colour():
     grey = np.full((3, 10, 20), 7, dtype=np.uint8)
     assert np.array_equal(resize_images(grey, 4), np.full((3, 4, 4), 7))
     assert resize_images(np.zeros((3, 10, 20, 3), np.uint8), 4).shape == (3, 4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bytes(128) + b"DICM" + bytes(90), "a DICOM file: export it as PNG"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "a HEIC picture, which can't be read here"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["0.png", "0.dcm", "0"])
+def test_what_is_often_taken_for_a_picture_is_called_by_its_name(content, words, name, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    for source in (tmp_path / name, content):
+        with pytest.raises(BadInputError, match=words):
+            decode_image(source, 8)
+
+
+def test_avif_is_read_where_pillow_can(monkeypatch):
+    pixels = Image.new("RGB", (16, 16), "red")
+    if features.check("avif"):
+        decoded = decode_image(to_bytes(pixels, "AVIF"), 8)
+        assert np.abs(decoded.astype(int) - (255, 0, 0)).max() < 12
+        monkeypatch.setattr(images, "readable_formats", lambda: ("PNG",))
+        with pytest.raises(BadInputError, match="an AVIF picture, which can't be read here"):
+            decode_image(to_bytes(pixels, "AVIF"), 8)
+
+
+def test_heic_is_read_where_pillow_heif_is(monkeypatch):
+    made = []
+    heif = SimpleNamespace(register_heif_opener=lambda: made.append("HEIF"))
+    monkeypatch.setattr(formats, "find_spec", lambda name: object())
+    monkeypatch.setattr(formats, "import_module", lambda name: {"pillow_heif": heif}[name])
+    readable = formats.readable_formats.__wrapped__()
+    assert made == ["HEIF"]
+    assert set(readable) >= {"PNG", "HEIF"}
 
 
 @pytest.mark.parametrize("content", [b"<svg/>", b"<?xml version='1.0'?>\n<SVG width='9'></SVG>"])

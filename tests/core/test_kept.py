@@ -168,7 +168,7 @@ def test_an_upload_that_nothing_can_be_trained_on_leaves_nothing(home, files):
         for name, data in files.items():
             archive.writestr(name, data)
     stream.seek(0)
-    with pytest.raises(DataError, match="wanted one folder a class"):
+    with pytest.raises(DataError, match="wanted one sub-folder a class"):
         own_data.keep_upload("x.zip", stream)
     assert list((home / "cache" / "uploads").iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -187,6 +188,62 @@ def test_a_bad_upload_leaves_nothing_behind(home, monkeypatch):
         own_data.keep_upload("large.zip", io.BytesIO(bytes(2000)))
     assert list((home / "cache" / "uploads").iterdir()) == []
     assert not list(home.rglob("evil*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "classes"),
+    [
+        (lambda name: name, 3),
+        (lambda name: f"pictures/{name}", 3),
+        (lambda name: name.replace("/", "/2020/"), 3),
+        (lambda name: name.replace(".png", ".jfif"), 3),
+        (lambda name: name.replace(".png", ""), 3),
+        (lambda name: f"{'Training' if '/00' in name else 'Testing'}/{name}", 3),
+    ],
+    ids=["plain", "readme", "nested", "jfif", "no ending", "parts"],
+)
+def test_an_upload_is_taken_by_the_rule_of_the_command_line(home, change, classes):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("README.md", "x")
+        for path in sorted((home / "data" / "digits").rglob("*.png")):
+            name = path.relative_to(home / "data" / "digits").as_posix()
+            archive.write(path, change(name))
+    stream.seek(0)
+    source = own_data.keep_upload("mine.zip", stream)
+    assert source in own_data.list_sources()
+    assert len(load_dataset(source).classes) == classes
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        (lambda name: name.replace("/", "-"), "got 0 with 72 files skipped.* outside the class"),
+        (lambda name: f"cats/{name.replace('/', '-')}", "got 1 with 0 files skipped"),
+        (lambda name: name.replace(".png", ".txt/a.txt"), "got 0 with"),
+    ],
+    ids=["flat", "one class", "texts"],
+)
+def test_an_upload_is_refused_with_the_command_lines_reason_and_not_kept(home, change, got):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path in sorted((home / "data" / "digits").rglob("*.png")):
+            name = change(path.relative_to(home / "data" / "digits").as_posix())
+            archive.writestr(name, "x" if name.endswith("txt") else path.read_bytes())
+    stream.seek(0)
+    with pytest.raises(DataError, match=rf"^mine.zip: wanted one sub-folder a class.*{got}"):
+        own_data.keep_upload("mine.zip", stream)
+    assert list((home / "cache" / "uploads").iterdir()) == []
+    (home / "mine.zip").write_bytes(stream.getvalue())
+    where = re.escape(str(home / "mine.zip"))  # and no folder that it was unpacked to meanwhile
+    with pytest.raises(DataError, match=rf"^{where}: wanted one sub-folder a class.*{got}"):
+        load_dataset(str(home / "mine.zip"))
+
+
+def test_a_folder_that_was_named_is_refused_for_what_is_wrong_with_it(home):
+    paint_folder(home / "data" / "one", [70], size=(16, 16))
+    with pytest.raises(DataError, match="one: wanted one sub-folder a class"):
+        offer_of(str(home / "data" / "one"))
 
 
 # -- the offer -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from munkey_core.bundle.write import seal_text
 from munkey_core.cli import main
 from munkey_core.erasure.erasure import erase
 from munkey_core.erasure.receipts import check_receipt, make_key
-from munkey_core.erasure.verification import damaged_files
+from munkey_core.erasure.verification import added_files, damaged_files
 from munkey_core.files.durable import sha256
 
 THOROUGH = bool(os.environ.get("MUNKEY_THOROUGH"))
@@ -155,6 +155,30 @@ def test_what_is_added_to_the_folder_is_found(folder, tmp_path):
         assert list(damaged_files(folder)[1]) == [new.name]
         new.rmdir() if new.is_dir() and not new.is_symlink() else new.unlink()
     assert damaged_files(folder)[1] == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".DS_Store", "._manifest.json", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini"),
+        *("ehthumbs.db", ".localized", "Icon\r", "__MACOSX/._bank.st", "oracles/.DS_Store"),
+    ],
+)
+def test_what_systems_add_is_told_and_no_damage(folder, name, munkey):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"x")
+    assert damaged_files(folder)[1] in ({}, {"oracles": "no part of the bundle"})
+    assert name in added_files(folder)
+    if "/" not in name:
+        code, document, _ = munkey("verify", str(folder))
+        assert (code, document["damaged"], document["beside"]) == (0, {}, [name])
+
+
+def test_what_only_bears_a_systems_name_is_damage_still(folder, tmp_path):
+    (folder / ".DS_Store").symlink_to(tmp_path)
+    (folder / "bank.safetensors").rename(folder / "._bank.safetensors")
+    (folder / "DS_Store").write_bytes(b"x")
+    assert set(damaged_files(folder)[1]) == {".DS_Store", "bank.safetensors", "DS_Store"}
 
 
 # -- the ledger ----------------------------------------------------------------------------------

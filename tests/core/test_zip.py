@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from munkey_core.data.archives import safe_parts, unpack_zip
+from munkey_core.data.zip_names import member_names
 from munkey_core.errors import BadInputError, DataError
 from munkey_core.files.limits import Limits, limits
 
@@ -48,6 +49,8 @@ def test_what_is_good_comes_out_and_what_systems_add_does_not(tmp_path):
         ("__MACOSX/pets/cats/._1.png", b"x"),
         ("pets/.DS_Store", b"x"),
         ("pets/cats/Thumbs.db", b"x"),
+        ("pets/cats/thumbs.db", b"x"),
+        ("pets/Desktop.ini", b"x"),
     )
     assert unpack(stream, tmp_path) == 2
     assert files_below(tmp_path / "out") == {"pets/cats/1.png", "pets/dogs/ä b.png"}
@@ -77,6 +80,8 @@ def test_backslashes_part_folders_as_windows_programs_write_them(tmp_path):
         ("/".join("d" * 200 for _ in range(6)), "is too long a name"),
         ("/".join("abcdefghijklmnopqrstuvw"), "lies more than 20 folders deep"),
         ("./.", "is no file's name"),
+        (".", "is no file's name"),
+        ("/cats/1.png", "is an absolute path"),
     ],
 )
 def test_names_that_lead_elsewhere_are_refused_whole(tmp_path, name, reason):
@@ -86,6 +91,62 @@ def test_names_that_lead_elsewhere_are_refused_whole(tmp_path, name, reason):
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["./", "/", "././", ".//", "//", ".\\", "\\", "."])
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_an_entry_for_the_packed_folder_itself_is_passed_over(tmp_path, root, prefix):
+    info = zipfile.ZipInfo("x")
+    info.filename = root
+    stream = archive((info, b""), (f"{prefix}cats/1.png", b"cat"), (f"{prefix}dogs/", b""))
+    assert unpack(stream, tmp_path) == 1
+    assert files_below(tmp_path / "out") == {"cats/1.png"}
+
+
+class Unsaid(zipfile.ZipInfo):
+    """A member whose name is in an encoding that it doesn't tell, as zip programs of many countries
+    write it."""
+
+    def __init__(self, name, encoding):
+        super().__init__(name)
+        self.raw = name.encode(encoding)
+
+    def _encodeFilenameFlags(self):  # noqa: N802
+        return self.raw, 0
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("gbk", ["猫/1.png", "狗/1.png"]),
+        ("gbk", ["照片/猫/图 1.png", "照片/朱镕基/2.png"]),
+        ("gbk", ["cats猫狗/1.png", "dogs/1.png"]),
+        ("gbk", ["乗/1.png", "猫/天.png"]),  # the first is of the encoding's later part
+        ("cp932", ["ネコ/1.png", "犬/いぬ.png"]),
+        ("cp932", ["日本/ソ.png"]),  # the second byte is a backslash
+        ("cp866", ["кошка/1.png", "собака/фото 2.png"]),
+        ("cp437", ["café/1.png", "niño/2.png"]),
+        ("cp437", ["Größe/1.png", "Ñandú/É.png"]),
+        ("utf-8", ["café/1.png", "кошка/2.png"]),
+        ("utf-8", ["猫/1.png", "고양이/2.png"]),
+        ("utf-8", ["Müller/ä1.png"]),
+    ],
+)
+def test_names_in_an_encoding_that_is_not_told_come_out_as_they_were_written(
+    tmp_path, encoding, names
+):
+    stream = archive(*((Unsaid(name, encoding), b"x") for name in names))
+    assert unpack(stream, tmp_path) == len(names)
+    assert files_below(tmp_path / "out") == set(names)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
+def test_any_bytes_have_a_name(names):
+    infos = [zipfile.ZipInfo(raw.decode("cp437")) for raw in names]
+    found = member_names(infos)
+    assert len(found) == len(names)
+    for info, name in zip(infos, found, strict=True):
+        assert not info.filename.isascii() or name == info.filename
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
