@@ -141,7 +141,7 @@ def test_an_audit_gets_the_stored_methods_rows(report, digits_bundle):
 OTHER = {
     "seeds": {"seeds": (0, 1, 2)},
     "device": {"device": "cuda"},
-    "bundle": {"digest": "e" * 64},
+    "bundle": {"bundle": "another"},
     "intervals": {"intervals": FOLDED},
     "PyTorch": {"code": {"PyTorch": "1.0"}},
     "unknown code": {"code": {}},
