@@ -1,4 +1,5 @@
-"""The browser's address, corrected without a new entry in its history."""
+"""The browser's address, corrected without a new entry in its history. What it says to Streamlit
+alone (embed) stays."""
 
 import streamlit as st
 
@@ -7,7 +8,9 @@ import streamlit as st
 _JS = """
 export default function ({ data }) {
   const { pathname, search } = window.location;
-  const wanted = data.query ? "?" + data.query : "";
+  const embeds = [...new URLSearchParams(search)].filter(([name]) => name.startsWith("embed"));
+  const whole = [data.query, String(new URLSearchParams(embeds))].filter(Boolean).join("&");
+  const wanted = whole && "?" + whole;
   if (search === wanted || pathname.split("/").pop() !== data.page) return;
   window.history.replaceState(window.history.state, "", pathname + wanted);
 }

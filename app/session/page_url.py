@@ -24,6 +24,7 @@ _READ = "munkey-url:read"  # whether this run took its state from the URL
 _PAGE = "munkey-url:page"
 _TURNED = "munkey-url:turned"  # whether this run came to another page than the last one
 _BARE = "munkey-url:bare"  # there until the browser has put the query behind the page's address
+_LOOSE = "munkey-url:loose"  # a link's query that the browser is told to put into our words
 _GIVEN = "munkey-url:given"  # names of the properties that the URL said
 _START = "munkey-url:start"  # property → what it is where the URL doesn't say it
 # A click made before the browser has shown the newest URL still brings an older one along.
@@ -72,6 +73,8 @@ def is_news(page: str) -> bool:
         session.pop(_BARE, None)
         return False
     if touched or (not current and not turned and _BARE in session):
+        return False
+    if not turned and current == session.get(_LOOSE):
         return False
     if turned:
         # Streamlit's menu leaves the query out; a step back to another page brings its own along.
@@ -141,16 +144,22 @@ def write(forgotten: properties.Groups) -> None:
         "forgotten": forgotten
     }
     query = query_of(values, session.get(_START, {}))
-    behind = st.query_params.to_dict() != query
-    turned = session.pop(_TURNED, False)
-    if behind and turned:
+    current = st.query_params.to_dict()
+    behind = current != query
+    turned, just_read = session.pop(_TURNED, False), session.pop(_READ, False)
+    # What a link says in other words than ours is put into ours in its place: an entry more in the
+    # browser's history would lead back to the link, and from there here again, at each step back.
+    loose = behind and (just_read or session.get(_LOOSE) == current)
+    if behind and (turned or loose):
         correct_address(session[_PAGE], urlencode(query))
-        session[_BARE] = True
+        if turned:
+            session[_BARE] = True
     elif behind:
         st.query_params.from_dict(query)
+    session[_LOOSE] = current if loose else None
     # The browser shows what was just read from it, so no older URL is under way: somebody who
     # goes back twice in a row means it.
-    exact = session.pop(_READ, False) and not behind
+    exact = just_read and not behind
     if session.get(_WRITTEN, ({}, 0.0))[0] != query or _WRITTEN not in session:
         session[_RECENT] = [*session.get(_RECENT, [])[-20:], session.get(_WRITTEN, ({}, 0))[0]]
         session[_WRITTEN] = (query, -math.inf if exact else time.monotonic())

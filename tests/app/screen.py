@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
@@ -44,7 +46,10 @@ def text(app: AppTest) -> str:
 
 
 def query(app: AppTest) -> dict[str, str]:
-    """What the address says."""
+    """What the address says, as the browser shows it: a link's own words are replaced by ours."""
+    for component in app.get("bidi_component"):
+        if component.proto.component_name == "munkey_address":
+            return dict(parse_qsl(json.loads(component.proto.json)["query"]))
     return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
 
 

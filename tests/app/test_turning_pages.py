@@ -49,6 +49,7 @@ def browser(monkeypatch):
     return Browser(monkeypatch)
 
 
+LOOSE = {"basket": "a"}  # names no bundle
 A = {"bundle": "digits", "basket": "a"}
 
 
@@ -95,3 +96,18 @@ def test_within_a_page_an_empty_address_is_news_again_once_the_turn_is_over(brow
     browser.clock = 100
     assert browser.run("map", {})
     assert state.get("basket") == ()
+
+
+def test_a_link_in_other_words_is_corrected_in_place_and_is_no_news_meanwhile(browser):
+    assert browser.run("", LOOSE)
+    assert browser.corrected == [("", "bundle=digits&basket=a")]
+    assert browser.params == LOOSE  # nothing was added to the browser's history
+    browser.clock = 100
+    assert not browser.run("", LOOSE)  # an event from before the browser has corrected it
+    assert browser.corrected == [("", "bundle=digits&basket=a")] * 2
+    assert not browser.run("", LOOSE, does=lambda: state.change("basket", ("a", "b")))
+    assert state.get("basket") == ("a", "b")
+    browser.clock = 200
+    assert not browser.run("", A | {"basket": "a b"})
+    assert browser.run("", A)  # a step back
+    assert state.get("basket") == ("a",)

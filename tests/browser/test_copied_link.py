@@ -101,6 +101,15 @@ def test_the_first_page_answers_at_its_own_name_too(path, page, url, some):
     expect(page.get_by_text("299 of 300 keys")).to_be_visible()
 
 
+@pytest.mark.parametrize("said", ["basket={}", "basket={}&colour=nonsense", "basket={}&embed=true"])
+def test_one_step_back_leaves_a_link_that_says_it_in_other_words(said, page, url, some):
+    page.goto("about:blank")
+    opened(page, f"{url}/?{said.format(some[0])}", "")
+    expect(page).to_have_url(re.compile(rf"bundle=digits&basket={some[0]}(&embed=true)?$"))
+    page.go_back()
+    expect(page).to_have_url("about:blank")
+
+
 def test_back_and_forward_between_pages_and_within_one(page, url, some):
     opened(page, f"{url}/?basket={some[0]}", "")
     turn_to(page, "Memory map")
