@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 import torch
 
-from app.session import link_messages
+from app.session import link_messages, properties
 from munkey_core.bundle.thumbnails import Thumbnails
 from munkey_core.bundle.write import write_bundle
 from munkey_core.data.naming import id_of
@@ -72,7 +72,7 @@ def test_a_table_of_file_names_is_taken_and_its_unknown_ones_stay_whole(folder):
     shown = text(app)
     assert "2 images found" in shown
     assert "1 id unknown" in shown
-    request = " ".join(app.session_state["munkey:request"])
+    request = properties.dump("request", app.session_state["munkey:request"])
     assert "1 id unknown" in text(open_page(who="csv", request=request))
 
 
