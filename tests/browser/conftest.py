@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from app.words.theme import streamlit_options
+from munkey_core.audit.audit import code_of
 from munkey_core.audit.reports import keep_report
 from munkey_core.bundle.forget_sets import forget_set, forget_set_digest
 from munkey_core.bundle.read import read_bundle
@@ -90,7 +91,8 @@ def reports_url(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
             ("one-class", report(munkey(seeds=1), seeds=[0])),
         ):
             digest = forget_set_digest(forget_set(name, bundle))
-            keep_report(bundle, replace(made, forget=name, set_digest=digest))
+            code = code_of(made.models)
+            keep_report(bundle, replace(made, forget=name, set_digest=digest, code=code))
     with serve(env) as url:
         yield url
 

@@ -154,7 +154,8 @@ def test_no_address_and_no_line_of_the_log_says_whom_a_request_is_about(
         at_rest(page)
         page.get_by_role("radio", name="A CSV file").click()
         asked = ("id\n" + "\n".join(others)).encode()
-        uploader(page, "[data-testid=stFileUploader]").first.set_input_files(
+        place = page.get_by_role("region", name="A CSV file")
+        place.locator("input[type=file]").set_input_files(
             {"name": "asked.csv", "mimeType": "text/csv", "buffer": asked}
         )
         expect(page.get_by_text("2 images found")).to_be_visible()
