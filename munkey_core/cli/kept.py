@@ -20,16 +20,9 @@ def kept(
     """List uploads, models made in the app and the cache; delete some for good."""
     from munkey_core.errors import BadInputError
     from munkey_core.files.machine import readable_bytes
-    from munkey_core.jobs.kept import delete_kept, list_kept
+    from munkey_core.jobs.kept import delete_kept, kept_named, list_kept
 
-    there = {one.name: one for one in list_kept()}
-    names = tuple(dict.fromkeys(delete or there))
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise BadInputError(
-            f"nothing named {unknown[0]!r} is kept here (kept are: {', '.join(there) or 'nothing'})"
-        )
-    chosen = [there[name] for name in names]
+    chosen = kept_named(delete) if delete else list_kept()
     if yes and not delete:
         raise BadInputError("--yes goes with --delete: what is to be deleted?")
     rows = [

@@ -1,6 +1,8 @@
 """What the product itself took in or made: uploads, models trained in the app, its cache. Each can
 be listed, and deleted for good."""
 
+import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,14 +49,29 @@ def note_model(folder: Path) -> None:
     durable.write_whole(cache_folder() / _MADE / folder.name, str(folder.resolve()).encode())
 
 
-def list_kept() -> tuple[Kept, ...]:
-    """All of it: uploads, models, then the folders of the cache. Bundles that lie anywhere but
-    were not made in the app are none of it."""
-    found = [_kept(UPLOAD, path.name, path) for path in _visible(uploads_folder())]
-    found += [_kept(MODEL, name, path) for name, path in _models().items()]
-    ours = {uploads_folder().name, _MADE, "bundles"}
-    found += [_kept(CACHE, p.name, p) for p in _visible(cache_folder()) if p.name not in ours]
+def list_kept(kinds: Collection[str] = (UPLOAD, MODEL, CACHE)) -> tuple[Kept, ...]:
+    """What is kept of these kinds: uploads, models, then the folders of the cache, which may hold
+    very many files. Bundles that were not made in the app are none of it."""
+    found = []
+    if UPLOAD in kinds:
+        found += [_kept(UPLOAD, path.name, path) for path in _visible(uploads_folder())]
+    if MODEL in kinds:
+        found += [_kept(MODEL, name, path) for name, path in _models().items()]
+    if CACHE in kinds:
+        ours = {uploads_folder().name, _MADE, "bundles"}
+        found += [_kept(CACHE, p.name, p) for p in _visible(cache_folder()) if p.name not in ours]
     return tuple(found)
+
+
+def kept_named(names: Sequence[str]) -> tuple[Kept, ...]:
+    """Those of these names, each once, as :func:`list_kept` gives them. Raises BadInputError if one
+    is not there."""
+    known = {one.name: one for one in list_kept()}
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) or "nothing"
+            raise BadInputError(f"nothing named {name!r} is kept here (kept are: {there})")
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def delete_kept(name: str) -> int:
@@ -65,11 +82,7 @@ def delete_kept(name: str) -> int:
     in use; BundleError if a model can't be removed; ReadOnlyError in a demonstration.
     """
     refuse_in_demo("deleting what this server keeps")
-    known = {one.name: one for one in list_kept()}
-    if name not in known:
-        there = ", ".join(known) or "nothing"
-        raise BadInputError(f"nothing named {name!r} is kept here (kept are: {there})")
-    one = known[name]
+    [one] = kept_named([name])
     if one.in_use:
         raise BadInputError(f"{name} can't be deleted now: {one.in_use}")
     try:
@@ -82,7 +95,10 @@ def delete_kept(name: str) -> int:
 
 def _delete_model(folder: Path) -> int:
     with changing(folder):
-        caches = cache_names(read_bundle(folder)) if manifest_digest(folder) else ()
+        caches: tuple[str, ...] = ()
+        if manifest_digest(folder):
+            with contextlib.suppress(BundleError):  # a damaged model can be deleted, too
+                caches = cache_names(read_bundle(folder))
         leaving = making_folder(folder)  # found by no list, and swept away by the next training
         removed = durable.wipe(leaving)
         if folder.exists():
@@ -109,8 +125,10 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _kept(kind: str, name: str, path: Path) -> Kept:
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    stats = [one.lstat() for one in files]
+    stats = []
+    for one in [path] if path.is_file() else path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else is deleting it
+            stats += [one.lstat()] if one.is_file() else []
     newest = max((one.st_mtime for one in stats), default=0.0)
     return Kept(
         name=f"{kind}/{name}",

@@ -103,11 +103,6 @@ class Erasure:
         Raises BundleError."""
         return Ledger.read(self._folder).numbers(ids)
 
-    def about(self, receipt: Receipt, name: str) -> bool | None:
-        """Whether a receipt is about this id, or wholly about "owner:NAME": only the ledger's
-        secret can tell. None where the ledger's secret isn't the receipt's. Raises BundleError."""
-        return Ledger.read(self._folder).names(receipt, name)
-
     def check(self, receipt: Receipt, public_key: Path | None = None) -> ReceiptCheck:
         """Hold a receipt against the bundle on disk. public_key: PEM file of the signer that is
         expected. Raises BadInputError for a file that is no key."""

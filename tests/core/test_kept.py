@@ -100,6 +100,23 @@ def test_a_model_goes_with_what_was_kept_of_it_and_no_other_does(home, model):
     assert model not in names()
 
 
+def test_a_damaged_model_can_be_deleted(home, model):
+    (home / "bundles" / "mine" / "bank.safetensors").write_bytes(b"no tensors")
+    assert kept.delete_kept(model) > 0
+    assert not (home / "bundles" / "mine").exists()
+    assert model not in names()
+
+
+def test_only_what_is_asked_for_is_looked_at(home, upload, model, monkeypatch):
+    erasable.fill_cache(kept.read_bundle(home / "bundles" / "mine"))
+    looked = []
+    real = kept._kept
+    monkeypatch.setattr(kept, "_kept", lambda *what: looked.append(what[0]) or real(*what))
+    found = [one.name for one in kept.list_kept((kept.UPLOAD, kept.MODEL))]
+    assert found == [upload, model]
+    assert kept.CACHE not in looked
+
+
 def test_a_deletion_that_was_interrupted_is_seen_and_finished(home, model, monkeypatch):
     real = durable.wipe
 

@@ -8,16 +8,16 @@ from app.session import models, properties, services, state, state_keys, trainin
 from app.words.foreign import escaped
 from app.words.phrases import count, time_words
 from munkey_core.errors import MunkeyError
-from munkey_core.jobs.kept import CACHE, MODEL, Kept, delete_kept, list_kept
+from munkey_core.jobs.kept import MODEL, UPLOAD, Kept, delete_kept, list_kept
 
 _SAID = state_keys.REFUSED + "own-kept"
-_WHAT = {"upload": "an upload", "model": "a model"}
+_WHAT = {UPLOAD: "an upload", MODEL: "a model"}
 
 
 def kept_here() -> None:
     """List them, each with its deletion, which asks once more."""
     said = st.session_state.pop(_SAID, None)
-    found = [one for one in list_kept() if one.kind != CACHE]
+    found = list_kept((UPLOAD, MODEL))
     if said:
         (st.success if said[0] else st.error)(said[1])
     if not found:
