@@ -38,11 +38,13 @@ bench: $(VENV)/.installed ## Time deletion and prediction on this machine
 # A Chromium of the system's is used where there is one; else the system's package as root, else
 # Playwright's own download.
 browser: $(VENV)/.tested
-	@for name in chromium chromium-browser google-chrome; do \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do \
 	  command -v $$name >/dev/null && exit 0; \
 	done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	  apt-get update -qq && { \
+	    apt-get install -y -qq --no-install-recommends chromium-headless-shell || \
+	    apt-get install -y -qq --no-install-recommends chromium; }; \
 	else \
 	  $(BIN)/python -m playwright install chromium; \
 	fi

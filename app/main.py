@@ -24,6 +24,7 @@ from app.session.pages import pages
 from app.shared.basket import sidebar
 from app.shared.changed import bundle_changed
 from app.shared.entrance import enter
+from app.shared.jobs_note import jobs_on_a_phone
 from app.shared.without_pictures import banner
 from app.words.foreign import escaped
 from munkey_core.errors import BundleChangedError, MunkeyError
@@ -70,6 +71,7 @@ def main() -> None:
     use_picture_size(session.studio.pictures.source.image_size, state.print_scale())
     try:
         sidebar(session)
+        jobs_on_a_phone(session)
         models.find_pictures(session.studio)
         banner(session)
         page.run()

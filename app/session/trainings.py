@@ -135,3 +135,9 @@ def under_way() -> tuple[str, ...]:
     """Names of the models that are being trained or wait for it, whoever asked."""
     found = [(name, status(name)) for name in _asked().names()]
     return tuple(name for name, where in found if where is not None and where.active)
+
+
+def left_alone() -> tuple[str, ...]:
+    """Those of them that nobody who is there waits for any more."""
+    found = {name: own_data.training_status(name, present=present) for name in _asked().names()}
+    return tuple(name for name, at in found.items() if at and at.active and not at.others)

@@ -8,6 +8,9 @@ from munkey_core.jobs.queue import JobStatus
 RETRAIN = "retrain"
 COMPARE = "compare"
 PROJECT = "project"
+MEASURE = "measure"
+# Of a model that is yet to be.
+TRAIN = "train"
 _STAGES = {
     "starting": "Starting",
     "reading": "Reading the images",

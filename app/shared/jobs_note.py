@@ -5,65 +5,99 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.session import page_url, state, state_keys
+from app.session import page_url, state, state_keys, trainings
 from app.session.background import me, present
 from app.session.pages import turn_to
 from app.session.services import BASKET, FORGOTTEN, Session
 from app.shared.changed import polled
-from app.shared.job_words import COMPARE, PROJECT, RETRAIN, where
+from app.shared.job_words import COMPARE, MEASURE, PROJECT, RETRAIN, TRAIN, where
 from app.words.foreign import escaped
 from app.words.phrases import count
 from munkey_core.errors import MunkeyError
 from munkey_core.jobs.queue import JobStatus
 
 _POLL = 1.0
-_NAMES: dict[str, str] = {RETRAIN: "Retraining", COMPARE: "Comparison", PROJECT: "Map"}
-_PAGES: dict[str, str] = {RETRAIN: "privacy", COMPARE: "compare", PROJECT: "map"}
+_NAMES = {
+    RETRAIN: "Retraining",
+    COMPARE: "Comparison",
+    PROJECT: "Map",
+    MEASURE: "Measuring again",
+    TRAIN: "Training",
+}
+_PAGES = {RETRAIN: "privacy", COMPARE: "compare", PROJECT: "map", MEASURE: "desk", TRAIN: "own"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A job that somebody waits for. model: its bundle's digest and mode."""
+    """A job that somebody waits for. ids: what it leaves out; of a training the new model's name.
+    model: its bundle's digest and mode; of a measuring, which makes another version, its name; none
+    of a training, which has no bundle yet."""
 
     kind: str
     ids: tuple[str, ...]
-    model: tuple[str, str]
+    model: tuple[str, ...]
 
 
 def want(session: Session, kind: str, ids: tuple[str, ...]) -> None:
     """Tell of this job from now on, until its end was seen."""
-    st.session_state[state_keys.JOBS] = dict.fromkeys([*_all(), _wanted(session, kind, ids)])
+    _add(Wanted(kind, tuple(sorted(ids)), _model(session, kind)))
+
+
+def want_training(name: str) -> None:
+    """Tell of the training of a model of this name."""
+    _add(Wanted(TRAIN, (name,), ()))
 
 
 def seen(session: Session, kind: str, ids: tuple[str, ...]) -> None:
     """The page shows what came of it."""
-    _drop(_wanted(session, kind, ids))
+    _drop(Wanted(kind, tuple(sorted(ids)), _model(session, kind)))
 
 
-def jobs_note(session: Session) -> None:
-    """Draw the note; nothing without a job of this model."""
+def training_seen(name: str) -> None:
+    """The page shows what came of the training of this model."""
+    _drop(Wanted(TRAIN, (name,), ()))
+
+
+def jobs_on_a_phone(session: Session) -> None:
+    """The note once more, above the page: on a phone the sidebar is closed. The style shows one of
+    the two."""
+    jobs_note(session, "-above")
+
+
+def jobs_note(session: Session, place: str = "") -> None:
+    """Draw the note; nothing without a job of this model. place: tells apart two of them."""
     if state.demo() or state.hidden("jobs"):
         return
-    if any(one.model == _model(session) for one in _all()):
-        with st.container(key="jobs-note"):
-            polled(_note, seconds=_POLL)(session)
+    _take_over(session)
+    if any(_concerns(one, session) for one in _all()):
+        with st.container(key=f"jobs-note{place}"):
+            polled(_note, seconds=_POLL)(session, place)
 
 
-def _note(session: Session) -> None:
+def _take_over(session: Session) -> None:
+    """What runs and nobody who is there waits for any more is this person's, who has reloaded or
+    come next: a reload is another session."""
+    for kind, ids in session.studio.jobs.left_alone(present):
+        want(session, kind, ids)
+    for name in trainings.left_alone():
+        want_training(name)
+
+
+def _note(session: Session, place: str) -> None:
     for number, one in enumerate(_all()):
-        if one.model == _model(session):
-            _line(session, one, number)
+        if _concerns(one, session):
+            _line(session, one, f"{place}-{number}")
 
 
-def _line(session: Session, one: Wanted, number: int) -> None:
+def _line(session: Session, one: Wanted, key: str) -> None:
     try:
-        status = session.studio.jobs.status(one.kind, one.ids, me(), present)
+        status = _status(session, one)
+        done = _done(session, one, status)
     except MunkeyError:  # the bundle has lost what the job was about
         _drop(one)
         return
-    what = _NAMES[one.kind] + (f" without {count(len(one.ids), 'image')}" if one.ids else "")
-    if session.studio.jobs.done(one.kind, one.ids):
-        st.markdown(f":material/check_circle: **{what}: done.**")
+    if done:
+        st.markdown(f":material/check_circle: **{_what(one)}: done.**")
         label = "See the result"
     elif status is None or status.state == "cancelled":
         _drop(one)
@@ -71,31 +105,56 @@ def _line(session: Session, one: Wanted, number: int) -> None:
     elif status.active:
         if (page_url.current_page() or "forget") == _page(session, one):
             return  # which shows it
-        st.progress(min(1.0, status.fraction), text=f"{what}: {_first_small(where(status))}")
+        st.progress(min(1.0, status.fraction), text=f"{_what(one)}: {_first_small(where(status))}")
         label = "Go there"
     else:
-        st.markdown(f":material/error: **{what}: failed.** {escaped(status.reason)}")
+        st.markdown(f":material/error: **{_what(one)}: failed.** {escaped(status.reason)}")
         label = "See what can be done"
-    if not state.hidden("menu") and st.button(label, key=f"job-see-{number}", width="stretch"):
+    if not state.hidden("menu") and st.button(label, key=f"job-see{key}", width="stretch"):
         _show(session, one, status)
+
+
+def _what(one: Wanted) -> str:
+    """What a job is, as Markdown."""
+    if one.kind == TRAIN:
+        return f"{_NAMES[TRAIN]} of {escaped(one.ids[0])}"
+    return _NAMES[one.kind] + (f" without {count(len(one.ids), 'image')}" if one.ids else "")
+
+
+def _status(session: Session, one: Wanted) -> JobStatus | None:
+    if one.kind == TRAIN:
+        return trainings.status(one.ids[0])
+    return session.studio.jobs.status(one.kind, one.ids, me(), present)
+
+
+def _done(session: Session, one: Wanted, status: JobStatus | None) -> bool:
+    if one.kind == TRAIN:
+        return (status is None or not status.active) and trainings.ready(one.ids[0])
+    return session.studio.jobs.done(one.kind, one.ids)
 
 
 def _show(session: Session, one: Wanted, status: JobStatus | None) -> None:
     """Turn to the page about this job, and make it be about its images."""
     if status is None or not status.active:
         _drop(one)
-    memory, ids = session.studio.memory, set(one.ids)
     page = _page(session, one)
-    if one.ids:
-        sets = {FORGOTTEN: memory.forgotten, BASKET: state.get("basket")} | memory.canonical_sets()
-        name = next((name for name, members in sets.items() if set(members) == ids), None)
-        if name is None and not any(map(memory.is_forgotten, one.ids)):
-            state.put("basket", one.ids)
-            name = BASKET
-        if name is not None:
-            state.put("of", name)
+    if one.kind == TRAIN:
+        state.put("training", one.ids[0])
+    elif one.ids:
+        _make_it_the_subject(session, one.ids)
     state.touch()
     turn_to(page)
+
+
+def _make_it_the_subject(session: Session, ids: tuple[str, ...]) -> None:
+    memory = session.studio.memory
+    sets = {FORGOTTEN: memory.forgotten, BASKET: state.get("basket")} | memory.canonical_sets()
+    name = next((name for name, members in sets.items() if set(members) == set(ids)), None)
+    if name is None and not any(map(memory.is_forgotten, ids)):
+        state.put("basket", ids)
+        name = BASKET
+    if name is not None:
+        state.put("of", name)
 
 
 def _page(session: Session, one: Wanted) -> str:
@@ -104,16 +163,23 @@ def _page(session: Session, one: Wanted) -> str:
     return "forget" if deleted else _PAGES[one.kind]
 
 
-def _wanted(session: Session, kind: str, ids: tuple[str, ...]) -> Wanted:
-    return Wanted(kind, tuple(sorted(ids)), _model(session))
-
-
-def _model(session: Session) -> tuple[str, str]:
+def _model(session: Session, kind: str) -> tuple[str, ...]:
+    if kind == MEASURE:
+        return (session.name,)
     return session.studio.about.digest, session.studio.about.mode
+
+
+def _concerns(one: Wanted, session: Session) -> bool:
+    """Whether a job is about the model on the screen, or about none yet."""
+    return one.kind == TRAIN or one.model == _model(session, one.kind)
 
 
 def _all() -> tuple[Wanted, ...]:
     return tuple(st.session_state.get(state_keys.JOBS, ()))
+
+
+def _add(one: Wanted) -> None:
+    st.session_state[state_keys.JOBS] = dict.fromkeys([*_all(), one])
 
 
 def _drop(one: Wanted) -> None:

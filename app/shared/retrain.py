@@ -15,7 +15,7 @@ from app.session.background import me, present
 from app.session.services import Session
 from app.shared import jobs_note
 from app.shared.changed import polled
-from app.shared.job_words import COMPARE, PROJECT, RETRAIN, where
+from app.shared.job_words import COMPARE, MEASURE, PROJECT, RETRAIN, where
 from app.words.foreign import escaped
 from app.words.glossary import term
 from app.words.phrases import duration
@@ -57,6 +57,14 @@ _WORDS = {
         "The map could not be made",
         "The making of the map was cancelled.",
     ),
+    MEASURE: _Words(
+        "Measuring again",
+        "When images were erased, what had been measured with them in the memory went too: "
+        "{these}. It can be measured again on the images that stay.",
+        "Measure again",
+        "The measuring failed",
+        "The measuring was cancelled; what was trained is kept.",
+    ),
 }
 
 
@@ -90,6 +98,13 @@ def retrain_panel(session: Session, ids: Sequence[str], kind: str = RETRAIN) -> 
     return False
 
 
+def measure_again(session: Session) -> None:
+    """Where erasing took measurements along: what they were, and a button that makes them anew."""
+    if session.studio.erasure.missing:
+        with st.container(border=True, key="measure-again"):
+            retrain_panel(session, (), MEASURE)
+
+
 def _show(session: Session, ids: tuple[str, ...], kind: str, watching: bool) -> None:
     status = _status(session, ids, kind)
     active = status is not None and status.active
@@ -106,8 +121,7 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
     failed = status is not None and status.state == "failed"
     if status is not None and failed:
         st.error(f"{words.failed}: {escaped(status.reason)}")
-    these = "this image" if len(ids) == 1 else f"these {len(ids):,} images"
-    text = words.missing.format(these=these)
+    text = words.missing.format(these=_these(session, ids, kind))
     if status is not None and status.state == "cancelled" and status.mine:
         text = f"{words.cancelled} {text}"
     seconds = session.studio.jobs.seconds(kind)
@@ -124,6 +138,13 @@ def _offer(session: Session, ids: tuple[str, ...], kind: str, status: JobStatus 
             st.error(escaped(str(error)))
         else:
             st.rerun()
+
+
+def _these(session: Session, ids: tuple[str, ...], kind: str) -> str:
+    """What the job is about."""
+    if kind == MEASURE:
+        return ", ".join(one.what for one in session.studio.erasure.missing)
+    return "this image" if len(ids) == 1 else f"these {len(ids):,} images"
 
 
 def _running(session: Session, ids: tuple[str, ...], status: JobStatus) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from munkey_core.audit.evidence import Evidence
+from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import CANONICAL, MAIN_SET, canonical_sets
 from munkey_core.bundle.manifest import EXACT_MODE, ORACLES, read_manifest
 from munkey_core.bundle.read import read_bundle
@@ -17,14 +18,31 @@ from munkey_core.training.retraining import MUNKEY, PLAIN, Family, Run, referenc
 from munkey_core.training.runs import Runs
 from munkey_core.training.shipped import ORIGINALS, REFERENCES, write_answers, write_references
 
+# How many models a bundle carries the answers of, unless somebody asks for others: originals and
+# oracles of random-10pct, oracles of each other set, references, of each family.
+SEEDS, OTHER_SEEDS, REFERENCE_MODELS = 3, 1, 8
+
+
+def planned_models(bundle: Bundle) -> int:
+    """How many models `ship_oracles` asks by default; the bundle's own is one of them."""
+    families = len(_families(bundle))
+    sets = canonical_sets(bundle)
+    oracles = sum(SEEDS if name == MAIN_SET else OTHER_SEEDS for name in sets)
+    return families * (SEEDS + oracles + REFERENCE_MODELS)
+
+
+def _families(bundle: Bundle) -> tuple[Family, ...]:
+    """An exact mode's MUNKEY is asked when it is needed: retraining it is deleting keys."""
+    return (PLAIN,) if bundle.mode == EXACT_MODE else (MUNKEY, PLAIN)
+
 
 def ship_oracles(
     folder: Path,
-    seeds: int,
-    references: int,
+    seeds: int = SEEDS,
+    references: int = REFERENCE_MODELS,
     device: str = "auto",
     only: Sequence[str] | None = None,
-    other_seeds: int = 1,
+    other_seeds: int = OTHER_SEEDS,
 ) -> Steps[tuple[str, ...]]:
     """Yield progress; return the names of the canonical sets whose oracles the bundle now carries.
 
@@ -51,8 +69,7 @@ def ship_oracles(
         if only is None or name in only
     }
     every = range(runs.seed, runs.seed + seeds)
-    # An exact mode's MUNKEY is asked when it is needed: retraining it is deleting keys.
-    families: tuple[Family, ...] = (PLAIN,) if bundle.mode == EXACT_MODE else (MUNKEY, PLAIN)
+    families = _families(bundle)
     originals: dict[str, Outputs] = {}
     for run in (Run(family, (), seed) for family in families for seed in every):
         name = f"{run.family}.{run.seed}"

@@ -1,4 +1,4 @@
-"""`munkey erase` and `munkey key`: images leave a bundle for good, with a signed receipt."""
+"""`munkey erase`: images leave a bundle for good, with a receipt; `measure-again`, `key`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from munkey_core.cli.base import answer, command, session, watch
-from munkey_core.cli.options import IDS_HELP, BundleName, Json
+from munkey_core.cli.options import IDS_HELP, BundleName, Device, Images, Json
 from munkey_core.cli.twins import twin_lines
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.untrusted import shown
@@ -77,7 +77,17 @@ def erase(
                 f"the images are erased, but {receipt} could not be written ({error.strerror}): "
                 "the same command with another --receipt writes it"
             ) from error
-    return answer(as_json, document, receipt_lines(made, place))
+    return answer(as_json, document, [*receipt_lines(made, place), *_again(Path(place))])
+
+
+def _again(folder: Path) -> list[str]:
+    """What there is to be measured again, and by which command; nothing where nothing was lost."""
+    from munkey_core.bundle.read import read_bundle
+    from munkey_core.erasure.measure_again import missing
+
+    lost = missing(read_bundle(folder))
+    what = ", ".join(one.what for one in lost)
+    return [f"to be measured again by `munkey measure-again {folder}`: {what}"] if lost else []
 
 
 def _try_place(receipt: Path, bundles: Iterable[Path]) -> None:
@@ -116,7 +126,7 @@ def plan_lines(plan: ErasurePlan) -> list[str]:
     lines += [f"  {one.place}: {one.count:,}, {one.what}" for one in plan.purged]
     lines += ["what remains:", *(f"  {one.where}: {one.why}" for one in plan.remains)]
     if plan.again:
-        lines += ["what goes beside the images, and can be had again:"]
+        lines += ["what goes beside the images, and how to have it again:"]
         lines += [f"  {sentence}" for sentence in plan.again]
     return [*lines, f"NOT possible: {plan.problem}"] if plan.problem else lines
 
@@ -137,6 +147,21 @@ def receipt_lines(receipt: Receipt, place: str) -> list[str]:
 def _some(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
     return ", ".join(ids[:_SHOWN]) + more
+
+
+@command("munkey measure-again my-bundle")
+def measure_again(
+    bundle: BundleName, device: Device = "auto", images: Images = None, as_json: Json = False
+) -> int:
+    """Measure again, on what is left, what erasing took along."""
+    from munkey_core.bundle.find import find_bundle
+    from munkey_core.erasure import measure_again
+
+    folder = find_bundle(bundle)
+    made = watch(measure_again.measure_again(folder, device))
+    lines = [f"measured again: {one.what}" for one in made]
+    document = {"bundle": str(folder), "measured": [one.kind for one in made]}
+    return answer(as_json, document, lines or ["nothing is missing: nothing was to be measured"])
 
 
 @command("munkey key K.pem")

@@ -25,7 +25,7 @@ from munkey_core.bundle.records import CSV, PARQUET, THUMBNAILS
 from munkey_core.bundle.twins import Twin, twins_outside
 from munkey_core.bundle.versions import MANIFEST
 from munkey_core.data.naming import id_of, spellings
-from munkey_core.erasure.again import measured_again
+from munkey_core.erasure.measure_again import taken_along
 from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
@@ -44,8 +44,8 @@ class ErasurePlan:
     each has of them. alike: (owner, other) for every other owner of private images whose name looks
     like that of one of these: perhaps the same person. near_duplicates: pairs (asked id, other) of
     near-copies that stay. twins: identical pictures without a key, which erasing doesn't reach.
-    keys_before, keys_after: entries of the memory. again: what can be measured anew afterwards, and
-    what that takes, a sentence each. digest: of the version that the plan is about. problem: why it
+    keys_before, keys_after: entries of the memory. again: stored results that go too, and how to
+    have them again, a sentence each. digest: of the version that the plan is about. problem: why it
     can't be done as asked, empty if it can.
     """
 
@@ -99,7 +99,7 @@ def make_plan(bundle: Bundle, asked: Iterable[str], ledger: Ledger) -> ErasurePl
         keys_after=left,
         purged=tuple(_purged(bundle, ids)),
         remains=tuple(_remains(bundle)),
-        again=tuple(measured_again(bundle, name_of(bundle))) if ids else (),
+        again=tuple(taken_along(bundle, name_of(bundle))) if ids else (),
         problem="",
     )
     return replace(plan, problem=_problem(plan))

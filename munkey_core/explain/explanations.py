@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.errors import BadInputError, UnknownIdError
 from munkey_core.explain.influence import (
     Influence,
     InfluencedQuery,
-    influence,
+    influence_of,
     influenced,
     stored_influence,
 )
@@ -66,13 +65,7 @@ class Explanations:
 
     def compute_influence(self) -> Steps[Influence]:
         """Yield progress; return the influence of every entry on all test images, computed anew."""
-        test = self._bundle.records_of(TEST)
-        return influence(
-            self._predictor,
-            self._bundle.bank,
-            torch.tensor([record.label for record in test]),
-            lambda part: self._bundle.encode([record.id for record in test[part]]),
-        )
+        return influence_of(self._bundle, self._predictor)
 
     def influenced(self, id_: str, split: str = TEST) -> tuple[InfluencedQuery, ...]:
         """Images of a split ("test" or "private") whose answer would change if this entry alone

@@ -26,7 +26,7 @@ from munkey_core.model.bank import BankView, MemoryBank
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Pace, Steps
-from munkey_core.results import FloatArray, IntArray, Record
+from munkey_core.results import TEST, FloatArray, IntArray, Record
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,17 @@ def influence(
         shift=shift.float().numpy(),
         total=total.float().numpy(),
         n_test=len(labels),
+    )
+
+
+def influence_of(bundle: Bundle, predictor: Predictor) -> Steps[Influence]:
+    """Yield progress; return the influence of every entry of a bundle on all its test images."""
+    test = bundle.records_of(TEST)
+    return influence(
+        predictor,
+        bundle.bank,
+        torch.tensor([record.label for record in test]),
+        lambda part: bundle.encode([record.id for record in test[part]]),
     )
 
 

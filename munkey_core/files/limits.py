@@ -22,8 +22,9 @@ class Limits:
     picture_bytes: of one image file. picture_pixels: width times height of one image, looked at
     before it is decoded. csv_bytes, csv_rows: of a CSV file (ids, owners, records). ids: named in
     one request. upload_bytes: of an archive that is uploaded. kept_bytes: of all uploads together,
-    unpacked. own_images: of a folder or archive
-    that is trained on. jobs: of one person that wait. bundle_bytes: of one file of a bundle.
+    unpacked. own_images: of a folder or archive that is trained on. jobs: of one person that wait.
+    reference_seconds: that the reference models of such a training take, about; they may take two
+    trainings, and two of each kind there always are. bundle_bytes: of one file of a bundle.
     bundle_rows: images in a bundle. zip_files, zip_bytes, zip_ratio: of an archive, number of
     files, bytes unpacked, and bytes unpacked for each packed byte, which counts from 100 MB on.
     """
@@ -37,6 +38,7 @@ class Limits:
     kept_bytes: int = 20_000_000_000
     own_images: int = 200_000
     jobs: int = 4
+    reference_seconds: int = 90
     bundle_bytes: int = 8_000_000_000
     bundle_rows: int = 2_000_000
     zip_files: int = 50_000

@@ -13,14 +13,15 @@ from munkey_core.explain.projection import SEED
 from munkey_core.training.retraining import MUNKEY
 from munkey_core.training.runs import runs_folder
 
-Kind = Literal["retrain", "compare", "project", "train"]
+Kind = Literal["retrain", "compare", "project", "measure", "train"]
 
 
 RETRAIN: Kind = "retrain"
 COMPARE: Kind = "compare"
 PROJECT: Kind = "project"
+MEASURE: Kind = "measure"
 TRAIN: Kind = "train"
-KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT)  # those about a bundle that is there
+KINDS: tuple[Kind, ...] = (RETRAIN, COMPARE, PROJECT, MEASURE)  # about a bundle that is there
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ def make_job(kind: str, bundle: Bundle, ids: Sequence[str]) -> Job:
     if bundle.folder is None:
         raise BundleError(f"a {kind} job needs a bundle on disk, and this one is only in memory")
     folder = bundle.folder.resolve()
+    if kind in (PROJECT, MEASURE) and ids:
+        raise BadInputError(f"a {kind} job is about the whole memory, got {len(ids):,} ids")
+    if kind == MEASURE:
+        bundle.require_pictures("measuring again needs the images")
+        return Job(kind, folder, runs_folder(bundle), (), 0)
     if kind == PROJECT:
-        if ids:
-            raise BadInputError(f"a map is fitted to the whole memory, got {len(ids):,} ids")
         return Job(kind, folder, maps_of(bundle.bank).folder(), (), SEED, mode=bundle.mode)
     seed = bundle.manifest.training["seed"]
     left_out = _left_out(bundle, ids)
@@ -90,6 +94,8 @@ def job_command(job: Job, ids: Path) -> list[str]:
     if job.kind == PROJECT:
         named = ["--seed", str(job.seed), "--mode", job.mode, "--json"]
         return [*munkey, "project", str(job.folder), *named]
+    if job.kind == MEASURE:
+        return [*munkey, "measure-again", str(job.folder), "--json"]
     if job.kind == COMPARE:
         named = ["--forget", f"@{ids}", "--mode", job.mode, "--json"]
         return [*munkey, "compare", str(job.folder), *named]

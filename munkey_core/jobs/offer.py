@@ -16,6 +16,7 @@ from munkey_core.config import Recipe
 from munkey_core.data.base import ImageDataset
 from munkey_core.data.splits import Splits, make_splits, owned_outside
 from munkey_core.data.twins import twins_across_parts
+from munkey_core.files.limits import limits
 from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 from munkey_core.jobs.time_left import START_SECONDS, STARTING, Stages, guessed_maps
 from munkey_core.model.encoder import EncoderTraining, FrozenEncoder
@@ -67,9 +68,8 @@ REFERENCES = "references"
 _ENCODED = 16  # images that are encoded to time it
 _STEPS = 3  # training steps that are timed, after one that warms up
 _PASSES = 256
-# Reference models take at most so long, or as long as so many trainings; but there are two of a
-# family, without which the strongest attacks can't be tried at all.
-_REFERENCE_SECONDS = 90.0
+# Reference models take at most as long as so many trainings, where that is more than the limit; but
+# there are two of a family, without which the strongest attacks can't be tried at all.
 _REFERENCE_TRAININGS = 2.0
 _MOST_REFERENCES = 8
 # What a process holds before its first image: the interpreter, PyTorch and, for maps, UMAP.
@@ -276,7 +276,7 @@ def _stages(
 
 def _affordable(one: float, training: float) -> int:
     """Reference models of each family, an even number from 2 to 8. one: seconds of one."""
-    budget = max(_REFERENCE_SECONDS, _REFERENCE_TRAININGS * training)
+    budget = max(limits().reference_seconds, _REFERENCE_TRAININGS * training)
     pairs = int(budget / (4 * one)) if one > 0 else _MOST_REFERENCES
     return min(_MOST_REFERENCES, max(2, 2 * pairs))
 

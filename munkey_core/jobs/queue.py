@@ -199,6 +199,15 @@ class JobQueue:
         with self._lock:
             return tuple(entry.job for entry in (*self._of("running"), *self._of("queued")))
 
+    def left_alone(self, present: Callable[[str], bool]) -> tuple[Job, ...]:
+        """The jobs that wait or run, and that nobody who is present wants."""
+        with self._lock:
+            return tuple(
+                entry.job
+                for entry in (*self._of("running"), *self._of("queued"))
+                if not any(map(present, entry.askers))
+            )
+
     def wait(self, job: Job, seconds: float) -> bool:
         """Wait until a job has ended and all of it is cleaned up; False if that took longer."""
         with self._lock:

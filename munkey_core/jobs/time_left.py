@@ -2,17 +2,19 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.manifest import SPACES
+from munkey_core.erasure.measure_again import missing
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import stages as map_stages
 from munkey_core.files.cache import cache_folder
 from munkey_core.files.durable import write_whole
 from munkey_core.files.typed import checked
-from munkey_core.jobs.job import PROJECT, RETRAIN, TRAIN, Job
+from munkey_core.jobs.job import MEASURE, PROJECT, RETRAIN, TRAIN, Job
 from munkey_core.progress import Progress
 from munkey_core.training.runs import runs_folder
 
@@ -23,6 +25,7 @@ START_SECONDS = 8.0
 _PAIR_SECONDS = 1e-8
 _IMPORT_SECONDS = 10.0
 _ENTRY_SECONDS = 1e-3
+_QUICK_SECONDS = 60.0  # to measure what takes no training
 
 
 Stages = tuple[tuple[str, float], ...]
@@ -37,6 +40,8 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         return checked(Stages, path.read_bytes(), path.name)
     if kind == PROJECT:
         return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
+    if kind == MEASURE:
+        return ((STARTING, START_SECONDS), *_measured_before(bundle))
     provenance = bundle.manifest.provenance
     seconds = provenance["seconds"]
     if kind != RETRAIN or "training" not in seconds or provenance.get("device") != "CPU":
@@ -47,6 +52,15 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         ("training", seconds["training"]),
         ("predicting", seconds.get("encoding", 0.0)),
     )
+
+
+def _measured_before(bundle: Bundle) -> Iterator[tuple[str, float]]:
+    """What is to be measured again, each with the seconds that it took; nothing if one is unknown:
+    half an estimate is none."""
+    lost = missing(bundle)
+    trained = [one.seconds for one in lost if one.trainings]
+    if None not in trained:
+        yield from ((one.what, one.seconds or _QUICK_SECONDS) for one in lost)
 
 
 def guessed_maps(n: int) -> Stages:
@@ -63,7 +77,7 @@ def _stages_file(results: Path, kind: str) -> Path:
 
 
 def keep_stages(job: Job, stages: Stages) -> None:
-    if job.kind == TRAIN:  # the next one is of other images, and is timed before it starts
+    if job.kind in (TRAIN, MEASURE):  # the next one is about something else
         return
     with contextlib.suppress(OSError, MunkeyError):  # an estimate is not worth an error
         write_whole(_stages_file(job.results, job.kind), json.dumps(stages).encode())

@@ -13,6 +13,7 @@ from munkey_core.bundle.ledger import (
     receipt_text,
 )
 from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.measure_again import Missing
 from munkey_core.erasure.plan import ErasurePlan, make_plan
 from munkey_core.erasure.receipts import ReceiptCheck, check_receipt, read_public_key
 from munkey_core.erasure.request_page import file_names, request_report
@@ -39,6 +40,11 @@ class Erasure:
         """Whether the bundle on disk is another version by now than this session's. The session
         goes on with the version it has; `Studio.open` reads the new one."""
         return self._shared.bundle.changed
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What erasures took along from this session's version and nobody has measured again."""
+        return self._shared.missing
 
     def named_ids(self, spec: str) -> tuple[str, ...]:
         """Ids that a request names, in the command line's syntax, whether this bundle knows them or

@@ -13,7 +13,8 @@ from munkey_core.audit.reports import check_reports
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.forget_sets import canonical_sets
 from munkey_core.bundle.image_names import ImageNames
-from munkey_core.errors import UnknownIdError
+from munkey_core.erasure.measure_again import Missing, missing
+from munkey_core.errors import BundleError, UnknownIdError
 from munkey_core.model.encoder import Encoded
 from munkey_core.model.predictor import Predictor
 from munkey_core.model.search import near_pairs
@@ -47,6 +48,15 @@ class SharedModel:
     @cached_property
     def canonical_sets(self) -> dict[str, tuple[str, ...]]:
         return canonical_sets(self.bundle)
+
+    @cached_property
+    def missing(self) -> tuple[Missing, ...]:
+        """What erasing took along and can be measured again; nothing where the ledger, which would
+        tell, can't be read: whoever reads it says so."""
+        try:
+            return missing(self.whole)
+        except BundleError:
+            return ()
 
     @cached_property
     def names(self) -> ImageNames:

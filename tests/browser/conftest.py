@@ -99,8 +99,10 @@ def reports_url(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or the one Playwright brings; skips where there is none."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    """Debian's Chromium, or the one Playwright brings; skips where there is none. The one without
+    a window of its own first: it takes a quarter less of the cores."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(

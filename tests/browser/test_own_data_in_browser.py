@@ -27,6 +27,7 @@ def url(serve, digits_folder: Path, tmp_path_factory) -> Iterator[str]:
         "MUNKEY_CACHE": str(tmp_path_factory.mktemp("own-cache")),
         "MUNKEY_DATA_FOLDERS": "",
         "MUNKEY_JOB_THREADS": "1",
+        "MUNKEY_MAX_REFERENCE_SECONDS": "1",  # two of each kind, which is the least
     }
     with serve(env) as address:
         yield address

@@ -68,9 +68,9 @@ def bars_of(page: Page) -> Locator:
 
 
 def turns(page: Page) -> list[float]:
-    """Seconds until another page of the app is there, eight times."""
+    """Seconds until another page of the app is there, four times."""
     took = []
-    for link, heading in 4 * (("About", "About this model"), ("Forget", "Watch a model forget")):
+    for link, heading in 2 * (("About", "About this model"), ("Forget", "Watch a model forget")):
         start = time.monotonic()
         page.get_by_role("link", name=link).click()
         page.get_by_role("heading", name=heading).wait_for()

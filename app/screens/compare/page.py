@@ -11,7 +11,7 @@ from app.session import services
 from app.session.services import Session
 from app.shared.forget_set import ForgetSet, forget_set
 from app.shared.job_words import COMPARE
-from app.shared.retrain import retrain_panel
+from app.shared.retrain import measure_again, retrain_panel
 from app.shared.sections import section
 from app.words.foreign import escaped
 from app.words.glossary import term
@@ -74,3 +74,4 @@ def _nothing_yet(session: Session, chosen: ForgetSet) -> None:
         "is kept: whoever chooses the same images later sees it at once.</small></div>"
     )
     retrain_panel(session, chosen.ids, COMPARE)
+    measure_again(session)

@@ -15,6 +15,7 @@ from app.screens.desk.verify import verify
 from app.session import services, state
 from app.session.services import Session
 from app.shared.changed import failure
+from app.shared.retrain import measure_again
 from app.words.foreign import escaped
 from munkey_core.erasure.plan import ErasurePlan
 from munkey_core.errors import BundleError
@@ -46,6 +47,7 @@ def _page(session: Session) -> None:
     failure()
     if not erasing_now():
         receipt_card(session)
+        measure_again(session)
         _request(session)
     books, checks = st.columns([58, 42], gap="large")
     with books:

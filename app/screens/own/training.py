@@ -14,6 +14,7 @@ from app.session import models, services, state, state_keys, trainings
 from app.session.pages import turn_to
 from app.shared.changed import polled
 from app.shared.job_words import stage_words, where
+from app.shared.jobs_note import training_seen, want_training
 from app.words.foreign import escaped, quoted
 from app.words.phrases import count, duration
 from munkey_core.errors import MunkeyError
@@ -28,6 +29,10 @@ def training(name: str) -> None:
     """Draw the training of the model of this name, in whatever state it is."""
     status = trainings.status(name)
     active = status is not None and status.active
+    if status is not None and active and status.mine:
+        want_training(name)
+    elif not active:
+        training_seen(name)
     left, right = st.columns([58, 42], gap="medium")
     with left, st.container(border=True, key="own-training"):
         if active:
