@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +39,9 @@ def erase(
     from munkey_core.bundle.find import find_bundle
     from munkey_core.bundle.forget_sets import names_a_set
     from munkey_core.bundle.ledger import receipt_values
+    from munkey_core.bundle.read import read_bundle
     from munkey_core.erasure import erasure
+    from munkey_core.erasure.measure_again import missing
 
     folder = find_bundle(bundle)
     if finish:
@@ -67,7 +70,13 @@ def erase(
         return answer(as_json, {**asdict(plan), "erased": False}, lines, code)
     made = watch(erasure.erase(folder, named, out, key))
     place = str(out or folder)
-    document = {"bundle": place, "erased": True, "receipt": receipt_values(made)}
+    lost = missing(read_bundle(Path(place)))
+    document = {
+        "bundle": place,
+        "erased": True,
+        "receipt": receipt_values(made),
+        "missing": [one.kind for one in lost],
+    }
     if receipt:
         try:
             with receipt.open("x", encoding="utf-8") as file:
@@ -77,17 +86,13 @@ def erase(
                 f"the images are erased, but {receipt} could not be written ({error.strerror}): "
                 "the same command with another --receipt writes it"
             ) from error
-    return answer(as_json, document, [*receipt_lines(made, place), *_again(Path(place))])
-
-
-def _again(folder: Path) -> list[str]:
-    """What there is to be measured again, and by which command; nothing where nothing was lost."""
-    from munkey_core.bundle.read import read_bundle
-    from munkey_core.erasure.measure_again import missing
-
-    lost = missing(read_bundle(folder))
-    what = ", ".join(one.what for one in lost)
-    return [f"to be measured again by `munkey measure-again {folder}`: {what}"] if lost else []
+    lines = receipt_lines(made, place)
+    if lost:
+        what = ", ".join(one.what for one in lost)
+        lines.append(
+            f"`munkey measure-again {shlex.quote(place)}` makes again what went too: {what}"
+        )
+    return answer(as_json, document, lines)
 
 
 def _try_place(receipt: Path, bundles: Iterable[Path]) -> None:

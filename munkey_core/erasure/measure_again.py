@@ -24,14 +24,13 @@ from munkey_core.bundle.manifest import EXACT_MODE, EXPERIMENTS, METRICS, ORACLE
 from munkey_core.bundle.read import read_bundle
 from munkey_core.bundle.versions import MANIFEST
 from munkey_core.erasure.verification import ExactVerification
-from munkey_core.errors import MunkeyError
+from munkey_core.errors import BundleError, MunkeyError
 from munkey_core.explain.influence import influence_of, save_influence
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Pace, Progress, Steps, changed, staged
 from munkey_core.training.exact import save_verified
 from munkey_core.training.joint import resolve_device
 from munkey_core.training.shipped import Shipped
-from munkey_core.unlearning import METHODS, SYSTEMS
 
 _MINUTE, _HOUR = 60, 3600
 
@@ -135,7 +134,8 @@ def missing(bundle: Bundle) -> tuple[Missing, ...]:
         before = {mode: (bundle.metrics or {})[BEFORE]["reports"][mode] for mode in modes}
         times = [_figures_seconds(before[mode]) for mode in modes]
         seconds = None if None in times else sum(filter(None, times))
-        trainings = sum(map(len, before.values())) * (len(METHODS) + 2 * len(SYSTEMS))
+        reports = [report for part in before.values() for report in part.values()]
+        trainings = sum(len(report["models"]) for report in reports)
         found.append(Missing(FIGURES, "the figures of audits and attacks", seconds, trainings))
     if (
         MANIFEST in taken
@@ -153,7 +153,8 @@ def measure_again(folder: Path, device: str = "auto") -> Steps[tuple[Missing, ..
     on with what is left. The settings of the post-hoc methods are chosen anew, on a validation
     forget set of the images that stay.
 
-    Raises BundleError for a bundle whose pictures are not at hand, before anything is done.
+    Raises BundleError for a bundle whose pictures are not at hand, before anything is done, and if
+    its exact mode turns out not to be exact; BundleChangedError if images are erased meanwhile.
     """
     lost = missing(read_bundle(folder))
     if lost:
@@ -189,8 +190,12 @@ def _make(kind: str, folder: Path, device: str) -> Steps[None]:
     else:
         whole = read_bundle(folder)
         checks = yield from ExactVerification(whole, [MAIN_SET]).run()
-        if all(check.exact for check in checks):
-            save_verified(folder, checks)
+        if not all(check.exact for check in checks):
+            raise BundleError(
+                f"deleted and never written differ for {MAIN_SET}, so no note was made: `munkey "
+                f"verify {shlex.quote(str(folder))} --exact --without {MAIN_SET}` tells where"
+            )
+        save_verified(folder, checks)
 
 
 def _figures(folder: Path, mode: str, device: str) -> Steps[None]:
