@@ -1,8 +1,8 @@
 """Attributions laid over the pixels they belong to: large crisp pixels, signs as colours.
 
-Colours are those of :attr:`app.words.theme.Palette.diverging`: vermillion speaks for the class,
-blue against it. Pictures that are to be compared are drawn on one scale, which the caller gets from
-:func:`common_scale` and hands to each of them.
+Colours are those of :attr:`app.words.theme.Palette.diverging`: magenta speaks for the class,
+olive against it. Pictures that are to be compared are drawn on one scale, which the caller gets
+from :func:`common_scale` and hands to each of them.
 """
 
 import base64

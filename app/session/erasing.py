@@ -4,6 +4,7 @@ It goes on whatever page is on the screen, and even when the browser is closed: 
 no use to anybody. What it leaves is the receipt, in the bundle's ledger.
 """
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from app.session import state_keys
 from app.session.background import Background
 from munkey_core.bundle.ledger import Receipt
 from munkey_core.erasure.request_page import RequestEvidence
+from munkey_core.errors import MunkeyError
 from munkey_core.progress import Steps
 from munkey_core.studio import Studio
 from munkey_core.studio.erasure import Erasure
@@ -90,6 +92,8 @@ def close() -> None:
     else:
         report = Erasure.report(receipt, found.evidence)
         desk.done[receipt.hash] = Done(receipt, report)
+        with contextlib.suppress(MunkeyError, OSError):  # it is at hand until the page is reloaded
+            Erasure.file_report(receipt, found.evidence)
     desk.erasing = None
 
 

@@ -41,8 +41,8 @@ READINGS = {
     ),
     "shapley": Reading(
         "From the image alone to the answer: a bar is what one memory adds to the probability of "
-        f"the class, in percentage points ({term('shapley', 'exact Shapley values')}); orange "
-        "speaks for the class, blue against it, on one scale in both charts.",
+        f"the class, in percentage points ({term('shapley', 'exact Shapley values')}); magenta "
+        "speaks for the class, olive against it, on one scale in both charts.",
         "Does the image's own memory make the answer, and who takes over when it is gone? The bars "
         "add up to the difference between the first and the last line.",
         "A memory with hardly any share can have a long bar: in groups without "
@@ -50,8 +50,8 @@ READINGS = {
         "It says who answered, not who is right.",
     ),
     "pixels": Reading(
-        "Each pixel's colour says how strongly it speaks for the class, orange, or against it, "
-        "blue; all pictures have one scale. What the method does stands beside it.",
+        "Each pixel's colour says how strongly it speaks for the class, magenta, or against it, "
+        "olive; all pictures have one scale. What the method does stands beside it.",
         "What the colours lie on: the thing itself, its edge, or the empty ground? Are they "
         "stronger after the deletion, when the model has to look by itself?",
         f"The way from pixels to answer only ({term('retrieval-held-fixed')}), and no proof: "

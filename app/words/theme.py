@@ -38,8 +38,9 @@ class Palette:
     without a part in the story: the other points, the null band.
 
     classes: ten colours for ten classes, never the only cue: write the class's name too.
-    sequential: from nothing to much, for densities and magnitudes. diverging: negative, zero,
-    positive, for attributions: retain blue, page, forget vermillion.
+    sequential: from nothing to much, for magnitudes. diverging: negative, zero, positive, for
+    attributions: olive speaks against a class, magenta for it. Neither has a part in the story, and
+    neither has any of these.
     """
 
     page: str
@@ -83,8 +84,8 @@ _LIGHT = Palette(
     classes=_colours(
         "#7924B2 #3D4C4C #B2749A #5777F7 #1F9968 #8A994C #3131F7 #298BCC #4C4080 #804E2D"
     ),
-    sequential=("#F5F6F8", "#C9D8E6", "#86B0D0", "#3D86B7", "#0067A5", "#003F66"),
-    diverging=("#0067A5", "#7FB0D3", "#F7F7F5", "#E8A06F", "#BD4B00"),
+    sequential=("#F7F3F6", "#E6BEDB", "#D18ABF", "#BA53A2", "#9E1A86", "#5E0D50"),
+    diverging=("#5F5A00", "#B8B276", "#F7F7F5", "#D58AC6", "#9E1A86"),
 )
 
 _DARK = Palette(
@@ -104,8 +105,8 @@ _DARK = Palette(
     classes=_colours(
         "#F7D031 #D031F7 #B4CCA3 #7474B2 #31F781 #F7C6F7 #F77CF7 #CC477C #24B2B2 #B27D59"
     ),
-    sequential=("#1D232C", "#1F3C52", "#226188", "#2F8AC0", "#56B4E9", "#B9E2FA"),
-    diverging=("#56B4E9", "#2F6183", "#1D232C", "#8F5431", "#FF8A45"),
+    sequential=("#241D29", "#4D2846", "#863B6E", "#C45C9C", "#FF85C2", "#FFD3E9"),
+    diverging=("#B1C400", "#66701A", "#1D232C", "#85496B", "#FF85C2"),
 )
 
 

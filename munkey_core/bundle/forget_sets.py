@@ -10,6 +10,7 @@ from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.image_names import ImageNames
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError
+from munkey_core.files.in_words import counted
 from munkey_core.files.limits import at_most, limits
 from munkey_core.files.names import compared, lookalikes
 from munkey_core.files.untrusted import parse_csv, plain_cell, read_csv, shown
@@ -155,7 +156,7 @@ def canonical_name(ids: Iterable[str], bundle: Bundle) -> str | None:
 
 def size_name(n: int) -> str:
     """What to call a set of n images that has no name: "1 image", "1,000 images"."""
-    return "1 image" if n == 1 else f"{n:,} images"
+    return counted(n, "image")
 
 
 RANDOM_SETS = ("random-1pct", "random-5pct", "random-10pct")

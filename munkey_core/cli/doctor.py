@@ -27,6 +27,7 @@ from munkey_core.cli.options import Images, Json, Port
 from munkey_core.errors import MunkeyError
 from munkey_core.files import limits
 from munkey_core.files.cache import cache_folder
+from munkey_core.files.in_words import counted
 from munkey_core.files.machine import free_disk, free_memory, readable_bytes
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ def bundle(stage: Stage) -> Findings:
     stage.studio = studio = session(stage.bundle)
     seconds = time.perf_counter() - start
     about, keys = studio.about, studio.memory.keys_total
-    said = f"bundle {about.name}: {keys:,} keys, {about.mode} mode; opened in {seconds:.1f} s"
+    said = (
+        f"bundle {about.name}: {counted(keys, 'key')}, {about.mode} mode; opened in {seconds:.1f} s"
+    )
     yield OK, said, {"digest": about.digest, "modes": list(about.modes), "seconds": seconds}
 
 

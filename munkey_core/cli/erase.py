@@ -14,6 +14,7 @@ from munkey_core.cli.base import answer, command, session, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Device, Images, Json
 from munkey_core.cli.twins import twin_lines
 from munkey_core.errors import BadInputError, BundleError
+from munkey_core.files.in_words import counted
 from munkey_core.files.untrusted import shown
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ def _try_place(receipt: Path, bundles: Iterable[Path]) -> None:
 def plan_lines(plan: ErasurePlan) -> list[str]:
     """A plan for a terminal."""
     lines = [
-        f"bundle {plan.bundle}: {len(plan.ids):,} of {plan.keys_before:,} images would be erased, "
-        f"{plan.keys_after:,} stay",
+        f"bundle {plan.bundle}: {len(plan.ids):,} of {counted(plan.keys_before, 'image')} would be "
+        f"erased, {plan.keys_after:,} stay",
         *(f"  owner {owner}: {n:,}" for owner, n in list(plan.owners.items())[:_SHOWN]),
         *(
             f"CAREFUL: {shown(other)} looks like owner {shown(owner)} and is another name: their "
@@ -126,7 +127,8 @@ def plan_lines(plan: ErasurePlan) -> list[str]:
         lines.append(f"erased already: {_some(plan.gone)}")
     if plan.near_duplicates:
         others = tuple(dict.fromkeys(pair.other for pair in plan.near_duplicates))
-        lines.append(f"{len(others):,} near-duplicates of them stay: {_some(others)}")
+        stay = "stays" if len(others) == 1 else "stay"
+        lines.append(f"{counted(len(others), 'near-duplicate')} of them {stay}: {_some(others)}")
     lines += twin_lines(plan.twins)
     lines += [f"  {one.place}: {one.count:,}, {one.what}" for one in plan.purged]
     lines += ["what remains:", *(f"  {one.where}: {one.why}" for one in plan.remains)]
@@ -139,7 +141,7 @@ def plan_lines(plan: ErasurePlan) -> list[str]:
 def receipt_lines(receipt: Receipt, place: str) -> list[str]:
     """A receipt for a terminal."""
     return [
-        f"{receipt.count:,} images erased, receipt {receipt.number} of {receipt.created}"
+        f"{counted(receipt.count, 'image')} erased, receipt {receipt.number} of {receipt.created}"
         + (f", signed by {receipt.signer}" if receipt.signer else ""),
         *(f"  {one.place}: {one.count:,}, {one.what}" for one in receipt.purged),
         "what remains:",

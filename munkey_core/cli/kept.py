@@ -7,6 +7,7 @@ from typer import Option
 
 from munkey_core.cli.base import answer, command, table
 from munkey_core.cli.options import Json
+from munkey_core.files.in_words import counted
 
 
 @command("munkey kept", "munkey kept --delete upload/faces-1a2b3c4d --yes")
@@ -26,7 +27,7 @@ def kept(
     if yes and not delete:
         raise BadInputError("--yes goes with --delete: what is to be deleted?")
     rows = [
-        (one.name, readable_bytes(one.bytes), f"{one.files:,} files", one.changed, one.in_use)
+        (one.name, readable_bytes(one.bytes), counted(one.files, "file"), one.changed, one.in_use)
         for one in chosen
     ]
     document = {"kept": [asdict(one) for one in chosen], "deleted": []}
@@ -37,5 +38,7 @@ def kept(
         return answer(as_json, document, [*table(rows), last])
     done = {one.name: delete_kept(one.name) for one in chosen}
     document["deleted"] = [{"name": name, "files": files} for name, files in done.items()]
-    lines = [f"{name}: {files:,} files overwritten and removed" for name, files in done.items()]
+    lines = [
+        f"{name}: {counted(files, 'file')} overwritten and removed" for name, files in done.items()
+    ]
     return answer(as_json, document, lines)

@@ -10,6 +10,7 @@ from typer import Option
 from munkey_core.cli.base import answer, command, opened, session, table, watch
 from munkey_core.cli.options import BundleName, Images, Json, Mode, Save
 from munkey_core.errors import BadInputError
+from munkey_core.files.in_words import counted
 
 if TYPE_CHECKING:
     from munkey_core.bundle.bundle import FittedMap
@@ -95,7 +96,7 @@ def influence(
     }
     lines = [
         f"forgetting one image alone, each of {len(found.ids):,}: what it changes for "
-        f"{found.n_test:,} test images",
+        f"{counted(found.n_test, 'test image')}",
         "total, shift: sum of |change| and of change of the true class's probability; flips: "
         "answers that change; touched: images it is a neighbour of",
     ]

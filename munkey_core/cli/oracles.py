@@ -7,6 +7,7 @@ from typer import Option
 
 from munkey_core.cli.base import answer, command, opened, table, watch
 from munkey_core.cli.options import BundleName, Device, Ids, Images, Json
+from munkey_core.files.in_words import counted
 
 
 @command("munkey oracles my-bundle")
@@ -76,7 +77,7 @@ def retrain(
         for f in figures
     ]
     title = (
-        f"retrained without {len(oracles.ids):,} images; accuracy on test (TA), retain (RA) and "
+        f"retrained without {counted(len(oracles.ids), 'image')}; accuracy on test (TA), retain (RA) and "
         "forget (FA) images in percent"
     )
     return answer(as_json, document, [title, *table(rows)])

@@ -11,6 +11,7 @@ from typer import Option
 
 from munkey_core.cli.base import answer, command, session, table
 from munkey_core.cli.options import BundleName, Json
+from munkey_core.files.in_words import counted
 
 if TYPE_CHECKING:
     from munkey_core.studio import Studio
@@ -26,7 +27,7 @@ def bundles(as_json: Json = False) -> int:
         (
             info.name,
             info.problem
-            or f"{info.title}: {info.keys:,} keys, {len(info.classes)} classes, "
+            or f"{info.title}: {counted(info.keys, 'key')}, {len(info.classes)} classes, "
             f"{info.bytes / 1e6:.0f} MB, {info.path}",
         )
         for info in found
@@ -55,7 +56,7 @@ def show(
             f"{about.name}: {about.title}, {', '.join(about.classes)}",
             f"licence {facts['dataset']['licence']}; owners "
             + ("simulated" if about.owners_simulated else "from the source"),
-            f"{memory.keys_total:,} keys, {len(memory.test_ids()):,} test images",
+            f"{counted(memory.keys_total, 'key')}, {counted(len(memory.test_ids()), 'test image')}",
             f"K = {about.ensemble.k}, {about.ensemble.aggregation}, tau = {about.ensemble.tau}, "
             f"anchor = {about.ensemble.anchor}",
             f"trained on {provenance['device']} in {sum(provenance['seconds'].values()):.0f} s",

@@ -13,6 +13,7 @@ from typer import Option
 from munkey_core.cli.base import answer, command, duration, watch
 from munkey_core.cli.options import Device, Json
 from munkey_core.errors import BadInputError, BundleError, TrainingError
+from munkey_core.files.in_words import counted
 
 if TYPE_CHECKING:
     from munkey_core.jobs.offer import TrainingOffer
@@ -106,7 +107,7 @@ def train(
         if offer.problem:
             raise TrainingError(offer.problem)
     else:
-        print(f"{len(dataset):,} images: {_counts(build.parts())}", file=sys.stderr)
+        print(f"{counted(len(dataset), 'image')}: {_counts(build.parts())}", file=sys.stderr)
         splits = make_splits(dataset, recipe.split)
         for line in (*dataset.remarks, *twin_warnings(dataset, splits)):
             print(line, file=sys.stderr)
@@ -123,7 +124,7 @@ def train(
             "skipped": [list(entry) for entry in dataset.skipped],
         },
         [
-            f"wrote {out}: {parts['private']:,} images with a key; open it with "
+            f"wrote {out}: {counted(parts['private'], 'image')} with a key; open it with "
             f"munkey app --bundle {out}"
         ],
     )
@@ -134,7 +135,7 @@ def _tell_skipped(skipped: tuple[tuple[str, str], ...]) -> None:
         print(f"skipped {name}: {reason}", file=sys.stderr)
     if len(skipped) > _SHOWN:
         print(
-            f"skipped {len(skipped) - _SHOWN:,} more files; --json names them all",
+            f"skipped {counted(len(skipped) - _SHOWN, 'more file')}; --json names them all",
             file=sys.stderr,
         )
 
@@ -144,10 +145,10 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
 
     colour = "grey" if offer.grey else "colour"
     yield (
-        f"{offer.images:,} {colour} images of {offer.image_size} × {offer.image_size} pixels in "
-        f"{len(offer.classes):,} classes"
-        + (f", of {offer.owners:,} owners" if offer.owners is not None else "")
-        + (f"; {len(offer.skipped):,} files skipped" if offer.skipped else "")
+        f"{counted(offer.images, f'{colour} image')} of {offer.image_size} × {offer.image_size} pixels in "
+        f"{counted(len(offer.classes), 'class', 'classes')}"
+        + (f", of {counted(offer.owners, 'owner')}" if offer.owners is not None else "")
+        + (f"; {counted(len(offer.skipped), 'file')} skipped" if offer.skipped else "")
     )
     yield "classes: " + _classes(offer.classes)
     yield "parts: " + _counts({part: n for part, n in offer.parts.items() if n})

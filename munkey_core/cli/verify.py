@@ -13,6 +13,7 @@ from munkey_core.cli.base import answer, command, opened, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Json
 from munkey_core.cli.write import OTHER_MACHINE
 from munkey_core.errors import BadInputError
+from munkey_core.files.in_words import counted
 from munkey_core.files.untrusted import shown
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def verify(
     if len(ledger):
         erased = sum(receipt.count for receipt in ledger.receipts)
         lines.append(
-            f"the ledger's chain of {len(ledger)} entries is whole; {erased:,} images were erased "
-            "and none of their rows is here"
+            f"the ledger's chain of {counted(len(ledger), 'entry', 'entries')} is whole; of "
+            f"{counted(erased, 'erased image')} no row is here"
         )
     if EXACT_MODE in whole.modes:
         document["rows"] = len(whole.bank)
@@ -115,7 +116,7 @@ def _receipt(
     check = check_receipt(folder, receipt, wanted)
     said = {"none": "not signed", "valid": f"signed by {receipt.signer}"}
     lines = [
-        f"receipt {receipt.number} of {receipt.created}: {receipt.count:,} images erased from "
+        f"receipt {receipt.number} of {receipt.created}: {counted(receipt.count, 'image')} erased from "
         f"{receipt.bundle}; {said.get(check.signature, 'its signature is NOT what it should be')}",
         *([f"note: {TESTABLE}"] if receipt.names_can_be_tested else []),
         *check.problems,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from munkey_core.cli.base import answer, command, opened, watch
 from munkey_core.cli.options import BundleName, Device, Json
+from munkey_core.files.in_words import counted
 from munkey_core.progress import Steps
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write(bundle: BundleName, device: Device = "auto", as_json: Json = False) ->
         "seconds": seconds,
     }
     lines = [
-        f"{folder} now has an exact mode: {len(made.bank):,} rows written, {size:,} bytes",
+        f"{folder} now has an exact mode: {counted(len(made.bank), 'row')} written, {size:,} bytes",
         f"θ trained on public images only, in {seconds['training']:.0f} s; rows written in "
         f"{seconds['writing']:.0f} s",
         f"K = {ensemble['k']}, tau = {ensemble['tau']}, anchor = {ensemble['anchor']}, chosen "

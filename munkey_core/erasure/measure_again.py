@@ -26,6 +26,7 @@ from munkey_core.bundle.versions import MANIFEST
 from munkey_core.erasure.verification import ExactVerification
 from munkey_core.errors import BundleError, MunkeyError
 from munkey_core.explain.influence import influence_of, save_influence
+from munkey_core.files.in_words import counted
 from munkey_core.model.predictor import Predictor
 from munkey_core.progress import Pace, Progress, Steps, changed, staged
 from munkey_core.training.exact import save_verified
@@ -62,7 +63,7 @@ def taken_along(bundle: Bundle, name: str) -> Iterator[str]:
     again = bool(models)
     if models:
         yield (
-            f"the answers of {models:,} retrained models go, as these models were compared with a "
+            f"the answers of {counted(models, 'retrained model')} go, as these models were compared with a "
             f"memory that held the images; training them took {_time(seconds)}"
         )
     if METRICS in files:
@@ -125,7 +126,7 @@ def missing(bundle: Bundle) -> tuple[Missing, ...]:
     if f"{ORACLES}/" in taken and not any(f.startswith(ORACLES) for f in bundle.manifest.files):
         models = planned_models(bundle)
         seconds = None if (one := _training_seconds(bundle)) is None else models * one
-        what = f"the answers of {models:,} retrained models"
+        what = f"the answers of {counted(models, 'retrained model')}"
         found.append(Missing(ANSWERS, what, seconds, models))
     if (SCORES, "influence") in places and "influence" not in bundle.scores:
         found.append(Missing(INFLUENCE, "who influences whom"))

@@ -29,6 +29,7 @@ from munkey_core.erasure.measure_again import taken_along
 from munkey_core.erasure.without_rows import can_measure
 from munkey_core.errors import BadInputError
 from munkey_core.explain.map import maps_of
+from munkey_core.files.in_words import counted
 from munkey_core.files.names import lookalikes
 from munkey_core.results import NearDuplicate
 from munkey_core.training.runs import source_digest
@@ -129,7 +130,7 @@ def _problem(plan: ErasurePlan) -> str:
         )
     if not plan.keys_after:
         return (
-            f"all {plan.keys_before:,} images of the memory are named: at least one must stay; "
+            f"all of the memory is named ({counted(plan.keys_before, 'image')}): at least one must stay; "
             "remove the bundle's folder instead"
         )
     return ""

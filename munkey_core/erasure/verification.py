@@ -25,6 +25,7 @@ from munkey_core.bundle.write import row_digests, seal_text
 from munkey_core.data.seeding import permutation
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files.durable import sha256
+from munkey_core.files.in_words import counted
 from munkey_core.files.machine import processor
 from munkey_core.files.system_files import added_by_system
 from munkey_core.files.tensors import read_tensors
@@ -227,7 +228,7 @@ def written_elsewhere(bundle: Bundle) -> bool:
 def check_lines(check: ExactCheck) -> list[str]:
     """A check for a terminal."""
     return [
-        f"{check.forget}: {check.n_forget:,} images deleted, {check.rows:,} written again in "
+        f"{check.forget}: {counted(check.n_forget, 'image')} deleted, {check.rows:,} written again in "
         f"{check.seconds:.0f} s",
         f"  rows that differ: {check.rows_differing:,} of {check.rows:,}; token bytes "
         f"{check.token_bytes_differing:,} of {check.token_bytes:,}; key bytes "
@@ -265,7 +266,7 @@ def _name(spec: str, bundle: Bundle) -> str:
     if spec in CANONICAL:
         return spec
     ids = forget_set(spec, bundle)
-    return canonical_name(ids, bundle) or f"{len(set(ids)):,} images"
+    return canonical_name(ids, bundle) or counted(len(set(ids)), "image")
 
 
 def _checked(spec: str, bundle: Bundle) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from munkey_core.audit.leak import BackboneLeak
 from munkey_core.audit.privacy import PrivacyReport
+from munkey_core.files.in_words import counted
 
 FEW = 30  # images below which an interval says more about them than about deletion
 
@@ -57,7 +58,7 @@ def verdict(report: PrivacyReport, attack: str, mark: Callable[[str], str] = str
         return ""
     low, high = after.auroc_ci95
     if report.n_forget < FEW:
-        these = "1 image" if report.n_forget == 1 else f"{report.n_forget:,} images"
+        these = counted(report.n_forget, "image")
         return (
             f"With {these} this says something about these images, not about how well deletion "
             "works: the intervals are rough."

@@ -13,12 +13,14 @@ from munkey_core.bundle.ledger import (
     receipt_text,
 )
 from munkey_core.erasure.erasure import erase
+from munkey_core.erasure.filed_reports import file_report, filed_report
 from munkey_core.erasure.measure_again import Missing
 from munkey_core.erasure.plan import ErasurePlan, make_plan
 from munkey_core.erasure.receipts import ReceiptCheck, check_receipt, read_public_key
 from munkey_core.erasure.request_page import file_names, request_report
 from munkey_core.errors import BadInputError, BundleError
 from munkey_core.files import limits
+from munkey_core.files.in_words import counted
 from munkey_core.progress import Steps
 from munkey_core.studio.shared import SharedModel
 
@@ -30,6 +32,8 @@ class Erasure:
     read_receipt = staticmethod(read_receipt)
     receipt_text = staticmethod(receipt_text)
     report = staticmethod(request_report)
+    file_report = staticmethod(file_report)
+    filed_report = staticmethod(filed_report)
     file_names = staticmethod(file_names)
 
     def __init__(self, shared: SharedModel) -> None:
@@ -59,7 +63,7 @@ class Erasure:
                 if ledger.names(receipt, f"owner:{owner}"):
                     raise BadInputError(
                         f"the images of owner {owner!r} are erased already: receipt "
-                        f"{receipt.number} of {receipt.created}, {receipt.count:,} images"
+                        f"{receipt.number} of {receipt.created}, {counted(receipt.count, 'image')}"
                     ) from error
             raise
 

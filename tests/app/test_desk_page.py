@@ -4,6 +4,7 @@ comes to, what confirms it, what is handed out, and what others see."""
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.session.background import Background
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.bundle.write import write_bundle
 from munkey_core.erasure.request_page import RequestEvidence
+from munkey_core.files.cache import cache_folder
 from munkey_core.progress import finish
 from munkey_core.studio import Studio
 from munkey_core.studio.erasure import Erasure
@@ -216,7 +218,7 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
     assert not set(OWNS) & set(studio.memory.private_ids())
 
     labels = [one.label for one in app.get("download_button")]
-    assert labels == ["Download the receipt", "Download the one-page report"]
+    assert labels == ["Download the receipt", "Download the report"]
     [done] = app.session_state["munkey-erasing"].done.values()
     assert "Case &lt;7&gt;" in done.report
     assert "all 3 images of one owner" in done.report
@@ -224,7 +226,11 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
     for id_ in (*OWNS, OWNER):
         assert id_ not in done.report + Erasure.receipt_text(done.receipt)
     again = open_page(receipt="1")
-    assert "without figures" in text(again)
+    assert "figures that were measured before" in text(again)
+    kept = Erasure.filed_report(done.receipt)
+    assert kept == done.report.replace("<dt>Reference</dt><dd>Case &lt;7&gt;</dd>\n", "")
+    shutil.rmtree(cache_folder() / "reports")
+    assert "without figures" in text(open_page(receipt="1"))
 
 
 def test_what_was_asked_for_may_be_gone_already(folder):

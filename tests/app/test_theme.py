@@ -132,9 +132,12 @@ def test_every_colour_is_written_in_full(colours: Palette) -> None:
             assert colour.startswith("#")
 
 
-def test_diverging_scale_ends_in_the_colours_of_meaning(colours: Palette) -> None:
-    assert colours.diverging[0] == colours.retain
-    assert colours.diverging[-1] == colours.forget
+def test_scales_wear_no_colour_of_the_story(colours: Palette) -> None:
+    """What speaks for a class is not what is deleted, and what speaks against it doesn't stay."""
+    story = (colours.forget, colours.retain, colours.retrained, colours.test)
+    for scale in (colours.diverging, colours.sequential):
+        for colour, meaning in itertools.product((scale[0], *scale[-2:]), story):
+            assert distance(colour, meaning, "normal") >= 30, (colour, meaning)
 
 
 def test_plotly_takes_the_layout(colours: Palette) -> None:

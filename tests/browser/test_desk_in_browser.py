@@ -101,7 +101,7 @@ def test_a_request_from_the_owners_name_to_the_filed_receipt(
     getting.value.save_as(receipt)
     assert receipt.name == "receipt-desk-1.json"
     with page.expect_download() as getting:
-        page.get_by_role("button", name="Download the one-page report").click()
+        page.get_by_role("button", name="Download the report").click()
     report = tmp_path / getting.value.suggested_filename
     getting.value.save_as(report)
     assert 1 <= pages_on_a4(browser, report) <= 2
@@ -164,7 +164,7 @@ def test_no_address_and_no_line_of_the_log_says_whom_a_request_is_about(
         page.get_by_role("button", name="for good").click()
         expect(page.get_by_role("heading", name="Receipt no. 1")).to_be_visible()
         with page.expect_download():
-            page.get_by_role("button", name="Download the one-page report").click()
+            page.get_by_role("button", name="Download the report").click()
         at_rest(page)
         addresses.append(page.url)
         said = server.said()

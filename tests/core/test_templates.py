@@ -25,7 +25,8 @@ from munkey_core.config import EnsembleConfig, TrainConfig, WriteConfig
 from munkey_core.erasure.request_page import request_report
 from munkey_core.errors import BundleError
 from munkey_core.files import templates
-from munkey_core.files.templates import cell, counted, duration, figure, fill, interval, settings
+from munkey_core.files.in_words import counted, duration, figure, interval, settings
+from munkey_core.files.templates import cell, fill
 
 WRITTEN = Path(__file__).parent / "written"
 TUNING = {

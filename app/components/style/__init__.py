@@ -47,6 +47,9 @@ def _sheet() -> str:
     light, dark = palette(dark=False), palette(dark=True)
     names = {f"--mk-{name}": (getattr(light, name), getattr(dark, name)) for name in _COLOURS}
     names["--mk-retrained-colour"] = (light.retrained, dark.retrained)
+    names["--mk-for"], names["--mk-against"] = (
+        (light.diverging[end], dark.diverging[end]) for end in (-1, 0)
+    )
     plain = "".join(f"{name}:{pair[0]};" for name, pair in names.items())
     both = "".join(f"{name}:light-dark({pair[0]},{pair[1]});" for name, pair in names.items())
     sheets = (_HERE / f"{name}.css" for name in ("cards", "page"))

@@ -94,5 +94,5 @@ def _first_steps() -> None:
             "<li>Say who asks, or which images: nothing happens yet.</li>"
             "<li>See what was found, what goes, what stays, and what the model would say.</li>"
             "<li>Type the number of images, and they are erased for good.</li>"
-            "<li>File the receipt and the one-page report.</li></ol></div>"
+            "<li>File the receipt and the report.</li></ol></div>"
         )

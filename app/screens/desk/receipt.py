@@ -108,9 +108,10 @@ def _files(receipt: Receipt, done: erasing.Done | None) -> None:
         on_click="ignore",
         key=f"desk-file-{receipt.number}",
     )
+    filed = Erasure.filed_report(receipt) if done is None else None
     st.download_button(
-        "Download the one-page report",
-        done.report if done is not None else Erasure.report(receipt),
+        "Download the report",
+        done.report if done is not None else filed or Erasure.report(receipt),
         file_name=report_name,
         mime="text/html",
         icon=":material/description:",
@@ -118,10 +119,18 @@ def _files(receipt: Receipt, done: erasing.Done | None) -> None:
         on_click="ignore",
         key=f"desk-report-{receipt.number}",
     )
-    if done is None:
-        st.caption(
-            "This report is without figures: they are measured before an erasure, and stand in the "
-            "report that was made then."
+    st.caption(_about_the_report(done, filed))
+
+
+def _about_the_report(done: erasing.Done | None, filed: str | None) -> str:
+    if done is not None:
+        return (
+            "Keep both: figures of before can’t be measured again. This server keeps the report, "
+            "too, without your file number."
         )
-    else:
-        st.caption("Keep both: figures of before can’t be measured again.")
+    if filed is not None:
+        return "With the figures that were measured before. Your file number was not kept."
+    return (
+        "This report is without figures: they are measured before an erasure, and stand in the "
+        "report that was made then."
+    )

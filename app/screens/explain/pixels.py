@@ -103,7 +103,7 @@ def _draw(image: Seen, found: Found) -> None:
     if signed and len(found) > 1:
         change = found[1].values - found[0].values
         same = not np.abs(change).max() > _NOTHING * scale
-        words = "no pixel changes" if same else "orange: speaks more for it after than before"
+        words = "no pixel changes" if same else "magenta: speaks more for it after than before"
         maps.append(Heatmap("Difference: after − before", change, "", words))
     if len(found) > 1:
         st.markdown(strength(found[0], found[1]))

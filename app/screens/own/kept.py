@@ -1,5 +1,5 @@
-"""What this server keeps of people's own images: each upload and each model, and a way to be rid
-of it."""
+"""What this server keeps of people's own images: each upload and each model, what was worked out
+with them, and a way to be rid of it."""
 
 import streamlit as st
 
@@ -8,10 +8,18 @@ from app.session import models, properties, services, state, state_keys, trainin
 from app.words.foreign import escaped
 from app.words.phrases import count, time_words
 from munkey_core.errors import MunkeyError
-from munkey_core.jobs.kept import MODEL, UPLOAD, Kept, delete_kept, list_kept
+from munkey_core.jobs.kept import CACHE, MODEL, UPLOAD, Kept, delete_kept, list_kept
 
 _SAID = state_keys.REFUSED + "own-kept"
-_WHAT = {UPLOAD: "an upload", MODEL: "a model"}
+_WHAT = {UPLOAD: "an upload", MODEL: "a model", CACHE: "worked out"}
+_WORKED_OUT = {
+    "runs": "answers of retrained models, and comparisons",
+    "projections": "maps of memories",
+    "features": "encoded images",
+    "reports": "reports of erasures",
+    "jobs": "how long jobs took",
+    "images.json": "where pictures were found",
+}
 
 
 def kept_here() -> None:
@@ -20,19 +28,26 @@ def kept_here() -> None:
     found = list_kept((UPLOAD, MODEL))
     if said:
         (st.success if said[0] else st.error)(said[1])
-    if not found:
-        return
     with st.expander("What this server keeps of own images", key="own-kept", expanded=bool(said)):
         st.caption(
             "Deleted here is gone for good: the files are overwritten before their names go. "
             "Whoever can open this app can do it, as whoever can open it can erase."
         )
+        # Of the models of all this server's bundles: very many files, so only for who asks.
+        if st.toggle("Also what was worked out with models (the cache)", key="own-kept-cache"):
+            found += list_kept((CACHE,))
+            st.caption(
+                "All of it can be worked out again, but for reports of erasures: their figures "
+                "were measured before."
+            )
+        if not found:
+            st.caption("Nothing is kept.")
         for number, one in enumerate(found):
             _line(number, one)
 
 
 def _line(number: int, one: Kept) -> None:
-    name = escaped(one.name.partition("/")[2])
+    name = _name(one)
     with st.container(horizontal=True, vertical_alignment="center", key=f"own-kept-{number}"):
         st.markdown(
             f"**{name}** · {_WHAT[one.kind]}, {count(one.files, 'file')}, {size(one.bytes)} · "
@@ -48,8 +63,14 @@ def _line(number: int, one: Kept) -> None:
             )
 
 
+def _name(one: Kept) -> str:
+    """What a person reads (Markdown)."""
+    name = one.name.partition("/")[2]
+    return _WORKED_OUT.get(name, escaped(name)) if one.kind == CACHE else escaped(name)
+
+
 def _delete(one: Kept) -> None:
-    name = escaped(one.name.partition("/")[2])
+    name = _name(one)
     try:
         n = delete_kept(one.name)
     except MunkeyError as error:
