@@ -77,7 +77,7 @@ def retrain(
         for f in figures
     ]
     title = (
-        f"retrained without {counted(len(oracles.ids), 'image')}; accuracy on test (TA), retain (RA) and "
-        "forget (FA) images in percent"
+        f"retrained without {counted(len(oracles.ids), 'image')}; accuracy on test (TA), retain "
+        "(RA) and forget (FA) images in percent"
     )
     return answer(as_json, document, [title, *table(rows)])

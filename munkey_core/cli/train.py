@@ -145,8 +145,8 @@ def _estimate(offer: TrainingOffer, references: int) -> Iterator[str]:
 
     colour = "grey" if offer.grey else "colour"
     yield (
-        f"{counted(offer.images, f'{colour} image')} of {offer.image_size} × {offer.image_size} pixels in "
-        f"{counted(len(offer.classes), 'class', 'classes')}"
+        f"{counted(offer.images, f'{colour} image')} of {offer.image_size} × {offer.image_size} "
+        f"pixels in {counted(len(offer.classes), 'class', 'classes')}"
         + (f", of {counted(offer.owners, 'owner')}" if offer.owners is not None else "")
         + (f"; {counted(len(offer.skipped), 'file')} skipped" if offer.skipped else "")
     )

@@ -130,8 +130,8 @@ def _problem(plan: ErasurePlan) -> str:
         )
     if not plan.keys_after:
         return (
-            f"all of the memory is named ({counted(plan.keys_before, 'image')}): at least one must stay; "
-            "remove the bundle's folder instead"
+            f"all of the memory is named ({counted(plan.keys_before, 'image')}): at least one must "
+            "stay; remove the bundle's folder instead"
         )
     return ""
 

@@ -228,8 +228,8 @@ def written_elsewhere(bundle: Bundle) -> bool:
 def check_lines(check: ExactCheck) -> list[str]:
     """A check for a terminal."""
     return [
-        f"{check.forget}: {counted(check.n_forget, 'image')} deleted, {check.rows:,} written again in "
-        f"{check.seconds:.0f} s",
+        f"{check.forget}: {counted(check.n_forget, 'image')} deleted, {check.rows:,} written again "
+        f"in {check.seconds:.0f} s",
         f"  rows that differ: {check.rows_differing:,} of {check.rows:,}; token bytes "
         f"{check.token_bytes_differing:,} of {check.token_bytes:,}; key bytes "
         f"{check.key_bytes_differing:,} of {check.key_bytes:,}",
