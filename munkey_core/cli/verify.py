@@ -117,7 +117,8 @@ def _receipt(
     said = {"none": "not signed", "valid": f"signed by {receipt.signer}"}
     lines = [
         f"receipt {receipt.number} of {receipt.created}: {counted(receipt.count, 'image')} erased "
-        f"from {receipt.bundle}; {said.get(check.signature, 'its signature is NOT what it should be')}",
+        f"from {receipt.bundle}; "
+        + said.get(check.signature, "its signature is NOT what it should be"),
         *([f"note: {TESTABLE}"] if receipt.names_can_be_tested else []),
         *check.problems,
         "the chain is whole, the bundle is the version the ledger ends with, and none of the "

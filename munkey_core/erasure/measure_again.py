@@ -63,8 +63,8 @@ def taken_along(bundle: Bundle, name: str) -> Iterator[str]:
     again = bool(models)
     if models:
         yield (
-            f"the answers of {counted(models, 'retrained model')} go, as these models were compared "
-            f"with a memory that held the images; training them took {_time(seconds)}"
+            f"the answers of {counted(models, 'retrained model')} go, as these models were "
+            f"compared with a memory that held the images; training them took {_time(seconds)}"
         )
     if METRICS in files:
         again = True
