@@ -44,8 +44,9 @@ function whenQuiet(run) {
 }
 
 export default function ({ data, parentElement }) {
-  if (parentElement.querySelector(".soon")) whenQuiet(() => load(data));
-  else load(data);
+  if (!parentElement.querySelector(".soon")) load(data);
+  // Whoever saves data or power has nothing read that no page may ask for.
+  else if (!navigator.connection?.saveData) whenQuiet(() => load(data));
 }
 """
 

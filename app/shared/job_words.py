@@ -43,7 +43,8 @@ def where(status: JobStatus) -> str:
     progress = status.progress
     if progress is None:
         return "Starting"
-    text = escaped(stage_words(progress.stage))
+    stage = stage_words(progress.stage)
+    text = escaped(stage[:1].upper() + stage[1:])
     if progress.remaining_seconds is None:
         return f"{text}, for {duration(progress.elapsed_seconds)} so far"
     return f"{text}, about {duration(progress.remaining_seconds)} left"

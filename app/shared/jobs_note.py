@@ -58,20 +58,24 @@ def training_seen(name: str) -> None:
     _drop(Wanted(TRAIN, (name,), ()))
 
 
-def jobs_on_a_phone(session: Session) -> None:
-    """The note once more, above the page: on a phone the sidebar is closed. The style shows one of
-    the two."""
-    jobs_note(session, "-above")
-
-
-def jobs_note(session: Session, place: str = "") -> None:
-    """Draw the note; nothing without a job of this model. place: tells apart two of them."""
+def jobs_note(session: Session) -> None:
+    """Draw the note, which follows the jobs by itself; nothing without a job of this model."""
     if state.demo() or state.hidden("jobs"):
         return
     _take_over(session)
-    if any(_concerns(one, session) for one in _all()):
-        with st.container(key=f"jobs-note{place}"):
-            polled(_note, seconds=_POLL)(session, place)
+    if _ours(session):
+        with st.container(key="jobs-note"):
+            polled(_note, seconds=_POLL)(session, _standing(session))
+
+
+def jobs_on_a_phone(session: Session) -> None:
+    """The note once more, above the page, as on a phone the sidebar is closed; the style shows it
+    there alone. It is drawn with the page, which the other one has drawn when a job ends: a part
+    that is drawn by itself must not lie where another page has something else."""
+    if not (state.demo() or state.hidden("jobs")) and _ours(session):
+        with st.container(key="jobs-note-above"):
+            for number, one in enumerate(_ours(session)):
+                _line(session, one, f"-above-{number}", follows=False)
 
 
 def _take_over(session: Session) -> None:
@@ -83,13 +87,27 @@ def _take_over(session: Session) -> None:
         want_training(name)
 
 
-def _note(session: Session, place: str) -> None:
-    for number, one in enumerate(_all()):
-        if _concerns(one, session):
-            _line(session, one, f"{place}-{number}")
+def _note(session: Session, drawn: tuple[bool, ...]) -> None:
+    """drawn: which of the jobs were active when the page was drawn."""
+    if _standing(session) != drawn:
+        st.rerun()
+    for number, one in enumerate(_ours(session)):
+        _line(session, one, f"-{number}", follows=True)
 
 
-def _line(session: Session, one: Wanted, key: str) -> None:
+def _standing(session: Session) -> tuple[bool, ...]:
+    found = []
+    for one in _ours(session):
+        try:
+            status = _status(session, one)
+        except MunkeyError:  # which its line will find out, too
+            status = None
+        found.append(status is not None and status.active)
+    return tuple(found)
+
+
+def _line(session: Session, one: Wanted, key: str, follows: bool) -> None:
+    """follows: whether it is drawn again as the job goes on."""
     try:
         status = _status(session, one)
         done = _done(session, one, status)
@@ -105,7 +123,11 @@ def _line(session: Session, one: Wanted, key: str) -> None:
     elif status.active:
         if (page_url.current_page() or "forget") == _page(session, one):
             return  # which shows it
-        st.progress(min(1.0, status.fraction), text=f"{_what(one)}: {_first_small(where(status))}")
+        if follows:
+            said = f"{_what(one)}: {_first_small(where(status))}"
+            st.progress(min(1.0, status.fraction), text=said)
+        else:
+            st.markdown(f":material/hourglass_top: **{_what(one)}** is under way.")
         label = "Go there"
     else:
         st.markdown(f":material/error: **{_what(one)}: failed.** {escaped(status.reason)}")
@@ -172,6 +194,10 @@ def _model(session: Session, kind: str) -> tuple[str, ...]:
 def _concerns(one: Wanted, session: Session) -> bool:
     """Whether a job is about the model on the screen, or about none yet."""
     return one.kind == TRAIN or one.model == _model(session, one.kind)
+
+
+def _ours(session: Session) -> list[Wanted]:
+    return [one for one in _all() if _concerns(one, session)]
 
 
 def _all() -> tuple[Wanted, ...]:

@@ -107,6 +107,34 @@ def test_its_end_is_told_with_the_way_to_the_result(job, basket):
     assert "Comparison without" not in text(rerun(app))  # it was seen
 
 
+def test_after_a_reload_it_is_told_of_again(job, basket, monkeypatch):
+    started(basket)
+    alone = [("compare", tuple(basket))]
+    monkeypatch.setattr(Jobs, "left_alone", lambda *_: tuple(alone))
+    reloaded = open_script(SCRIPT.replace('"shown", "compare"', '"shown", "about"'))
+    assert "Comparison without 2 images: starting" in text(reloaded)
+    alone.clear()  # it is this person's now
+    assert "Comparison without 2 images: starting" in text(rerun(reloaded))
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_training_of_own_images_is_told_of_too(monkeypatch, done):
+    status = JobStatus("train", 0, "running", mine=True, fraction=0.4)
+    monkeypatch.setattr(jobs_note.trainings, "left_alone", lambda: ("my <b>",))
+    monkeypatch.setattr(
+        jobs_note.trainings,
+        "status",
+        lambda name: dataclasses.replace(status, state="done") if done else status,
+    )
+    monkeypatch.setattr(jobs_note.trainings, "ready", lambda name: done)
+    app = open_script(SCRIPT)
+    said = "Training of my \\<b\\>: " + ("done." if done else "starting")
+    assert said in text(app)
+    button(app, "See the result" if done else "Go there").click().run()
+    assert app.session_state["turned"] == "own"
+    assert app.session_state["munkey:training"] == "my <b>"
+
+
 @pytest.mark.parametrize(
     ("state", "told"), [("failed", "failed.** no room on the disk"), ("cancelled", None)]
 )

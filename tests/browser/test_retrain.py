@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.visit import delete, open_page, pick
+from tests.browser.visit import at_rest, delete, open_page, pick
 
 pytestmark = pytest.mark.timeout(1200)
 EPOCHS = 3_000  # Of a training that nobody waits for: it is there to be cancelled.
@@ -94,6 +94,22 @@ def test_it_runs_beside_the_pages_and_stops_when_told_to(
     for person in (page, other):
         assert min(turns(person)) < max(1.0, 4 * min(quiet))
     expect(bar(page)).to_be_visible()
+
+    # It is told of on other pages, after a reload too, and on a phone.
+    page.get_by_role("link", name="About").click()
+    note = page.get_by_text(re.compile("^Retraining without 2 images: training, about"))
+    expect(note.first).to_be_visible()
+    at_rest(page)
+    page.reload()
+    expect(note.first).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator(".st-key-jobs-note-above").get_by_role("button")).to_be_in_viewport()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    expect(page.locator(".st-key-jobs-note-above")).to_be_hidden()
+    page.get_by_role("button", name="Go there").locator("visible=true").click()
+    expect(page.get_by_role("heading", name="Watch a model forget")).to_be_visible()
+    expect(bar(page)).to_be_visible()
+    at_rest(page)
 
     # A reload, or a link: the same job, and no second one.
     page.reload()
