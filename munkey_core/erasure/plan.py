@@ -159,7 +159,7 @@ def _purged(bundle: Bundle, ids: Sequence[str]) -> Iterator[Purged]:
     yield Purged(PARQUET if PARQUET in files else CSV, "records: id, class, owner", n)
     yield Purged(SCORES, f"rows of {len(bundle.scores)} scores", n)
     if "influence" in bundle.scores:
-        what = "influence of the other images, measured beside these; `munkey influence --save`"
+        what = "influence of the other images, measured beside these"
         yield Purged(SCORES, what, len(bundle.bank) - n)
     if bundle.thumbnails is not None:
         yield Purged(THUMBNAILS, "images", n)

@@ -32,7 +32,14 @@ from munkey_core.model.transformer import ExemplarTransformer
 from munkey_core.progress import Progress, Steps
 from munkey_core.results import PRIVATE, TEST
 from munkey_core.training.answers import Outputs, Verdicts
-from munkey_core.training.retraining import MUNKEY, Family, Retraining, Run, TrainedModel
+from munkey_core.training.retraining import (
+    MUNKEY,
+    PLAIN,
+    Family,
+    Retraining,
+    Run,
+    TrainedModel,
+)
 from munkey_core.training.shipped import Shipped
 
 _MODEL = "model."

@@ -231,6 +231,19 @@ def test_after_a_reload_the_job_is_mine_again_but_never_somebody_elses(queue_of)
     assert queue.status(job("never asked for")) is None
 
 
+def test_what_nobody_who_is_there_waits_for_is_left_alone(queue_of):
+    queue = queue_of(ENDLESS)
+    queue.submit(job("a"), "you")
+    queue.submit(job("b"), "another")
+    queue.submit(job("c"), "another")
+    queue.submit(job("c"), "you")
+    assert queue.left_alone(lambda asker: True) == ()
+    assert queue.left_alone(lambda asker: asker == "you") == (job("b"),)
+    assert set(queue.left_alone(lambda asker: False)) == {job("a"), job("b"), job("c")}
+    queue.cancel(job("b"), "another")
+    assert job("b") not in queue.left_alone(lambda asker: False)
+
+
 def test_many_threads_ask_at_once(queue_of):
     queue = queue_of(QUICK, running=3)
     mine = [job(name) for name in "abcdefgh"]

@@ -27,6 +27,7 @@ from munkey_core.results import PRIVATE
 from munkey_core.training.answers import Outputs
 from munkey_core.training.retraining import MUNKEY, PLAIN, Run, in_reference, reference_run
 from munkey_core.training.runs import Runs, runs_folder
+from munkey_core.training.shipped import Shipped
 
 CPU = torch.device("cpu")
 
@@ -87,6 +88,37 @@ def test_what_is_shipped_is_what_was_trained(shipped_folder, cache):
         for a, b in ((known.private, again.private), (known.test, again.test)):
             assert (a.argmax(axis=1) == b.argmax(axis=1)).all()
             assert np.abs(a - b).max() < 0.02
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_where_a_plain_model_comes_out_otherwise_its_oracles_are_trained_here_too(
+    shipped_folder, cache, monkeypatch, alike
+):
+    """What starts from a model trained here is held against oracles of the same machine."""
+    bundle = read_bundle(shipped_folder)
+    ids = forget_set("random-10pct", bundle)
+    runs, plain, oracle = Runs(bundle, CPU), Run(PLAIN, (), 0), Run(PLAIN, ids, 0)
+    finish(runs.trained(plain))
+    if not alike:
+        there = Shipped.outputs
+
+        def of_another_machine(shipped, run):
+            found = there(shipped, run)
+            if found is None or run.family != PLAIN:
+                return found
+            return dataclasses.replace(found, private=np.roll(found.private, 1, axis=1))
+
+        monkeypatch.setattr(Shipped, "outputs", of_another_machine)
+    runs = Runs(bundle, CPU)
+    assert (runs.known_outputs(oracle) is not None) == alike
+    assert runs.known_outputs(Run(MUNKEY, ids, 0)) is not None
+    assert runs.known_outputs(Run(PLAIN, (), 1)) is not None  # of which none was trained here
+    steps = []
+    drive(runs.outputs(oracle), steps.append)
+    assert bool(steps) != alike
+    known = runs.known_outputs(plain)
+    here = finish(Runs(bundle, CPU, use_shipped=False).outputs(plain))
+    assert (known.both.argmax(axis=1) == here.both.argmax(axis=1)).all()
 
 
 def test_references_are_shipped_with_who_was_inside(shipped_folder, cache):
