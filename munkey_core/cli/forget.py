@@ -8,6 +8,7 @@ from typer import Argument
 from munkey_core.cli.base import answer, command, session, watch
 from munkey_core.cli.options import IDS_HELP, BundleName, Images, Json
 from munkey_core.cli.twins import twin_lines
+from munkey_core.files.in_words import counted
 
 _SHOWN = 20  # images, those that changed most
 
@@ -58,13 +59,15 @@ def forget(
         ],
         "written": False,
     }
+    copies = len({pair.other for pair in near})
     lines = [
-        f"{len(deletion.ids)} keys deleted in {deletion.milliseconds:.2f} ms, "
+        f"{counted(len(deletion.ids), 'key')} deleted in {deletion.milliseconds:.2f} ms, "
         f"{deletion.remaining:,} left; nothing was written",
         f"predictions that changed: {len(flipped)} of {len(changes)} forgotten images, "
         f"{len(effects.retain)} of {effects.retain_checked:,} retain, "
         f"{len(effects.test)} of {effects.test_checked:,} test",
-        f"{len({p.other for p in near})} near-duplicates of them stay in the memory",
+        f"{counted(copies, 'near-duplicate')} of them {'stays' if copies == 1 else 'stay'} in the "
+        "memory",
         *twin_lines(twins),
         "exact mode: what is left is what there would be had they never been written"
         if studio.about.mode == "exact"

@@ -6,7 +6,7 @@ for it.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,13 +130,9 @@ def missing(bundle: Bundle) -> tuple[Missing, ...]:
         found.append(Missing(ANSWERS, what, seconds, models))
     if (SCORES, "influence") in places and "influence" not in bundle.scores:
         found.append(Missing(INFLUENCE, "who influences whom"))
-    modes = _unmeasured(bundle)
-    if METRICS in taken and modes:
-        before = {mode: (bundle.metrics or {})[BEFORE]["reports"][mode] for mode in modes}
-        times = [_figures_seconds(before[mode]) for mode in modes]
-        seconds = None if None in times else sum(filter(None, times))
-        reports = [report for part in before.values() for report in part.values()]
-        trainings = sum(len(report["models"]) for report in reports)
+    reports = [one for part in _unmeasured(bundle).values() for one in part.values()]
+    if METRICS in taken and reports:
+        seconds, trainings = _figures_seconds(reports), sum(len(one["models"]) for one in reports)
         found.append(Missing(FIGURES, "the figures of audits and attacks", seconds, trainings))
     if (
         MANIFEST in taken
@@ -186,8 +182,8 @@ def _make(kind: str, folder: Path, device: str) -> Steps[None]:
         found = yield from influence_of(bundle, predictor)
         save_influence(folder, found)
     elif kind == FIGURES:
-        for mode in _unmeasured(read_bundle(folder)):
-            yield from _figures(folder, mode, device)
+        for mode, before in _unmeasured(read_bundle(folder)).items():
+            yield from _figures(folder, mode, list(before), device)
     else:
         whole = read_bundle(folder)
         checks = yield from ExactVerification(whole, [MAIN_SET]).run()
@@ -199,25 +195,25 @@ def _make(kind: str, folder: Path, device: str) -> Steps[None]:
         save_verified(folder, checks)
 
 
-def _figures(folder: Path, mode: str, device: str) -> Steps[None]:
-    """Audit and attack the sets that were measured before, as far as there are such sets still."""
-    bundle = read_bundle(folder)
-    before = (bundle.metrics or {})[BEFORE]["reports"][mode]
-    sets = [name for name in canonical_sets(bundle.in_mode(mode)) if name in before]
-    tune = not find_tuning(bundle).get("methods")
-    every = known_methods(None)
+def _figures(folder: Path, mode: str, sets: Sequence[str], device: str) -> Steps[None]:
+    """Audit and attack these sets in a mode."""
+    tune, every = not find_tuning(read_bundle(folder)).get("methods"), known_methods(None)
     reports = yield from compare_sets(folder, sets, every, device=device, tune=tune, mode=mode)
     attacks = yield from attack_sets(folder, sets, mode)
-    save_reports(folder, reports, find_tuning(bundle), attacks, mode)
+    save_reports(folder, reports, find_tuning(read_bundle(folder)), attacks, mode)
 
 
-def _unmeasured(bundle: Bundle) -> tuple[str, ...]:
-    """The modes of which there are figures from before an erasure, and none of now."""
-    metrics = bundle.metrics or {}
-    measured = metrics.get(BEFORE, {}).get("reports", {})
-    return tuple(
-        mode for mode in bundle.modes if mode in measured and not _part(bundle, mode).get("reports")
-    )
+def _unmeasured(bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """By mode, the reports from before an erasure on sets that there still are, where the mode has
+    none of now."""
+    measured = (bundle.metrics or {}).get(BEFORE, {}).get("reports", {})
+    modes = [m for m in bundle.modes if m in measured and not _part(bundle, m).get("reports")]
+    there = {mode: canonical_sets(bundle.in_mode(mode)) for mode in modes}
+    found = {
+        mode: {name: report for name, report in measured[mode].items() if name in sets}
+        for mode, sets in there.items()
+    }
+    return {mode: reports for mode, reports in found.items() if reports}
 
 
 def _part(bundle: Bundle, mode: str) -> dict[str, Any]:
@@ -227,13 +223,13 @@ def _part(bundle: Bundle, mode: str) -> dict[str, Any]:
     return part
 
 
-def _figures_seconds(reports: dict[str, Any]) -> float | None:
+def _figures_seconds(reports: Sequence[dict[str, Any]]) -> float | None:
     """What the methods' trainings took for these reports; None if that says nothing of here."""
-    if not all(_like_here(report["device"]) for report in reports.values()):
+    if not all(_like_here(report["device"]) for report in reports):
         return None
     return sum(
         len(report["seeds"]) * (figures.get("unlearn_seconds") or 0.0)
-        for report in reports.values()
+        for report in reports
         for figures in report["models"].values()
         if figures["family"] != "oracle"
     )

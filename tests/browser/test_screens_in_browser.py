@@ -108,14 +108,17 @@ def test_two_images_have_no_interval_without_width(opens, digits_url, some):
     expect(page.get_by_text(re.compile(r"\[100(\.0)?, 100(\.0)?\]"))).to_have_count(0)
 
 
-def test_each_press_of_back_takes_one_step(opens, digits_url, some):
+def test_each_press_of_back_takes_one_step(opens, digits_url):
     page = opens(digits_url)
+    titles = {"About": "About this model", "Privacy": "Can an attacker", "": "Watch a model forget"}
     for name in ("Privacy", "About", "Compare"):
         turn_to(page, name)
         at_rest(page)
-    for path in ("about", "privacy", ""):
+    for path, title in titles.items():
         page.go_back()
-        expect(page).to_have_url(re.compile(rf"^{re.escape(digits_url)}/{path}(\?|$)"))
+        expect(page).to_have_url(re.compile(rf"^{re.escape(digits_url)}/{path.lower()}(\?|$)"))
+        expect(page.get_by_role("heading", level=1)).to_contain_text(title)
+        at_rest(page)
 
 
 def test_speaking_for_a_class_has_no_colour_of_what_is_deleted(opens, digits_url, some):

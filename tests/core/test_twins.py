@@ -120,7 +120,7 @@ def test_forget_and_erase_say_what_they_do_not_reach(tmp_path, capsys):
     for command in ("forget", "erase"):
         assert main([command, str(tmp_path / "b"), "img-00,img-06"]) == 0
         said = capsys.readouterr().out
-        assert "1 near-duplicates of them stay" in said
+        assert "1 near-duplicate of them stays" in said
         assert f"img-00 = {anchor}, img-06 = one that is not in the bundle" in said
         assert "2 of these images have an identical twin among the public images" in said
         tested = "1 of these images has an identical twin among the test images, which stays: "
