@@ -71,7 +71,7 @@ def test_the_option_names_a_place_for_one_run(cifar, capsys, monkeypatch):
     folder, names, tree = cifar
     code, out, _ = run(capsys, "forget", folder, names[0][0], "--images", tree)
     assert code == 0
-    assert "1 keys deleted" in out
+    assert "1 key deleted" in out
     assert os.environ["MUNKEY_IMAGES"] == str(tree)
     monkeypatch.setenv("MUNKEY_IMAGES", "")
     code, _, err = run(capsys, "forget", folder, names[0][0])
