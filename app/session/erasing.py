@@ -62,12 +62,23 @@ def start(studio: Studio, name: str, ids: tuple[str, ...], evidence: RequestEvid
     desk, key = _desk(), signing_key()
 
     def work() -> Steps[Receipt]:
-        return studio.erasure.erase(ids, key=key)
+        return erased(studio, ids, key, evidence)
 
     with desk.lock:
         if desk.erasing is None and not studio.erasure.stale:
             desk.failed = ""
             desk.erasing = Erasing(name, ids, evidence, Background(work, "erase"))
+
+
+def erased(
+    studio: Studio, ids: tuple[str, ...], key: Path | None, evidence: RequestEvidence
+) -> Steps[Receipt]:
+    """Yield progress; return the receipt, whose report is kept whether anybody is there still or
+    not: nobody can measure its figures again."""
+    receipt = yield from studio.erasure.erase(ids, key=key)
+    with contextlib.suppress(MunkeyError, OSError):  # else it is at hand until this session ends
+        Erasure.file_report(receipt, evidence)
+    return receipt
 
 
 def current() -> Erasing | None:
@@ -92,8 +103,6 @@ def close() -> None:
     else:
         report = Erasure.report(receipt, found.evidence)
         desk.done[receipt.hash] = Done(receipt, report)
-        with contextlib.suppress(MunkeyError, OSError):  # it is at hand until the page is reloaded
-            Erasure.file_report(receipt, found.evidence)
     desk.erasing = None
 
 

@@ -84,8 +84,8 @@ _LIGHT = Palette(
     classes=_colours(
         "#7924B2 #3D4C4C #B2749A #5777F7 #1F9968 #8A994C #3131F7 #298BCC #4C4080 #804E2D"
     ),
-    sequential=("#F7F3F6", "#E6BEDB", "#D18ABF", "#BA53A2", "#9E1A86", "#5E0D50"),
-    diverging=("#5F5A00", "#B8B276", "#F7F7F5", "#D58AC6", "#9E1A86"),
+    sequential=("#F7F3F7", "#E8BFE5", "#D58CD0", "#C053BA", "#A818A0", "#650E60"),
+    diverging=("#5F5A00", "#B8B276", "#F7F7F5", "#D78AD0", "#A818A0"),
 )
 
 _DARK = Palette(
@@ -105,8 +105,8 @@ _DARK = Palette(
     classes=_colours(
         "#F7D031 #D031F7 #B4CCA3 #7474B2 #31F781 #F7C6F7 #F77CF7 #CC477C #24B2B2 #B27D59"
     ),
-    sequential=("#241D29", "#4D2846", "#863B6E", "#C45C9C", "#FF85C2", "#FFD3E9"),
-    diverging=("#B1C400", "#66701A", "#1D232C", "#85496B", "#FF85C2"),
+    sequential=("#241D29", "#4D2848", "#863C78", "#C459AE", "#FF78DC", "#FFD0F3"),
+    diverging=("#B1C400", "#66701A", "#1D232C", "#854A78", "#FF78DC"),
 )
 
 

@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from munkey_core.bundle.bundle import Bundle
 from munkey_core.bundle.manifest import SPACES
-from munkey_core.erasure.measure_again import missing
+from munkey_core.erasure.measure_again import Missing
 from munkey_core.errors import MunkeyError
 from munkey_core.explain.map import maps_of
 from munkey_core.explain.projection import stages as map_stages
@@ -40,8 +40,6 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
         return checked(Stages, path.read_bytes(), path.name)
     if kind == PROJECT:
         return ((STARTING, START_SECONDS), *guessed_maps(len(bundle.bank)))
-    if kind == MEASURE:
-        return ((STARTING, START_SECONDS), *_measured_before(bundle))
     provenance = bundle.manifest.provenance
     seconds = provenance["seconds"]
     if kind != RETRAIN or "training" not in seconds or provenance.get("device") != "CPU":
@@ -54,13 +52,13 @@ def expected_stages(bundle: Bundle, kind: str) -> Stages:
     )
 
 
-def _measured_before(bundle: Bundle) -> Iterator[tuple[str, float]]:
-    """What is to be measured again, each with the seconds that it took; nothing if one is unknown:
-    half an estimate is none."""
-    lost = missing(bundle)
-    trained = [one.seconds for one in lost if one.trainings]
-    if None not in trained:
-        yield from ((one.what, one.seconds or _QUICK_SECONDS) for one in lost)
+def measuring_stages(lost: Sequence[Missing]) -> Stages:
+    """The stages of measuring again what is missing; empty where it isn't known how long one of the
+    trainings took: half an estimate is none."""
+    if any(one.trainings and one.seconds is None for one in lost):
+        return ()
+    measured = ((one.what, one.seconds or _QUICK_SECONDS) for one in lost)
+    return ((STARTING, START_SECONDS), *measured)
 
 
 def guessed_maps(n: int) -> Stages:

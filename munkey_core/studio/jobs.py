@@ -10,7 +10,7 @@ from munkey_core.errors import MunkeyError
 from munkey_core.explain.map import Maps
 from munkey_core.jobs.job import COMPARE, MEASURE, PROJECT, RETRAIN, Job, make_job
 from munkey_core.jobs.queue import JobStatus, machine_queue
-from munkey_core.jobs.time_left import START_SECONDS, STARTING, expected_stages
+from munkey_core.jobs.time_left import Stages, expected_stages, measuring_stages
 from munkey_core.studio.audit import Audit
 from munkey_core.studio.shared import SharedModel
 
@@ -45,8 +45,8 @@ class Jobs:
         """How long a job of this kind is expected to take here; None if nobody knows. Before the
         first comparison what its methods took when the bundle was measured is added up; without
         such figures it is twice a retraining, as two networks are trained anew."""
-        stages = expected_stages(self._about(kind), kind)
-        if stages and stages != ((STARTING, START_SECONDS),):
+        stages = self._stages(kind)
+        if stages:
             return sum(seconds for _, seconds in stages)
         retraining = self.seconds(RETRAIN) if kind == COMPARE else None
         if retraining is None:
@@ -66,15 +66,14 @@ class Jobs:
         to train on or when this person has too many jobs waiting, UnknownIdError, ReadOnlyError in
         a demonstration.
         """
-        bundle = self._about(kind)
-        job = make_job(kind, bundle, ids)
+        job = make_job(kind, self._about(kind), ids)
 
         def found() -> bool:
             if kind == MEASURE:  # it is in another version of the bundle by now
                 return not missing(read_bundle(job.folder))
             return self.done(kind, job.ids)
 
-        machine_queue().submit(job, asker, found, expected_stages(bundle, job.kind))
+        machine_queue().submit(job, asker, found, self._stages(kind))
 
     def cancel(
         self, kind: str, ids: Sequence[str], asker: str, present: Callable[[str], bool]
@@ -108,6 +107,11 @@ class Jobs:
             return make_job(job.kind, self._about(job.kind), job.ids)
         except MunkeyError:
             return None
+
+    def _stages(self, kind: str) -> Stages:
+        if kind == MEASURE:
+            return measuring_stages(self._shared.missing)
+        return expected_stages(self._shared.bundle, kind)
 
     def _about(self, kind: str) -> Bundle:
         """Measuring again is about all modes at once, and one job whichever is on the screen."""

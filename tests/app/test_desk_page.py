@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.session import erasing
 from app.session.background import Background
 from munkey_core.bundle.ledger import LedgerEntry, Receipt
 from munkey_core.bundle.write import write_bundle
@@ -231,6 +232,16 @@ def test_an_owner_is_erased_and_the_session_goes_on_without(folder):
     assert kept == done.report.replace("<dt>Reference</dt><dd>Case &lt;7&gt;</dd>\n", "")
     shutil.rmtree(cache_folder() / "reports")
     assert "without figures" in text(open_page(receipt="1"))
+
+
+def test_the_report_is_kept_though_nobody_waits_for_it(folder):
+    """Whoever has closed the browser finds it with what was known: nobody can measure it again."""
+    facts = RequestEvidence("Tiny", "Case 7", 3, 0, 1, True, False, 5, "joint")
+    receipt = finish(erasing.erased(Studio.open(str(folder)), OWNS, None, facts))
+    kept = Erasure.filed_report(receipt)
+    assert kept == Erasure.report(receipt, replace(facts, reference=""))
+    assert "5 near-copies" in kept
+    assert "Case 7" not in kept
 
 
 def test_what_was_asked_for_may_be_gone_already(folder):

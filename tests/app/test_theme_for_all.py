@@ -65,7 +65,7 @@ def test_the_other_meanings_differ_from_the_story(colours: Palette, eyes: str) -
 def test_both_ends_of_the_signed_scale_differ_from_its_middle(colours: Palette, eyes: str) -> None:
     low, _, middle, _, high = colours.diverging
     assert min(apart(low, middle, eyes), apart(high, middle, eyes)) >= 30
-    assert apart(low, high, eyes) >= 35
+    assert apart(low, high, eyes) >= 40
 
 
 def test_every_line_and_mark_of_a_chart_stands_out_from_the_page(colours: Palette) -> None:
