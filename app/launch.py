@@ -29,6 +29,7 @@ def main() -> None:
         "server.address": arguments.host,
         "server.port": str(arguments.port),
         "server.headless": "true" if arguments.headless else "false",
+        "server.showEmailPrompt": "false",  # else who has no such file yet is asked before it opens
         "server.fileWatcherType": "none",
         "server.maxUploadSize": str(limits.upload_megabytes()),
         "browser.gatherUsageStats": "false",
